@@ -1,0 +1,170 @@
+/* http1_text.c -- reading out of a parsed request, and the words of an answer's
+ * first line.  See http1.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <limits.h>
+#include <strings.h>
+
+#include "codec/http1.h"
+
+sio_slice http1_header(const struct http1_request *req, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < req->headers_n; i++)
+		if (req->headers[i].name.n == n && memcmp(req->headers[i].name.p, name, n) == 0)
+			return req->headers[i].value;
+	return (sio_slice){ 0 };
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Cut *rest at the first c; the piece before it is returned, all when there is
+ * none (then *rest is NULL). */
+static sio_slice next_piece(sio_slice *rest, char c)
+{
+	const char *at = rest->n ? memchr(rest->p, c, rest->n) : NULL;
+	sio_slice piece = *rest;
+
+	if (at) {
+		piece.n = (size_t)(at - rest->p);
+		*rest = sio_bytes(at + 1, rest->n - piece.n - 1);
+	} else {
+		*rest = (sio_slice){ 0 };
+	}
+	return piece;
+}
+
+bool http1_has_token(sio_slice value, const char *token)
+{
+	size_t n = strlen(token);
+
+	while (value.p) {
+		sio_slice item = next_piece(&value, ',');
+		while (item.n > 0 && is_blank(item.p[item.n - 1]))
+			item.n--;
+		while (item.n > 0 && is_blank(item.p[0]))
+			item = sio_bytes(item.p + 1, item.n - 1);
+		if (item.n == n && n > 0 && strncasecmp(item.p, token, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The byte that *at stands for; *at moves behind it.  -1: a bad escape. */
+static int take_byte(const char **at, const char *end, bool is_form)
+{
+	const char *p = *at;
+	int high, low;
+
+	if (*p != '%') {
+		++*at;
+		return is_form && *p == '+' ? ' ' : (unsigned char)*p;
+	}
+	if (end - p < 3)
+		return -1;
+	high = hex_value(p[1]);
+	low = hex_value(p[2]);
+	*at = p + 3;
+	return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
+long http1_unescape(sio_slice s, bool is_form, char *out, size_t cap)
+{
+	const char *p = s.n ? s.p : "", *end = p + s.n;
+	size_t n = 0;
+
+	while (p < end) {
+		int c = take_byte(&p, end, is_form);
+		if (c < 0)
+			return SIO_ERR_INVAL;
+		if (n >= cap)
+			return SIO_ERR_LIMIT;
+		out[n++] = (char)c;
+	}
+	if (n >= cap || n > LONG_MAX)
+		return SIO_ERR_LIMIT;
+	out[n] = '\0';
+	return (long)n;
+}
+
+/* A key may be written with escapes, as anything else in a query. */
+static bool key_is(sio_slice raw, const char *key)
+{
+	const char *p = raw.n ? raw.p : "", *end = p + raw.n;
+
+	while (p < end && *key)
+		if (take_byte(&p, end, true) != (unsigned char)*key++)
+			return false;
+	return p == end && !*key;
+}
+
+bool http1_query_get(sio_slice query, const char *key, sio_slice *value)
+{
+	bool is_found = false;
+
+	while (query.p) {
+		sio_slice pair = next_piece(&query, '&');
+		if (pair.n > 0 && key_is(next_piece(&pair, '='), key)) {
+			*value = pair;
+			is_found = true;
+		}
+	}
+	return is_found;
+}
+
+const char *http1_reason(int status)
+{
+	static const struct {
+		int status;
+		const char *reason;
+	} reasons[] = {
+		{ 100, "Continue" },               { 101, "Switching Protocols" },
+		{ 200, "OK" },                     { 201, "Created" },
+		{ 202, "Accepted" },               { 204, "No Content" },
+		{ 206, "Partial Content" },        { 301, "Moved Permanently" },
+		{ 302, "Found" },                  { 303, "See Other" },
+		{ 304, "Not Modified" },           { 307, "Temporary Redirect" },
+		{ 308, "Permanent Redirect" },     { 400, "Bad Request" },
+		{ 401, "Unauthorized" },           { 403, "Forbidden" },
+		{ 404, "Not Found" },              { 405, "Method Not Allowed" },
+		{ 406, "Not Acceptable" },         { 408, "Request Timeout" },
+		{ 409, "Conflict" },               { 410, "Gone" },
+		{ 411, "Length Required" },        { 412, "Precondition Failed" },
+		{ 413, "Content Too Large" },      { 414, "URI Too Long" },
+		{ 415, "Unsupported Media Type" }, { 417, "Expectation Failed" },
+		{ 421, "Misdirected Request" },    { 422, "Unprocessable Content" },
+		{ 426, "Upgrade Required" },       { 428, "Precondition Required" },
+		{ 429, "Too Many Requests" },      { 431, "Request Header Fields Too Large" },
+		{ 500, "Internal Server Error" },  { 501, "Not Implemented" },
+		{ 502, "Bad Gateway" },            { 503, "Service Unavailable" },
+		{ 504, "Gateway Timeout" },        { 505, "HTTP Version Not Supported" },
+		{ 507, "Insufficient Storage" },
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	return "Unknown";
+}
+
+void http1_status_line(struct buf *out, int status)
+{
+	buf_str(out, "HTTP/1.1 ");
+	buf_u64(out, (uint64_t)status);
+	buf_byte(out, ' ');
+	buf_str(out, http1_reason(status));
+	buf_put(out, "\r\n", 2);
+}

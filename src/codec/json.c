@@ -1,0 +1,600 @@
+/* json.c -- see <sio/json.h>.
+ *
+ * One scanner, scan_value, knows the grammar; the rest are walks over what it
+ * accepts.  It keeps the open brackets in the bits of one word instead of on the
+ * stack, and reads each byte once.  Knows nothing of UTF-8: whoever takes text
+ * from a stranger has checked it.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <sio/json.h>
+
+#include <limits.h>
+
+/* Every scan_* and skip_* moves *at, which never passes end. */
+
+static inline bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static inline bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static inline const char *skip_blanks(const char *p, const char *end)
+{
+	while (p < end && is_blank(*p))
+		p++;
+	return p;
+}
+
+static sio_slice trim(sio_slice s)
+{
+	const char *p, *end;
+
+	if (s.n == 0)
+		return s;
+	end = s.p + s.n;
+	p = skip_blanks(s.p, end);
+	while (end > p && is_blank(end[-1]))
+		end--;
+	return sio_bytes(p, (size_t)(end - p));
+}
+
+/* ---- strings -------------------------------------------------------------- */
+
+#define EACH_BYTE(x) (UINT64_C(0x0101010101010101) * (x))
+
+/* Does one of eight bytes end a plain run: quote, backslash, control byte?  May
+ * say yes for a byte behind such a one, never no when there is one. */
+static inline bool has_special(uint64_t v)
+{
+	uint64_t quote = v ^ EACH_BYTE('"'), slash = v ^ EACH_BYTE('\\');
+
+	return (((quote - EACH_BYTE(1)) & ~quote) | ((slash - EACH_BYTE(1)) & ~slash) |
+		((v - EACH_BYTE(0x20)) & ~v)) & EACH_BYTE(0x80);
+}
+
+/* Behind the bytes that stand for themselves in a string. */
+static inline const char *skip_plain(const char *p, const char *end)
+{
+	uint64_t word;
+
+	for (; end - p >= 8; p += 8) {
+		memcpy(&word, p, 8);
+		if (has_special(word))
+			break;
+	}
+	while (p < end && *p != '"' && *p != '\\' && (unsigned char)*p >= 0x20)
+		p++;
+	return p;
+}
+
+static int hex_value(char c)
+{
+	if (is_digit(c))
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Four hex digits at p; -1 when they are not. */
+static long hex4(const char *p, const char *end)
+{
+	long v = 0;
+
+	if (end - p < 4)
+		return -1;
+	for (int i = 0; i < 4; i++) {
+		int digit = hex_value(p[i]);
+		if (digit < 0)
+			return -1;
+		v = v << 4 | digit;
+	}
+	return v;
+}
+
+/* *at stands behind the backslash. */
+static bool scan_escape(const char **at, const char *end)
+{
+	if (*at == end)
+		return false;
+	switch (*(*at)++) {
+	case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
+		return true;
+	case 'u':
+		if (hex4(*at, end) < 0)
+			return false;
+		*at += 4;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool scan_string(const char **at, const char *end)
+{
+	const char *p = *at;
+
+	if (p == end || *p++ != '"')
+		return false;
+	for (;;) {
+		p = skip_plain(p, end);
+		if (p == end)
+			return false;
+		if (*p == '"')
+			break;
+		if (*p++ != '\\' || !scan_escape(&p, end))
+			return false;
+	}
+	*at = p + 1;
+	return true;
+}
+
+/* ---- values --------------------------------------------------------------- */
+
+static bool scan_digits(const char **at, const char *end)
+{
+	const char *p = *at;
+
+	while (p < end && is_digit(*p))
+		p++;
+	if (p == *at)
+		return false;
+	*at = p;
+	return true;
+}
+
+static bool scan_number(const char **at, const char *end)
+{
+	const char *p = *at;
+
+	if (p < end && *p == '-')
+		p++;
+	if (p < end && *p == '0')
+		p++;
+	else if (!scan_digits(&p, end))
+		return false;
+	if (p < end && *p == '.') {
+		p++;
+		if (!scan_digits(&p, end))
+			return false;
+	}
+	if (p < end && (*p == 'e' || *p == 'E')) {
+		p++;
+		if (p < end && (*p == '+' || *p == '-'))
+			p++;
+		if (!scan_digits(&p, end))
+			return false;
+	}
+	*at = p;
+	return true;
+}
+
+static bool scan_word(const char **at, const char *end, sio_slice word)
+{
+	if ((size_t)(end - *at) < word.n || memcmp(*at, word.p, word.n) != 0)
+		return false;
+	*at += word.n;
+	return true;
+}
+
+/* A string, number, true, false or null. */
+static bool scan_scalar(const char **at, const char *end)
+{
+	if (*at == end)
+		return false;
+	switch (**at) {
+	case '"':
+		return scan_string(at, end);
+	case 't':
+		return scan_word(at, end, SIO_LIT("true"));
+	case 'f':
+		return scan_word(at, end, SIO_LIT("false"));
+	case 'n':
+		return scan_word(at, end, SIO_LIT("null"));
+	default:
+		return scan_number(at, end);
+	}
+}
+
+/* A member's name and colon, with the blanks around them. */
+static bool scan_key(const char **at, const char *end)
+{
+	*at = skip_blanks(*at, end);
+	if (!scan_string(at, end))
+		return false;
+	*at = skip_blanks(*at, end);
+	if (*at == end || **at != ':')
+		return false;
+	++*at;
+	return true;
+}
+
+/* The open brackets around the place where the scanner is. */
+struct nest {
+	uint64_t objects; /* bit 0: the innermost is an object, bit 1: the one around it ... */
+	unsigned depth;
+};
+_Static_assert(SIO_JSON_DEPTH <= 64, "struct nest has one bit a level");
+
+/* Behind a value: close brackets as they come.  Returns 0 when another value is
+ * due (*at stands where it starts) or everything is closed (depth is 0). */
+static int scan_closing(const char **at, const char *end, struct nest *nest)
+{
+	while (nest->depth > 0) {
+		bool is_object = nest->objects & 1;
+		*at = skip_blanks(*at, end);
+		if (*at == end)
+			return SIO_ERR_PROTO;
+		char c = *(*at)++;
+		if (c == ',')
+			return is_object && !scan_key(at, end) ? SIO_ERR_PROTO : SIO_OK;
+		if (c != (is_object ? '}' : ']'))
+			return SIO_ERR_PROTO;
+		nest->objects >>= 1;
+		nest->depth--;
+	}
+	return SIO_OK;
+}
+
+/* *at stands on a bracket.  *is_empty: it was closed at once, and is not in nest. */
+static int scan_opening(const char **at, const char *end, struct nest *nest, bool *is_empty)
+{
+	bool is_object = *(*at)++ == '{';
+
+	*at = skip_blanks(*at, end);
+	*is_empty = *at < end && **at == (is_object ? '}' : ']');
+	if (nest->depth == SIO_JSON_DEPTH)
+		return SIO_ERR_LIMIT;
+	if (*is_empty) {
+		++*at;
+		return SIO_OK;
+	}
+	nest->objects = nest->objects << 1 | is_object;
+	nest->depth++;
+	return is_object && !scan_key(at, end) ? SIO_ERR_PROTO : SIO_OK;
+}
+
+/* One value, blanks before it allowed.  Returns 0, SIO_ERR_PROTO, SIO_ERR_LIMIT. */
+static int scan_value(const char **at, const char *end)
+{
+	struct nest nest = { 0 };
+	int err;
+
+	do {
+		*at = skip_blanks(*at, end);
+		if (*at < end && (**at == '{' || **at == '[')) {
+			bool is_empty;
+			err = scan_opening(at, end, &nest, &is_empty);
+			if (err < 0)
+				return err;
+			if (!is_empty)
+				continue;
+		} else if (!scan_scalar(at, end)) {
+			return SIO_ERR_PROTO;
+		}
+		err = scan_closing(at, end, &nest);
+		if (err < 0)
+			return err;
+	} while (nest.depth > 0);
+	return SIO_OK;
+}
+
+enum sio_json_type sio_json_type(sio_slice value)
+{
+	const char *p = value.n ? skip_blanks(value.p, value.p + value.n) : NULL;
+
+	if (!p || p == value.p + value.n)
+		return SIO_JSON_NONE;
+	switch (*p) {
+	case 'n':
+		return SIO_JSON_NULL;
+	case 't': case 'f':
+		return SIO_JSON_BOOL;
+	case '"':
+		return SIO_JSON_STRING;
+	case '[':
+		return SIO_JSON_ARRAY;
+	case '{':
+		return SIO_JSON_OBJECT;
+	default:
+		return *p == '-' || is_digit(*p) ? SIO_JSON_NUMBER : SIO_JSON_NONE;
+	}
+}
+
+int sio_json_check(sio_slice text)
+{
+	const char *p = text.n ? text.p : "", *end = p + text.n;
+	int err = scan_value(&p, end);
+
+	if (err < 0)
+		return err;
+	return skip_blanks(p, end) == end ? SIO_OK : SIO_ERR_PROTO;
+}
+
+/* ---- walks ---------------------------------------------------------------- */
+
+/* Behind an element: its end, or a comma with something behind it. */
+static bool scan_comma(const char **at, const char *end)
+{
+	*at = skip_blanks(*at, end);
+	if (*at == end)
+		return true;
+	if (*(*at)++ != ',')
+		return false;
+	*at = skip_blanks(*at, end);
+	return *at < end;
+}
+
+int sio_json_next(sio_slice *rest, sio_slice *item)
+{
+	const char *start, *p, *end;
+	int err;
+
+	if (rest->n == 0)
+		return SIO_ERR_NOENT;
+	end = rest->p + rest->n;
+	p = start = skip_blanks(rest->p, end);
+	if (p == end)
+		return SIO_ERR_NOENT;
+	err = scan_value(&p, end);
+	if (err < 0)
+		return err;
+	*item = sio_bytes(start, (size_t)(p - start));
+	if (!scan_comma(&p, end))
+		return SIO_ERR_PROTO;
+	*rest = sio_bytes(p, (size_t)(end - p));
+	return SIO_OK;
+}
+
+sio_slice sio_json_inside(sio_slice value)
+{
+	sio_slice s = trim(value);
+
+	if (s.n < 2 || (*s.p != '[' && *s.p != '{'))
+		return (sio_slice){ 0 };
+	return trim(sio_bytes(s.p + 1, s.n - 2));
+}
+
+/* Does a member's name (with quotes) say key?  A name may be written with
+ * escapes; one that needs more than KEY_MAX bytes decoded is nobody's. */
+enum { KEY_MAX = 128 };
+static bool key_is(sio_slice name, const char *key)
+{
+	char decoded[KEY_MAX];
+	size_t n = strlen(key);
+	long got;
+
+	if (!memchr(name.p, '\\', name.n))
+		return name.n == n + 2 && memcmp(name.p + 1, key, n) == 0;
+	got = sio_json_unquote(name, decoded, sizeof(decoded));
+	return got >= 0 && (size_t)got == n && memcmp(decoded, key, n) == 0;
+}
+
+static int note_member(sio_slice name, sio_slice value, struct sio_json_field *fields, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!key_is(name, fields[i].key))
+			continue;
+		if (fields[i].type != SIO_JSON_NONE)
+			return SIO_ERR_EXISTS;
+		fields[i].type = sio_json_type(value);
+		fields[i].value = value;
+	}
+	return SIO_OK;
+}
+
+/* One member and the comma behind it. */
+static int scan_member(const char **at, const char *end, struct sio_json_field *fields, size_t n)
+{
+	const char *name = *at, *behind = *at, *value;
+	sio_slice text;
+	int err;
+
+	/* The name again by itself: scan_key stops behind the colon. */
+	if (!scan_string(&behind, end) || !scan_key(at, end))
+		return SIO_ERR_PROTO;
+	value = skip_blanks(*at, end);
+	err = scan_value(at, end);
+	if (err < 0)
+		return err;
+	text = sio_bytes(value, (size_t)(*at - value));
+	if (!scan_comma(at, end))
+		return SIO_ERR_PROTO;
+	return note_member(sio_bytes(name, (size_t)(behind - name)), text, fields, n);
+}
+
+int sio_json_pick(sio_slice object, struct sio_json_field *fields, size_t n)
+{
+	sio_slice s = trim(object);
+	int err;
+
+	for (size_t i = 0; i < n; i++) {
+		fields[i].type = SIO_JSON_NONE;
+		fields[i].value = (sio_slice){ 0 };
+	}
+	if (s.n < 2 || s.p[0] != '{' || s.p[s.n - 1] != '}')
+		return SIO_ERR_PROTO;
+	s = trim(sio_bytes(s.p + 1, s.n - 2));
+	for (const char *p = s.p, *end = s.p + s.n; p < end;) {
+		err = scan_member(&p, end, fields, n);
+		if (err < 0)
+			return err;
+	}
+	return SIO_OK;
+}
+
+/* ---- scalars in and out --------------------------------------------------- */
+
+/* Code point as UTF-8; out has room for four bytes.  Returns how many. */
+static size_t put_utf8(char *out, uint32_t c)
+{
+	if (c < 0x80) {
+		out[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		out[0] = (char)(0xc0 | c >> 6);
+		out[1] = (char)(0x80 | (c & 63));
+		return 2;
+	}
+	if (c < 0x10000) {
+		out[0] = (char)(0xe0 | c >> 12);
+		out[1] = (char)(0x80 | (c >> 6 & 63));
+		out[2] = (char)(0x80 | (c & 63));
+		return 3;
+	}
+	out[0] = (char)(0xf0 | c >> 18);
+	out[1] = (char)(0x80 | (c >> 12 & 63));
+	out[2] = (char)(0x80 | (c >> 6 & 63));
+	out[3] = (char)(0x80 | (c & 63));
+	return 4;
+}
+
+/* *at stands behind "\u".  Returns the code point, a pair of surrogates taken
+ * together; 0 when it is none that a C string can hold. */
+static uint32_t take_unicode(const char **at, const char *end)
+{
+	long high = hex4(*at, end), low;
+
+	if (high <= 0 || (high >= 0xdc00 && high <= 0xdfff))
+		return 0;
+	*at += 4;
+	if (high < 0xd800 || high > 0xdfff)
+		return (uint32_t)high;
+	if (end - *at < 6 || (*at)[0] != '\\' || (*at)[1] != 'u')
+		return 0;
+	low = hex4(*at + 2, end);
+	if (low < 0xdc00 || low > 0xdfff)
+		return 0;
+	*at += 6;
+	return 0x10000 + ((uint32_t)(high - 0xd800) << 10 | (uint32_t)(low - 0xdc00));
+}
+
+/* *at stands behind the backslash.  Returns the bytes put into out, 0 when the
+ * escape is none or must not be decoded. */
+static size_t take_escape(const char **at, const char *end, char out[4])
+{
+	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+	const char *found;
+	uint32_t c;
+
+	if (*at == end)
+		return 0;
+	if (**at != 'u') {
+		found = **at ? strchr(from, **at) : NULL;
+		if (!found)
+			return 0;
+		++*at;
+		out[0] = to[found - from];
+		return 1;
+	}
+	++*at;
+	c = take_unicode(at, end);
+	return c ? put_utf8(out, c) : 0;
+}
+
+/* The next run of plain bytes, or an escape, as decoded bytes; tmp is for those
+ * of an escape.  false: neither. */
+static bool take_part(const char **at, const char *end, char tmp[4], sio_slice *part)
+{
+	const char *p = *at;
+
+	if (p < end && *p == '\\') {
+		++*at;
+		*part = sio_bytes(tmp, take_escape(at, end, tmp));
+	} else {
+		*at = skip_plain(p, end);
+		*part = sio_bytes(p, (size_t)(*at - p));
+	}
+	return part->n > 0;
+}
+
+long sio_json_unquote(sio_slice value, char *out, size_t cap)
+{
+	const char *p, *end;
+	char tmp[4];
+	sio_slice part;
+	size_t n = 0;
+
+	if (value.n < 2 || value.p[0] != '"' || value.p[value.n - 1] != '"')
+		return SIO_ERR_INVAL;
+	p = value.p + 1;
+	end = value.p + value.n - 1;
+	while (p < end) {
+		if (!take_part(&p, end, tmp, &part))
+			return SIO_ERR_INVAL;
+		if (part.n >= cap - n || n >= cap)
+			return SIO_ERR_LIMIT;
+		memcpy(out + n, part.p, part.n);
+		n += part.n;
+	}
+	if (n >= cap)
+		return SIO_ERR_LIMIT;
+	out[n] = '\0';
+	return n > LONG_MAX ? SIO_ERR_LIMIT : (long)n;
+}
+
+/* The escape of a byte that cannot stand for itself.  Returns its length. */
+static size_t make_escape(unsigned char c, char out[6])
+{
+	static const char hex[] = "0123456789abcdef";
+	static const char letter[] = { ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
+				       ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't' };
+
+	out[0] = '\\';
+	if (letter[c]) {
+		out[1] = letter[c];
+		return 2;
+	}
+	memcpy(out + 1, "u00", 3);
+	out[4] = hex[c >> 4];
+	out[5] = hex[c & 15];
+	return 6;
+}
+
+/* Append to out[0..cap) as far as everything up to here fits. */
+static size_t put(char *out, size_t cap, size_t at, const char *p, size_t n)
+{
+	if (n > 0 && at <= cap && n <= cap - at)
+		memcpy(out + at, p, n);
+	return at + n;
+}
+
+size_t sio_json_quote(sio_slice s, char *out, size_t cap)
+{
+	const char *p = s.n ? s.p : "", *end = p + s.n;
+	char escape[6];
+	size_t at = put(out, cap, 0, "\"", 1);
+
+	while (p < end) {
+		const char *behind = skip_plain(p, end);
+		at = put(out, cap, at, p, (size_t)(behind - p));
+		if (behind < end)
+			at = put(out, cap, at, escape, make_escape((unsigned char)*behind++, escape));
+		p = behind;
+	}
+	return put(out, cap, at, "\"", 1);
+}
+
+int sio_json_int(sio_slice value, int64_t *out)
+{
+	const char *p = value.n ? value.p : "", *end = p + value.n;
+	bool is_negative = value.n > 0 && *p == '-';
+	uint64_t v = 0, max = (uint64_t)INT64_MAX + is_negative;
+
+	p += is_negative;
+	if (p == end || (*p == '0' && end - p > 1))
+		return SIO_ERR_INVAL;
+	for (; p < end; p++) {
+		unsigned digit = (unsigned char)*p - (unsigned)'0';
+		if (digit > 9 || v > (max - digit) / 10)
+			return SIO_ERR_INVAL;
+		v = v * 10 + digit;
+	}
+	*out = is_negative ? (int64_t)(0 - v) : (int64_t)v;
+	return SIO_OK;
+}

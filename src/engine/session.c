@@ -1,0 +1,587 @@
+/* session.c -- the life of one Engine.IO session; see engine.h for the diagram.
+ *
+ * The only writer of a session's state.  Knows packets, heartbeat, upgrade and the
+ * ways to end; knows no socket and reads no clock.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include "engine/engine.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "codec/eio.h"
+#include "codec/utf8.h"
+
+enum {
+	NOOP_PERIOD_MS = 100,  /* section 1: how often a pending GET is released while probing */
+	CLOSE_WAIT_MS = 30000, /* section 1: how long a closing polling session waits for a GET */
+	BURST_FACTOR = 16,     /* send_queue_bytes times this, before the first write */
+	LINGER_MS = 100,       /* section 16.8: a GET that crossed the client's "1" */
+};
+
+struct eio_probe {
+	struct sio_timer timer;
+	struct eio_session *session;
+	uint64_t deadline_ms;
+	bool is_confirmed;     /* 2probe came: pending GETs are to be released */
+};
+
+#define TO(state) (1u << (state))
+static const struct {
+	const char *name;
+	unsigned next;
+} eio_states[EIO_NSTATES] = {
+	[EIO_S_OPEN] = { "open", TO(EIO_S_PROBING) | TO(EIO_S_CLOSING) | TO(EIO_S_CLOSED) },
+	[EIO_S_PROBING] = { "probing", TO(EIO_S_OPEN) | TO(EIO_S_CLOSED) },
+	[EIO_S_CLOSING] = { "closing", TO(EIO_S_CLOSED) },
+	[EIO_S_CLOSED] = { "closed", 0 },
+};
+
+static void session_move(struct eio_session *s, enum eio_state to)
+{
+	assert(eio_states[s->state].next & TO(to));
+	s->state = (uint8_t)to;
+	assert(eio_is_sane(s));
+}
+
+bool eio_is_sane(const struct eio_session *s)
+{
+	return outq_is_sane(&s->out) && (s->probe != NULL) == (s->state == EIO_S_PROBING) &&
+	       !(s->has_get && s->transport == EIO_WEBSOCKET) && !(s->state == EIO_S_CLOSED && s->has_get);
+}
+
+int eio_engine_init(struct eio_engine *e, const struct eio_limits *limits, const struct eio_ops *ops, struct wheel *wheel)
+{
+	*e = (struct eio_engine){ .limits = *limits, .ops = ops, .wheel = wheel };
+	frame_pool_init(&e->frames);
+	pool_init(&e->chunks, sizeof(struct outq_chunk), 4096);
+	map_init(&e->sessions);
+	e->ping = frame_of_text(&e->frames, WS_TEXT, SIO_LIT("2"));
+	return e->ping ? SIO_OK : SIO_ERR_NOMEM;
+}
+
+void eio_engine_fini(struct eio_engine *e)
+{
+	if (e->ping)
+		frame_unref(e->ping);
+	map_fini(&e->sessions);
+	pool_fini(&e->chunks);
+	frame_pool_fini(&e->frames);
+}
+
+/* ---- the queue ----------------------------------------------------------------- */
+
+static void mark_dirty(struct eio_session *s)
+{
+	if (s->is_dirty)
+		return;
+	s->is_dirty = true;
+	s->next_dirty = s->engine->dirty;
+	s->engine->dirty = s;
+}
+
+/* How much may wait: a client that was not written to yet this turn may have any
+ * burst coming; one that is behind has used up its patience. */
+static uint64_t queue_limit(const struct eio_session *s)
+{
+	return (uint64_t)s->engine->limits.send_queue_bytes * (eio_is_lagging(s) ? 1 : BURST_FACTOR);
+}
+
+static bool enqueue(struct eio_session *s, struct frame *f)
+{
+	bool is_queued = s->out.bytes <= queue_limit(s) && outq_push(&s->out, &s->engine->chunks, f);
+
+	if (is_queued)
+		s->engine->queued_bytes += f->n;
+	else
+		s->is_slow = true; /* whoever walks a room goes on walking; the flush cuts it */
+	mark_dirty(s);
+	return is_queued;
+}
+
+/* A volatile frame for a client that is behind: the newest of its key survives. */
+static bool give_way(struct eio_session *s, struct frame *f)
+{
+	struct eio_engine *e = s->engine;
+	uint32_t before = s->out.bytes;
+
+	if (f->key && outq_replace(&s->out, f)) {
+		e->queued_bytes += s->out.bytes - (uint64_t)before;
+		e->volatile_replaced++;
+		return true;
+	}
+	if (f->key && s->out.bytes <= e->limits.send_queue_bytes / 2)
+		return false;
+	e->volatile_dropped++;
+	return true;
+}
+
+void eio_send(struct eio_session *s, struct frame *f)
+{
+	if (s->state > EIO_S_PROBING || s->is_slow)
+		return;
+	if (f->is_volatile && eio_is_lagging(s) && give_way(s, f))
+		return;
+	s->engine->deliveries += enqueue(s, f);
+}
+
+static void drop_queue(struct eio_session *s)
+{
+	s->engine->queued_bytes -= s->out.bytes;
+	outq_clear(&s->out, &s->engine->chunks);
+}
+
+/* ---- the one way to end --------------------------------------------------------- */
+
+static void probe_drop(struct eio_session *s)
+{
+	wheel_del(&s->probe->timer);
+	free(s->probe);
+	s->probe = NULL;
+}
+
+static void probe_abort(struct eio_session *s)
+{
+	probe_drop(s);
+	session_move(s, EIO_S_OPEN);
+	s->engine->ops->ws_close(s, EIO_WIRE_PROBE, 0);
+}
+
+static void session_gone(struct eio_session *s)
+{
+	wheel_del(&s->timer);
+	map_del(&s->engine->sessions, &s->by_sid);
+	s->engine->ops->gone(s);
+}
+
+static void on_linger_over(struct sio_timer *timer)
+{
+	session_gone(MAP_OWNER(timer, struct eio_session, timer));
+}
+
+struct ending {
+	const char *reason;
+	const char *get_body; /* for a pending GET */
+	int ws_code;          /* of the close frame; 0: empty */
+	bool is_wire_gone;    /* no WebSocket left to close */
+	bool may_linger;      /* the client may have a GET on its way */
+};
+
+static void session_end(struct eio_session *s, const struct ending *how)
+{
+	const struct eio_ops *ops = s->engine->ops;
+	bool was_open = s->state <= EIO_S_PROBING, had_get = s->has_get;
+	int ws_code = s->out.sent_n > 0 ? EIO_WS_CUT : how->ws_code; /* no close frame inside another */
+
+	if (s->state == EIO_S_CLOSED)
+		return;
+	if (s->probe) {
+		probe_drop(s);
+		ops->ws_close(s, EIO_WIRE_PROBE, 0);
+	}
+	wheel_del(&s->timer);
+	drop_queue(s);
+	s->has_get = false;
+	session_move(s, EIO_S_CLOSED);
+	if (had_get)
+		ops->answer(s, EIO_WIRE_GET, 200, sio_str(how->get_body));
+	if (s->transport == EIO_WEBSOCKET && !how->is_wire_gone)
+		ops->ws_close(s, EIO_WIRE_WS, ws_code);
+	if (was_open)
+		ops->closed(s, how->reason);
+	if (how->may_linger && !had_get && s->transport == EIO_POLLING) {
+		s->is_lingering = true;
+		wheel_set(s->engine->wheel, &s->timer, s->engine->now_ms + LINGER_MS, on_linger_over);
+		return;
+	}
+	session_gone(s);
+}
+
+void eio_discard(struct eio_session *s, const char *reason)
+{
+	session_end(s, &(struct ending){ .reason = reason, .get_body = "1" });
+}
+
+static void on_close_wait_over(struct sio_timer *timer)
+{
+	eio_discard(MAP_OWNER(timer, struct eio_session, timer), "forced close");
+}
+
+void eio_close(struct eio_session *s, const char *reason)
+{
+	if (s->state > EIO_S_PROBING)
+		return;
+	if (s->probe) /* the client goes on polling, where it learns of the end */
+		probe_abort(s);
+	if (s->out.n == 0 && (s->transport == EIO_WEBSOCKET || s->has_get)) {
+		eio_discard(s, reason);
+		return;
+	}
+	session_move(s, EIO_S_CLOSING);
+	s->engine->ops->closed(s, reason);
+	wheel_set(s->engine->wheel, &s->timer, s->engine->now_ms + CLOSE_WAIT_MS, on_close_wait_over);
+	mark_dirty(s);
+}
+
+void eio_engine_discard_all(struct eio_engine *e, const char *reason)
+{
+	struct eio_session **all = malloc(e->sessions.n * sizeof(struct eio_session *) + 1);
+	uint32_t i, n = 0;
+
+	if (!all)
+		return; /* the process is ending; the peers see their connections close */
+	/* Whoever hears of one end may cause another: walk a copy.  Their memory stays
+	 * until the flush. */
+	for (struct map_node *node = map_first(&e->sessions, &i); node; node = map_next(&e->sessions, &i, node))
+		all[n++] = MAP_OWNER(node, struct eio_session, by_sid);
+	while (n-- > 0) {
+		if (all[n]->is_lingering)
+			session_gone(all[n]);
+		else
+			eio_discard(all[n], reason);
+	}
+	free(all);
+}
+
+/* ---- heartbeat (section 8) -------------------------------------------------------- */
+
+static void on_heartbeat(struct sio_timer *timer)
+{
+	struct eio_session *s = MAP_OWNER(timer, struct eio_session, timer);
+	struct eio_engine *e = s->engine;
+
+	if (s->is_ping_out) {
+		eio_discard(s, "ping timeout");
+		return;
+	}
+	s->is_ping_out = true;
+	wheel_set(e->wheel, &s->timer, e->now_ms + e->limits.ping_timeout_ms, on_heartbeat);
+	enqueue(s, e->ping);
+}
+
+static void on_pong(struct eio_session *s)
+{
+	s->is_ping_out = false;
+	wheel_set(s->engine->wheel, &s->timer, s->engine->now_ms + s->engine->limits.ping_interval_ms, on_heartbeat);
+}
+
+/* ---- opening (section 4) ------------------------------------------------------------ */
+
+static struct frame *open_packet(struct eio_session *s, enum eio_transport transport)
+{
+	const struct eio_limits *l = &s->engine->limits;
+	char text[256];
+	int n = snprintf(text, sizeof(text),
+			 "0{\"sid\":\"%.*s\",\"upgrades\":[%s],\"pingInterval\":%u,\"pingTimeout\":%u,\"maxPayload\":%u}",
+			 RANDOM_ID_LEN, s->sid, transport == EIO_POLLING ? "\"websocket\"" : "", l->ping_interval_ms,
+			 l->ping_timeout_ms, l->max_payload_bytes);
+
+	return frame_of_text(&s->engine->frames, WS_TEXT, sio_bytes(text, (size_t)n));
+}
+
+int eio_open(struct eio_session *s, struct eio_engine *e, enum eio_transport transport)
+{
+	char sid[RANDOM_ID_LEN + 1];
+	struct frame *open;
+
+	*s = (struct eio_session){ .engine = e, .state = EIO_S_OPEN, .transport = (uint8_t)transport };
+	random_id(sid);
+	memcpy(s->sid, sid, RANDOM_ID_LEN);
+	open = open_packet(s, transport);
+	if (!open)
+		return SIO_ERR_NOMEM;
+	if (map_put(&e->sessions, &s->by_sid, sio_bytes(s->sid, RANDOM_ID_LEN)) < 0) {
+		frame_unref(open);
+		return SIO_ERR_NOMEM;
+	}
+	s->has_get = transport == EIO_POLLING; /* the handshake's own GET */
+	wheel_set(e->wheel, &s->timer, e->now_ms + e->limits.ping_interval_ms, on_heartbeat);
+	enqueue(s, open);
+	frame_unref(open);
+	return SIO_OK;
+}
+
+/* ---- packets in (section 5) ---------------------------------------------------------- */
+
+/* One packet of the current transport.  Afterwards the session may have ended. */
+static void on_packet(struct eio_session *s, const struct eio_packet *p)
+{
+	switch (p->type) {
+	case EIO_MESSAGE:
+		s->engine->ops->message(s, p->data, p->n, p->is_binary);
+		return;
+	case EIO_PONG:
+		on_pong(s);
+		return;
+	case EIO_PING: /* wrong direction in revision 4 */
+		session_end(s, &(struct ending){ .reason = "transport error", .get_body = "1" });
+		return;
+	case EIO_CLOSE:
+		session_end(s, &(struct ending){ .reason = "transport close", .get_body = "6", .may_linger = true });
+		return;
+	case EIO_OPEN:
+	case EIO_UPGRADE:
+	case EIO_NOOP:
+		return;
+	}
+}
+
+static void on_parse_error(struct eio_session *s)
+{
+	s->engine->parse_errors++;
+	session_end(s, &(struct ending){ .reason = "parse error", .get_body = "1" });
+}
+
+void eio_ws_text(struct eio_session *s, char *data, size_t n)
+{
+	struct eio_packet p;
+
+	if (!eio_is_open(s))
+		return;
+	if (eio_packet_read(data, n, &p) < 0)
+		on_parse_error(s);
+	else
+		on_packet(s, &p);
+}
+
+void eio_ws_binary(struct eio_session *s, char *data, size_t n)
+{
+	if (eio_is_open(s))
+		s->engine->ops->message(s, data, n, true);
+}
+
+/* ---- polling (section 6) ---------------------------------------------------------------- */
+
+static void finish_closing(struct eio_session *s)
+{
+	/* Section 9: the GET after the last packets learns of the end. */
+	if (s->has_get && s->out.n == 0) {
+		s->has_get = false;
+		s->engine->ops->answer(s, EIO_WIRE_GET, 200, SIO_LIT("6\x1e"
+								     "1"));
+		eio_discard(s, "forced close");
+	}
+}
+
+/* Two requests of a kind at once (section 6): the newcomer is refused by the layer
+ * below, the session ends. */
+static void on_overlap(struct eio_session *s)
+{
+	session_end(s, &(struct ending){ .reason = "transport error", .get_body = "1" });
+}
+
+bool eio_get_begin(struct eio_session *s)
+{
+	if (s->has_get)
+		on_overlap(s);
+	return s->state != EIO_S_CLOSED || s->is_lingering;
+}
+
+void eio_get(struct eio_session *s)
+{
+	if (s->is_lingering) {
+		s->is_lingering = false;
+		s->engine->ops->answer(s, EIO_WIRE_GET, 200, SIO_LIT("6"));
+		session_gone(s);
+		return;
+	}
+	s->has_get = true;
+	if (s->out.n > 0)
+		mark_dirty(s);
+	else if (s->state == EIO_S_CLOSING)
+		finish_closing(s);
+}
+
+void eio_get_gone(struct eio_session *s)
+{
+	s->has_get = false;
+	session_end(s, &(struct ending){ .reason = "transport error" });
+}
+
+bool eio_post_begin(struct eio_session *s)
+{
+	if (s->has_post)
+		on_overlap(s);
+	if (s->state == EIO_S_CLOSED)
+		return false;
+	s->has_post = true;
+	return true;
+}
+
+/* Deliver a payload's packets until one is bad or the session ends. */
+static int read_payload(struct eio_session *s, char *body, size_t n)
+{
+	struct eio_packet p;
+	int err;
+
+	if (!utf8_ok(body, n))
+		return SIO_ERR_UTF8;
+	for (uint32_t i = 0; (err = eio_payload_next(&body, &n, &p)) == SIO_OK; i++) {
+		if (i == s->engine->limits.packets_n)
+			return SIO_ERR_LIMIT;
+		on_packet(s, &p);
+		if (!eio_is_open(s))
+			return SIO_OK;
+	}
+	return err == SIO_ERR_NOENT ? SIO_OK : err;
+}
+
+void eio_post(struct eio_session *s, char *body, size_t n)
+{
+	int err = eio_is_open(s) ? read_payload(s, body, n) : SIO_OK;
+
+	s->has_post = false;
+	if (err < 0) {
+		s->engine->ops->answer(s, EIO_WIRE_POST, 400, sio_bytes("", 0));
+		on_parse_error(s);
+		return;
+	}
+	s->engine->ops->answer(s, EIO_WIRE_POST, 200, SIO_LIT("ok"));
+}
+
+void eio_post_refuse(struct eio_session *s, int status)
+{
+	s->has_post = false;
+	s->engine->ops->answer(s, EIO_WIRE_POST, status, sio_bytes("", 0));
+	session_end(s, &(struct ending){ .reason = "transport error", .get_body = "1" });
+}
+
+void eio_post_gone(struct eio_session *s)
+{
+	s->has_post = false;
+	session_end(s, &(struct ending){ .reason = "transport error", .get_body = "1" });
+}
+
+void eio_take_payload(struct eio_session *s, struct buf *out)
+{
+	bool is_first = true;
+
+	s->engine->queued_bytes -= s->out.bytes;
+	while (s->out.n > 0) {
+		if (!is_first)
+			buf_byte(out, EIO_SEPARATOR);
+		is_first = false;
+		buf_slice(out, frame_peek_poll(outq_first(&s->out)));
+		outq_pop(&s->out, &s->engine->chunks);
+	}
+	s->has_get = false;
+}
+
+/* ---- WebSocket (section 7) ------------------------------------------------------------------ */
+
+void eio_ws_sent(struct eio_session *s, size_t bytes, bool is_blocked)
+{
+	if (s->state == EIO_S_CLOSED)
+		return;
+	outq_consume(&s->out, &s->engine->chunks, bytes);
+	s->engine->queued_bytes -= bytes;
+	s->is_blocked = is_blocked;
+	if (s->state == EIO_S_CLOSING && s->out.n == 0)
+		eio_discard(s, "forced close");
+}
+
+void eio_ws_ready(struct eio_session *s)
+{
+	s->is_blocked = false;
+	if (s->out.n > 0)
+		mark_dirty(s);
+}
+
+void eio_cut_slow(struct eio_session *s)
+{
+	s->engine->slow++;
+	session_end(s, &(struct ending){ .reason = "transport close", .get_body = "1", .ws_code = EIO_WS_CUT });
+}
+
+void eio_ws_gone(struct eio_session *s, const char *reason)
+{
+	session_end(s, &(struct ending){ .reason = reason, .is_wire_gone = true });
+}
+
+void eio_ws_fault(struct eio_session *s, int code)
+{
+	/* Section 7: a message too big ends in "transport error", as do frame errors. */
+	session_end(s, &(struct ending){ .reason = "transport error", .ws_code = code });
+}
+
+/* ---- the upgrade (section 10) ------------------------------------------------------------------ */
+
+static void on_probe_timer(struct sio_timer *timer)
+{
+	struct eio_probe *probe = MAP_OWNER(timer, struct eio_probe, timer);
+	struct eio_session *s = probe->session;
+	struct eio_engine *e = s->engine;
+	uint64_t next = e->now_ms + NOOP_PERIOD_MS;
+
+	if (e->now_ms >= probe->deadline_ms) {
+		probe_abort(s);
+		return;
+	}
+	wheel_set(e->wheel, timer, next < probe->deadline_ms ? next : probe->deadline_ms, on_probe_timer);
+	if (probe->is_confirmed && s->has_get) {
+		s->has_get = false;
+		e->ops->answer(s, EIO_WIRE_GET, 200, SIO_LIT("6"));
+	}
+}
+
+bool eio_probe_begin(struct eio_session *s)
+{
+	struct eio_engine *e = s->engine;
+	struct eio_probe *probe;
+
+	if (s->state != EIO_S_OPEN || s->transport != EIO_POLLING)
+		return false;
+	probe = calloc(1, sizeof(*probe));
+	if (!probe)
+		return false;
+	probe->session = s;
+	probe->deadline_ms = e->now_ms + e->limits.upgrade_timeout_ms;
+	s->probe = probe;
+	session_move(s, EIO_S_PROBING);
+	wheel_set(e->wheel, &probe->timer, probe->deadline_ms, on_probe_timer);
+	return true;
+}
+
+static void upgrade(struct eio_session *s)
+{
+	probe_drop(s);
+	if (s->has_get) { /* a correct client has none; it must not read this as the end */
+		s->has_get = false;
+		s->engine->ops->answer(s, EIO_WIRE_GET, 200, SIO_LIT("6"));
+	}
+	s->transport = EIO_WEBSOCKET;
+	session_move(s, EIO_S_OPEN);
+	s->engine->upgrades++;
+	s->engine->ops->upgraded(s);
+	if (s->out.n > 0)
+		mark_dirty(s);
+}
+
+void eio_probe_text(struct eio_session *s, char *data, size_t n)
+{
+	sio_slice text = sio_bytes(data, n);
+
+	if (s->state != EIO_S_PROBING)
+		return;
+	if (sio_slice_eq(text, SIO_LIT("2probe"))) {
+		uint64_t next = s->engine->now_ms + NOOP_PERIOD_MS;
+		s->probe->is_confirmed = true;
+		if (next < s->probe->deadline_ms)
+			wheel_set(s->engine->wheel, &s->probe->timer, next, on_probe_timer);
+		s->engine->ops->probe_text(s, SIO_LIT("3probe"));
+	} else if (sio_slice_eq(text, SIO_LIT("5"))) {
+		upgrade(s);
+	} else {
+		probe_abort(s);
+	}
+}
+
+void eio_probe_gone(struct eio_session *s)
+{
+	if (s->state != EIO_S_PROBING)
+		return;
+	probe_drop(s);
+	session_move(s, EIO_S_OPEN);
+}

@@ -1,0 +1,212 @@
+/* endpoint.c -- HTTP requests to the Engine.IO path: handshakes, polling, upgrades.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <strings.h>
+
+#include "host/host.h"
+
+bool endpoint_owns(const struct sio_server *server, sio_slice path)
+{
+	size_t n = strlen(server->path);
+
+	if (path.n == n + 1 && path.p[n] == '/')
+		path.n--;
+	return path.n == n && memcmp(path.p, server->path, n) == 0;
+}
+
+static void refuse(struct sio_server *server, struct net_conn *c, const struct http1_request *req, enum eio_error code)
+{
+	struct buf h = { 0 }, body = { 0 };
+
+	origin_headers(server, req, &h);
+	if (req->is_upgrade) { /* as the reference: the bare text, then the end */
+		net_reply_last(c, 400, "text/html", buf_peek(&h), sio_str(eio_error_text(code)));
+	} else {
+		buf_printf(&body, "{\"code\":%d,\"message\":\"%s\"}", code, eio_error_text(code));
+		net_reply(c, 400, "application/json", buf_peek(&h), buf_peek(&body));
+	}
+	buf_fini(&body);
+	buf_fini(&h);
+}
+
+static void refuse_origin(struct net_conn *c, const struct http1_request *req)
+{
+	struct buf body = { 0 }, text = { 0 };
+
+	buf_str(&text, "Forbidden: the origin ");
+	buf_slice(&text, http1_header(req, "origin"));
+	buf_str(&text, " is not in the server's list of allowed origins");
+	buf_str(&body, "{\"code\":4,\"message\":");
+	buf_json(&body, buf_peek(&text));
+	buf_byte(&body, '}');
+	net_reply_last(c, 403, "application/json", sio_bytes("", 0), buf_peek(&body));
+	buf_fini(&body);
+	buf_fini(&text);
+}
+
+static void refuse_busy(struct net_conn *c)
+{
+	net_reply_last(c, 503, "application/json", SIO_LIT("Retry-After: 5\r\n"),
+		       SIO_LIT("{\"code\":3,\"message\":\"The server has reached its limit of connections\"}"));
+}
+
+static bool is_full(const struct sio_server *server)
+{
+	return server->is_closing || (server->max_connections && server->links >= server->max_connections);
+}
+
+/* ---- WebSocket handshakes --------------------------------------------------------------- */
+
+static bool is_websocket(const struct http1_request *req)
+{
+	sio_slice upgrade = http1_header(req, "upgrade");
+
+	return req->is_upgrade && upgrade.n == 9 && strncasecmp(upgrade.p, "websocket", 9) == 0;
+}
+
+static unsigned count_header(const struct http1_request *req, const char *name)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < req->headers_n; i++)
+		n += sio_slice_eq(req->headers[i].name, sio_str(name));
+	return n;
+}
+
+/* RFC 6455 4.2.1.  Answers and returns false when the handshake is not one. */
+static bool check_handshake(struct net_conn *c, const struct http1_request *req, char accept[29])
+{
+	if (!sio_slice_eq(http1_header(req, "sec-websocket-version"), SIO_LIT("13"))) {
+		net_reply_last(c, 426, "text/plain", SIO_LIT("Sec-WebSocket-Version: 13\r\n"),
+			       SIO_LIT("This server speaks WebSocket version 13"));
+		return false;
+	}
+	if (req->has_body || count_header(req, "sec-websocket-key") != 1 ||
+	    !ws_accept(http1_header(req, "sec-websocket-key"), accept)) {
+		net_reply_last(c, 400, "text/plain", sio_bytes("", 0), SIO_LIT("Bad Sec-WebSocket-Key"));
+		return false;
+	}
+	return true;
+}
+
+static void accept_websocket(struct sio_server *server, struct net_conn *c, struct http1_request *req,
+			     struct eio_session *session)
+{
+	struct buf h = { 0 };
+	struct link *link;
+	char accept[29];
+
+	if (!check_handshake(c, req, accept))
+		return;
+	if (!session && is_full(server)) {
+		refuse_busy(c);
+		return;
+	}
+	link = session ? link_of(session) : link_open(server, c, req, EIO_WEBSOCKET);
+	if (!link) {
+		refuse_busy(c);
+		return;
+	}
+	origin_headers(server, req, &h);
+	net_ws_accept(c, accept, buf_peek(&h));
+	buf_fini(&h);
+	if (!session)
+		link_attach(link, EIO_WIRE_WS, c);
+	else if (eio_probe_begin(session))
+		link_attach(link, EIO_WIRE_PROBE, c);
+	else /* section 10.2: a second WebSocket is closed, the session is untouched */
+		net_ws_close(c, 0);
+}
+
+/* ---- plain requests ---------------------------------------------------------------------- */
+
+static enum eio_error verify(struct sio_server *server, const struct http1_request *req, struct eio_session **session)
+{
+	struct eio_request rq = { .query = req->query, .method = req->method, .is_upgrade = is_websocket(req) };
+
+	return eio_verify(&server->engine, &rq, session);
+}
+
+static void begin_post(struct sio_server *server, struct net_conn *c, struct http1_request *req,
+		       struct eio_session *session)
+{
+	if (!eio_post_begin(session)) {
+		net_reply_last(c, 400, NULL, sio_bytes("", 0), sio_bytes("", 0));
+		return;
+	}
+	link_attach(link_of(session), EIO_WIRE_POST, c);
+	http1_set_body_limit(c->side->reader, server->engine.limits.max_payload_bytes);
+	if (sio_slice_eq(http1_header(req, "content-type"), SIO_LIT("application/octet-stream")))
+		eio_post_refuse(session, 400);
+}
+
+void endpoint_head(struct sio_server *server, struct net_conn *c, struct http1_request *req)
+{
+	struct eio_session *session;
+	enum eio_error code;
+
+	if (!origin_is_allowed(server, req)) {
+		refuse_origin(c, req);
+		return;
+	}
+	if (origin_is_preflight(req))
+		return; /* answered once it is whole */
+	code = verify(server, req, &session);
+	if (code != EIO_ERR_NONE) {
+		/* The body of a refused request is not worth reading. */
+		if (req->has_body || req->is_upgrade)
+			refuse(server, c, req, code);
+		return;
+	}
+	if (is_websocket(req))
+		accept_websocket(server, c, req, session);
+	else if (sio_slice_eq(req->method, SIO_LIT("POST")))
+		begin_post(server, c, req, session);
+}
+
+static void get(struct sio_server *server, struct net_conn *c, struct http1_request *req, struct eio_session *session)
+{
+	struct link *link;
+
+	if (session) {
+		if (!eio_get_begin(session)) {
+			net_reply_last(c, 400, NULL, sio_bytes("", 0), sio_bytes("", 0));
+			return;
+		}
+		link_attach(link_of(session), EIO_WIRE_GET, c);
+		eio_get(session);
+		return;
+	}
+	link = is_full(server) ? NULL : link_open(server, c, req, EIO_POLLING);
+	if (!link)
+		refuse_busy(c);
+	else
+		link_attach(link, EIO_WIRE_GET, c); /* the flush answers it with the open packet */
+}
+
+void endpoint_request(struct sio_server *server, struct net_conn *c, struct http1_request *req)
+{
+	struct eio_session *session;
+	enum eio_error code;
+	enum eio_wire wire;
+	struct link *link = owner_link(c->owner, &wire);
+
+	if (link) { /* a POST whose head was accepted */
+		link->is_in_post = true;
+		eio_post(&link->session, req->body.p, req->body.n);
+		link->is_in_post = false;
+		return;
+	}
+	if (origin_is_preflight(req)) {
+		origin_preflight(server, c, req, SIO_LIT("GET,POST,OPTIONS"));
+		return;
+	}
+	code = verify(server, req, &session);
+	if (code != EIO_ERR_NONE)
+		refuse(server, c, req, code);
+	else if (sio_slice_eq(req->method, SIO_LIT("GET")))
+		get(server, c, req, session);
+	else /* its session ended while the body came */
+		refuse(server, c, req, EIO_ERR_SID);
+}

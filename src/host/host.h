@@ -1,0 +1,116 @@
+/* host.h -- engine, hub and network put together: what struct sio_server is.
+ *
+ * A link is one client: its Engine.IO session, its Socket.IO client, and the
+ * connections that carry them now.  A connection's owner is a link and the wire it
+ * serves, or a request of an application's route; the low bits of the pointer
+ * tell which (owner_of_wire).
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#ifndef HOST_HOST_H
+#define HOST_HOST_H
+
+#include <sio/http.h>
+#include <sio/server.h>
+
+#include "hub/hub.h"
+#include "net/net.h"
+
+struct link {
+	struct eio_session session;
+	struct hub_client client;
+	struct net_conn *wire[EIO_NWIRES];
+	struct link *next_dead;
+	bool is_in_post;              /* its POST's packets are being delivered */
+};
+
+struct route;
+
+struct sio_server {
+	struct hub hub;
+	struct eio_engine engine;
+	struct net *net;
+	struct uv_loop_s *loop;
+	bool owns_loop;
+	bool is_closing, is_stopped;
+	void *data;
+	char *path;                   /* without a trailing slash */
+	char **origins;               /* NULL-terminated */
+	bool allows_any_origin;
+	size_t max_body_bytes;
+	uint32_t max_connections;
+	struct route *routes;
+	struct link *dead;            /* ended links, freed at the end of the turn */
+	uint64_t links, websockets, links_total;
+	struct buf payload;           /* scratch for polling answers and headers */
+	sio_log_fn *log;
+	void *log_arg;
+};
+
+void host_log(const struct sio_server *server, enum sio_log_level level, const char *fmt, ...) SIO_PRINTF(3, 4);
+
+/* ---- link.c: sessions and their wires ----------------------------------------- */
+
+extern const struct eio_ops link_eio_ops;
+struct link *link_open(struct sio_server *server, struct net_conn *c, struct http1_request *req,
+		       enum eio_transport transport);
+void link_attach(struct link *link, enum eio_wire wire, struct net_conn *c);
+void link_flush_all(struct sio_server *server);
+void link_ws_message(struct link *link, enum eio_wire wire, enum ws_op op, char *data, size_t n);
+void link_ws_fault(struct link *link, enum eio_wire wire, int code);
+void link_wire_gone(struct link *link, enum eio_wire wire);
+
+static inline struct link *link_of(struct eio_session *s)
+{
+	return MAP_OWNER(s, struct link, session);
+}
+
+static inline struct sio_server *link_server(struct link *link)
+{
+	return link->session.engine->owner;
+}
+
+/* The owner pointer of a connection that serves a wire of link. */
+enum { OWNER_WIRE_BITS = 7 };
+static inline void *owner_of_wire(struct link *link, enum eio_wire wire)
+{
+	return (void *)((uintptr_t)link | (uintptr_t)(wire + 1));
+}
+
+/* The link and wire of an owner; NULL when it is a route's request. */
+static inline struct link *owner_link(void *owner, enum eio_wire *wire)
+{
+	uintptr_t bits = (uintptr_t)owner & OWNER_WIRE_BITS;
+
+	*wire = (enum eio_wire)(bits ? bits - 1 : 0);
+	return bits ? (struct link *)((uintptr_t)owner & ~(uintptr_t)OWNER_WIRE_BITS) : NULL;
+}
+
+/* ---- endpoint.c: requests to the Engine.IO path ---------------------------------- */
+
+bool endpoint_owns(const struct sio_server *server, sio_slice path);
+void endpoint_head(struct sio_server *server, struct net_conn *c, struct http1_request *req);
+void endpoint_request(struct sio_server *server, struct net_conn *c, struct http1_request *req);
+
+/* ---- origin.c: who may call from a browser ------------------------------------------ */
+
+/* May this request's Origin come in?  No Origin is no browser and may. */
+bool origin_is_allowed(const struct sio_server *server, const struct http1_request *req);
+/* Append the CORS headers of an answer to an allowed origin. */
+void origin_headers(const struct sio_server *server, const struct http1_request *req, struct buf *out);
+bool origin_is_preflight(const struct http1_request *req);
+void origin_preflight(struct sio_server *server, struct net_conn *c, const struct http1_request *req,
+		      sio_slice methods);
+
+/* ---- route.c: the application's routes -------------------------------------------------- */
+
+void route_head(struct sio_server *server, struct net_conn *c, struct http1_request *req);
+void route_request(struct sio_server *server, struct net_conn *c, struct http1_request *req);
+void route_conn_gone(struct sio_request *req);
+void route_free_all(struct sio_server *server);
+
+/* An RFC 9457 answer of the library's own; is_last closes the connection. */
+void reply_problem(struct sio_server *server, struct net_conn *c, int status, const char *code, bool is_last,
+		   const char *fmt, ...) SIO_PRINTF(6, 7);
+
+#endif

@@ -1,0 +1,458 @@
+/* server.c -- struct sio_server: options, the connections' callbacks, life and counts.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <uv.h>
+
+#include "host/host.h"
+
+enum {
+	HEAD_BYTES = 16384,
+	HEADERS_N = 100,
+	CHUNK_EXTRA = 65536,
+	FRAGMENTS_N = 65536,
+	PACKETS_N = 1000,       /* in one polling payload */
+	PARTIAL_MS = 30000,     /* for the attachments of a binary packet */
+	SPARE_DESCRIPTORS = 64, /* for listeners, the store, files */
+};
+
+void host_log(const struct sio_server *server, enum sio_log_level level, const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+
+	if (!server->log)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	server->log(level, line, server->log_arg);
+}
+
+struct hub *hub_of(const struct sio_server *server)
+{
+	return (struct hub *)(uintptr_t)&server->hub;
+}
+
+/* ---- what connections hear ----------------------------------------------------------- */
+
+static struct sio_server *server_of(const struct net_conn *c)
+{
+	return net_owner(c->net);
+}
+
+static void begin_turn(struct sio_server *server)
+{
+	server->engine.now_ms = net_now_ms(server->net);
+}
+
+static void on_head(struct net_conn *c, struct http1_request *req)
+{
+	struct sio_server *server = server_of(c);
+
+	begin_turn(server);
+	if (http1_header(req, "expect").n > 0 && !req->wants_continue)
+		reply_problem(server, c, 417, "expectation_failed", true, "The only expectation met here is 100-continue");
+	else if (endpoint_owns(server, req->path))
+		endpoint_head(server, c, req);
+	else
+		route_head(server, c, req);
+}
+
+static void on_request(struct net_conn *c, struct http1_request *req)
+{
+	struct sio_server *server = server_of(c);
+
+	begin_turn(server);
+	if (endpoint_owns(server, req->path))
+		endpoint_request(server, c, req);
+	else
+		route_request(server, c, req);
+}
+
+static void on_refuse(struct net_conn *c, int status)
+{
+	static const struct {
+		int status;
+		const char *code, *text;
+	} why[] = {
+		{ 400, "bad_request", "The request is not valid HTTP/1.1" },
+		{ 408, "timeout", "The request did not arrive in time" },
+		{ 413, "too_large", "The request's body is larger than the server takes" },
+		{ 431, "headers_too_large", "The request's headers are larger than the server takes" },
+		{ 501, "not_implemented", "The transfer encoding is not supported" },
+		{ 505, "version_not_supported", "This server speaks HTTP/1.1" },
+	};
+	struct sio_server *server = server_of(c);
+	enum eio_wire wire;
+	struct link *link = owner_link(c->owner, &wire);
+	unsigned i = 0;
+
+	begin_turn(server);
+	if (link && wire == EIO_WIRE_POST) { /* its session ends with it */
+		eio_post_refuse(&link->session, status);
+		return;
+	}
+	while (i < sizeof(why) / sizeof(why[0]) - 1 && why[i].status != status)
+		i++;
+	reply_problem(server, c, status, why[i].code, true, "%s", why[i].text);
+}
+
+static void on_ws_message(struct net_conn *c, enum ws_op op, char *data, size_t n)
+{
+	enum eio_wire wire;
+	struct link *link = owner_link(c->owner, &wire);
+
+	begin_turn(server_of(c));
+	if (link)
+		link_ws_message(link, wire, op, data, n);
+}
+
+static void on_ws_fault(struct net_conn *c, int code)
+{
+	enum eio_wire wire;
+	struct link *link = owner_link(c->owner, &wire);
+
+	begin_turn(server_of(c));
+	if (link)
+		link_ws_fault(link, wire, code);
+	else
+		net_ws_close(c, code);
+}
+
+static void on_writable(struct net_conn *c)
+{
+	enum eio_wire wire;
+	struct link *link = owner_link(c->owner, &wire);
+
+	if (link && wire == EIO_WIRE_WS)
+		eio_ws_ready(&link->session);
+}
+
+static void on_eof(struct net_conn *c)
+{
+	enum eio_wire wire;
+	struct link *link = owner_link(c->owner, &wire);
+
+	begin_turn(server_of(c));
+	if (link && wire == EIO_WIRE_GET) { /* nobody is left to read the packets */
+		link_wire_gone(link, wire);
+		net_close(c);
+	}
+}
+
+static void on_gone(struct net_conn *c)
+{
+	enum eio_wire wire;
+	struct link *link = owner_link(c->owner, &wire);
+
+	begin_turn(server_of(c));
+	if (link)
+		link_wire_gone(link, wire);
+	else
+		route_conn_gone(c->owner);
+}
+
+static void on_flush(void *owner)
+{
+	struct sio_server *server = owner;
+
+	begin_turn(server);
+	link_flush_all(server);
+}
+
+static void on_stopped(void *owner)
+{
+	((struct sio_server *)owner)->is_stopped = true;
+}
+
+static const struct net_ops net_callbacks = {
+	.head = on_head,
+	.request = on_request,
+	.refuse = on_refuse,
+	.ws_message = on_ws_message,
+	.ws_fault = on_ws_fault,
+	.writable = on_writable,
+	.eof = on_eof,
+	.gone = on_gone,
+	.flush = on_flush,
+	.stopped = on_stopped,
+};
+
+/* ---- options --------------------------------------------------------------------------- */
+
+static uint32_t or_default(uint32_t value, uint32_t otherwise)
+{
+	return value ? value : otherwise;
+}
+
+static void set_defaults(struct sio_server_options *o)
+{
+	o->ping_interval_ms = or_default(o->ping_interval_ms, 25000);
+	o->ping_timeout_ms = or_default(o->ping_timeout_ms, 20000);
+	o->connect_timeout_ms = or_default(o->connect_timeout_ms, 45000);
+	o->upgrade_timeout_ms = or_default(o->upgrade_timeout_ms, 10000);
+	o->max_payload_bytes = o->max_payload_bytes ? o->max_payload_bytes : 1000000;
+	o->max_body_bytes = o->max_body_bytes ? o->max_body_bytes : 1000000;
+	o->send_queue_bytes = o->send_queue_bytes ? o->send_queue_bytes : 1048576;
+	o->events_burst = or_default(o->events_burst, o->events_per_second * 2);
+	o->head_timeout_ms = or_default(o->head_timeout_ms, 10000);
+	o->body_timeout_ms = or_default(o->body_timeout_ms, 30000);
+	o->idle_timeout_ms = or_default(o->idle_timeout_ms, 60000);
+	o->write_timeout_ms = or_default(o->write_timeout_ms, 30000);
+	if (!o->path)
+		o->path = "/socket.io";
+}
+
+static int check_options(const struct sio_server *server, const struct sio_server_options *o)
+{
+	const char *wrong = NULL;
+
+	if (o->path[0] != '/')
+		wrong = "path must start with /";
+	else if (o->max_payload_bytes > 256u << 20)
+		wrong = "max_payload_bytes must be at most 268435456";
+	else if (o->send_queue_bytes > 256u << 20)
+		wrong = "send_queue_bytes must be at most 268435456";
+	else if (o->events_burst > 1000000)
+		wrong = "events_burst must be at most 1000000";
+	if (!wrong)
+		return SIO_OK;
+	host_log(server, SIO_LOG_ERROR, "Option out of range: %s", wrong);
+	return SIO_ERR_INVAL;
+}
+
+static int copy_strings(struct sio_server *server, const struct sio_server_options *o)
+{
+	size_t n = 0;
+
+	server->path = strdup(o->path);
+	if (!server->path)
+		return SIO_ERR_NOMEM;
+	if (strlen(server->path) > 1 && server->path[strlen(server->path) - 1] == '/')
+		server->path[strlen(server->path) - 1] = '\0';
+	while (o->origins && o->origins[n])
+		n++;
+	if (n == 0)
+		return SIO_OK;
+	server->origins = calloc(n + 1, sizeof(char *));
+	if (!server->origins)
+		return SIO_ERR_NOMEM;
+	for (size_t i = 0; i < n; i++) {
+		server->allows_any_origin |= strcmp(o->origins[i], "*") == 0;
+		if (!(server->origins[i] = strdup(o->origins[i])))
+			return SIO_ERR_NOMEM;
+	}
+	return SIO_OK;
+}
+
+static uint32_t descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= 2 * SPARE_DESCRIPTORS)
+		return SPARE_DESCRIPTORS;
+	return limit.rlim_cur - SPARE_DESCRIPTORS > UINT32_MAX ? UINT32_MAX : (uint32_t)limit.rlim_cur - SPARE_DESCRIPTORS;
+}
+
+static int start_parts(struct sio_server *server, const struct sio_server_options *o)
+{
+	struct net_limits nl = {
+		.http = { HEAD_BYTES, HEADERS_N, CHUNK_EXTRA },
+		.ws = { o->max_payload_bytes, FRAGMENTS_N },
+		.head_timeout_ms = o->head_timeout_ms,
+		.body_timeout_ms = o->body_timeout_ms,
+		.idle_timeout_ms = o->idle_timeout_ms,
+		.write_timeout_ms = o->write_timeout_ms,
+		.max_conns = descriptor_limit(),
+	};
+	struct eio_limits el = {
+		.ping_interval_ms = o->ping_interval_ms,
+		.ping_timeout_ms = o->ping_timeout_ms,
+		.upgrade_timeout_ms = o->upgrade_timeout_ms,
+		.max_payload_bytes = (uint32_t)o->max_payload_bytes,
+		.send_queue_bytes = (uint32_t)o->send_queue_bytes,
+		.packets_n = PACKETS_N,
+	};
+	struct hub_limits hl = {
+		.connect_timeout_ms = o->connect_timeout_ms,
+		.partial_timeout_ms = PARTIAL_MS,
+		.max_payload_bytes = (uint32_t)o->max_payload_bytes,
+		.max_rooms = o->max_rooms,
+		.events_per_second = o->events_per_second,
+		.events_burst = o->events_burst,
+	};
+	int err = net_new(server->loop, &nl, &net_callbacks, server, &server->net);
+
+	if (err == SIO_OK)
+		err = eio_engine_init(&server->engine, &el, &link_eio_ops, net_wheel(server->net));
+	server->engine.owner = server;
+	if (err == SIO_OK) {
+		begin_turn(server);
+		err = hub_init(&server->hub, server, &server->engine, &hl);
+	}
+	return err;
+}
+
+int sio_server_new(const struct sio_server_options *options, struct sio_server **out)
+{
+	struct sio_server_options o = options ? *options : (struct sio_server_options){ 0 };
+	struct sio_server *server = calloc(1, sizeof(*server));
+	int err;
+
+	*out = NULL;
+	if (!server)
+		return SIO_ERR_NOMEM;
+	set_defaults(&o);
+	server->log = o.log;
+	server->log_arg = o.log_arg;
+	server->max_body_bytes = o.max_body_bytes;
+	server->max_connections = o.max_connections;
+	server->loop = o.loop;
+	err = check_options(server, &o);
+	if (err == SIO_OK)
+		err = copy_strings(server, &o);
+	if (err == SIO_OK && !server->loop) {
+		server->owns_loop = true;
+		server->loop = malloc(sizeof(uv_loop_t));
+		if (!server->loop || uv_loop_init(server->loop) < 0) {
+			free(server->loop);
+			server->loop = NULL;
+			err = SIO_ERR_SYSTEM;
+		}
+	}
+	if (err == SIO_OK)
+		err = start_parts(server, &o);
+	if (err < 0) {
+		sio_server_free(server);
+		return err;
+	}
+	*out = server;
+	return SIO_OK;
+}
+
+/* ---- life ------------------------------------------------------------------------------- */
+
+int sio_server_listen(struct sio_server *server, const char *host, uint16_t port)
+{
+	return net_listen(server->net, host, port);
+}
+
+uint16_t sio_server_port(const struct sio_server *server)
+{
+	return net_port(server->net);
+}
+
+void sio_server_run(struct sio_server *server)
+{
+	net_run(server->net);
+}
+
+void sio_server_close(struct sio_server *server, uint32_t drain_ms)
+{
+	if (!server->is_closing) {
+		server->is_closing = true;
+		eio_engine_discard_all(&server->engine, "server shutting down");
+	}
+	net_stop(server->net, drain_ms);
+}
+
+void sio_server_free(struct sio_server *server)
+{
+	if (!server)
+		return;
+	if (server->net && !server->is_stopped)
+		sio_server_close(server, 0);
+	net_free(server->net);
+	link_flush_all(server);
+	hub_fini(&server->hub);
+	eio_engine_fini(&server->engine);
+	route_free_all(server);
+	buf_fini(&server->payload);
+	if (server->owns_loop && server->loop) {
+		uv_loop_close(server->loop);
+		free(server->loop);
+	}
+	for (char **o = server->origins; o && *o; o++)
+		free(*o);
+	free(server->origins);
+	free(server->path);
+	free(server);
+}
+
+void sio_server_set_data(struct sio_server *server, void *data)
+{
+	server->data = data;
+}
+
+void *sio_server_data(const struct sio_server *server)
+{
+	return server->data;
+}
+
+uint64_t sio_server_now_ms(const struct sio_server *server)
+{
+	return net_now_ms(server->net);
+}
+
+/* ---- work and timers ----------------------------------------------------------------------- */
+
+int sio_server_post(struct sio_server *server, sio_post_fn *fn, void *arg)
+{
+	return net_post(server->net, fn, arg);
+}
+
+int sio_server_work(struct sio_server *server, sio_post_fn *work, sio_post_fn *done, void *arg)
+{
+	return net_work(server->net, work, done, arg);
+}
+
+void sio_timer_start(struct sio_server *server, struct sio_timer *timer, uint32_t ms, void (*fn)(struct sio_timer *timer))
+{
+	wheel_set(net_wheel(server->net), timer, net_now_ms(server->net) + ms, fn);
+}
+
+void sio_timer_stop(struct sio_timer *timer)
+{
+	wheel_del(timer);
+}
+
+/* ---- counts ---------------------------------------------------------------------------------- */
+
+void sio_server_stats(const struct sio_server *server, struct sio_stats *out)
+{
+	const struct eio_engine *e = &server->engine;
+	const struct hub *hub = &server->hub;
+	const struct net_stats *n = net_stats(server->net);
+
+	*out = (struct sio_stats){
+		.connections = server->links,
+		.connections_total = server->links_total,
+		.websockets = server->websockets,
+		.http_connections = n->conns,
+		.sockets = hub->sockets,
+		.rooms = hub->rooms,
+		.upgrades_total = e->upgrades,
+		.events_received_total = hub->events,
+		.broadcasts_total = hub->broadcasts,
+		.encodes_total = e->frames.encodes,
+		.deliveries_total = e->deliveries,
+		.volatile_dropped_total = e->volatile_dropped,
+		.volatile_replaced_total = e->volatile_replaced,
+		.slow_disconnects_total = e->slow,
+		.parse_errors_total = e->parse_errors,
+		.connect_refused_total = hub->refused,
+		.rate_limited_total = hub->limited,
+		.http_requests_total = n->requests,
+		.http_refused_total = n->refused,
+		.bytes_in_total = n->bytes_in,
+		.bytes_out_total = n->bytes_out,
+		.writes_total = n->writes,
+		.allocations_total = frame_pool_mallocs(&e->frames) + e->chunks.mallocs,
+		.send_queue_bytes = e->queued_bytes,
+	};
+}

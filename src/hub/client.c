@@ -1,0 +1,347 @@
+/* client.c -- one Engine.IO session as Socket.IO sees it: packets in, connecting.
+ *
+ * Sections refer to the project's reference of Socket.IO protocol revision 5.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <stdlib.h>
+
+#include "hub/hub.h"
+
+enum { PARTIAL_FACTOR = 4 }; /* attachments together: at most this many payloads */
+
+/* A binary packet whose attachments are on their way (section 3). */
+struct hub_partial {
+	struct sio_timer timer;
+	struct hub_client *client;
+	struct packet packet;         /* slices into text */
+	sio_slice attachments[SIO_ATTACHMENTS_MAX];
+	unsigned got_n;
+	size_t bytes;
+	char text[];
+};
+
+/* Everything a client does against the protocol ends here: the session closes. */
+static void client_fault(struct hub_client *c)
+{
+	c->hub->engine->parse_errors++;
+	eio_close(c->session, "parse error");
+}
+
+/* ---- opening ------------------------------------------------------------------- */
+
+void hub_opening_unref(struct hub_opening *o)
+{
+	if (--o->refs == 0)
+		free(o);
+}
+
+static void opening_drop(struct hub_client *c)
+{
+	struct hub_opening *o = c->opening;
+
+	if (!o)
+		return;
+	wheel_del(&o->timer);
+	o->client = NULL;
+	c->opening = NULL;
+	hub_opening_unref(o);
+}
+
+static void on_connect_timeout(struct sio_timer *timer)
+{
+	struct hub_opening *o = MAP_OWNER(timer, struct hub_opening, timer);
+
+	eio_close(o->client->session, "forced close");
+}
+
+void hub_client_open(struct hub_client *c, struct hub *hub, struct eio_session *session, struct hub_opening *opening)
+{
+	*c = (struct hub_client){ .hub = hub, .session = session, .opening = opening };
+	opening->client = c;
+	wheel_set(hub->engine->wheel, &opening->timer, hub->engine->now_ms + hub->limits.connect_timeout_ms,
+		  on_connect_timeout);
+}
+
+static struct sio_socket *client_socket(const struct hub_client *c, sio_slice nsp)
+{
+	for (struct sio_socket *s = c->sockets; s; s = s->next)
+		if (sio_slice_eq(sio_str(s->nsp->name), nsp))
+			return s;
+	return NULL;
+}
+
+static bool client_is_asking(const struct hub_client *c, const struct nsp *nsp)
+{
+	for (struct sio_connect *r = c->asking; r; r = r->next)
+		if (r->nsp == nsp)
+			return true;
+	return false;
+}
+
+static void emit_refusal(struct hub_client *c, sio_slice nsp, sio_slice message, sio_slice data)
+{
+	struct buf b = { 0 };
+	struct packet p = { .type = PACKET_CONNECT_ERROR, .nsp = nsp, .id = PACKET_NO_ID };
+
+	buf_str(&b, "{\"message\":");
+	buf_json(&b, message);
+	if (data.n) {
+		buf_str(&b, ",\"data\":");
+		buf_slice(&b, data);
+	}
+	buf_byte(&b, '}');
+	p.data = buf_peek(&b);
+	if (!b.failed)
+		emit_packet(c, &p, NULL);
+	buf_fini(&b);
+	c->hub->refused++;
+}
+
+static void on_connect(struct hub_client *c, const struct packet *p)
+{
+	struct nsp *nsp = nsp_find(c->hub, p->nsp);
+	struct sio_connect *req;
+
+	if (client_socket(c, p->nsp) || (nsp && client_is_asking(c, nsp))) {
+		client_fault(c);
+		return;
+	}
+	if (!nsp) {
+		emit_refusal(c, p->nsp, SIO_LIT("Invalid namespace"), sio_bytes("", 0));
+		return;
+	}
+	req = calloc(1, sizeof(*req));
+	if (!req) {
+		eio_close(c->session, "forced close");
+		return;
+	}
+	*req = (struct sio_connect){ .client = c, .hub = c->hub, .nsp = nsp, .opening = c->opening, .next = c->asking };
+	if (req->opening)
+		req->opening->refs++;
+	buf_slice(&req->auth, p->data.n ? p->data : SIO_LIT("{}"));
+	c->asking = req;
+	if (c->hub->on_connect)
+		c->hub->on_connect(req, c->hub->connect_arg);
+	else
+		sio_connect_accept(req);
+}
+
+static void connect_free(struct sio_connect *req)
+{
+	if (req->client) {
+		struct sio_connect **at = &req->client->asking;
+		while (*at != req)
+			at = &(*at)->next;
+		*at = req->next;
+	}
+	if (req->opening)
+		hub_opening_unref(req->opening);
+	buf_fini(&req->auth);
+	free(req);
+}
+
+struct sio_socket *sio_connect_accept(struct sio_connect *req)
+{
+	struct hub_client *c = req->client;
+	struct nsp *nsp = req->nsp;
+	struct sio_socket *s;
+	char answer[64] = "{\"sid\":\"";
+	struct packet p = { .type = PACKET_CONNECT, .nsp = sio_str(nsp->name), .id = PACKET_NO_ID };
+
+	connect_free(req);
+	if (!c || !eio_is_open(c->session))
+		return NULL;
+	s = socket_new(c, nsp);
+	if (!s) {
+		eio_close(c->session, "forced close");
+		return NULL;
+	}
+	opening_drop(c);
+	strcat(strcat(answer, s->id), "\"}");
+	p.data = sio_str(answer);
+	emit_packet(c, &p, NULL);
+	return s;
+}
+
+void sio_connect_refuse(struct sio_connect *req, sio_slice message, sio_slice data)
+{
+	struct hub_client *c = req->client;
+	struct nsp *nsp = req->nsp;
+
+	connect_free(req);
+	if (c && eio_is_open(c->session))
+		emit_refusal(c, sio_str(nsp->name), message, data);
+}
+
+sio_slice sio_connect_auth(const struct sio_connect *req)
+{
+	return buf_peek(&req->auth);
+}
+
+sio_slice sio_connect_header(const struct sio_connect *req, const char *name)
+{
+	sio_slice want = sio_str(name);
+
+	for (uint32_t i = 0; req->opening && i < req->opening->headers_n; i++)
+		if (sio_slice_eq(req->opening->headers[i].name, want))
+			return req->opening->headers[i].value;
+	return sio_bytes("", 0);
+}
+
+sio_slice sio_connect_url(const struct sio_connect *req)
+{
+	return req->opening ? req->opening->url : sio_bytes("", 0);
+}
+
+sio_slice sio_connect_address(const struct sio_connect *req)
+{
+	return req->opening ? req->opening->address : sio_bytes("", 0);
+}
+
+struct sio_server *sio_connect_server(const struct sio_connect *req)
+{
+	return req->hub->server;
+}
+
+bool sio_connect_is_open(const struct sio_connect *req)
+{
+	return req->client && eio_is_open(req->client->session);
+}
+
+/* ---- binary packets ------------------------------------------------------------------ */
+
+static void partial_drop(struct hub_client *c)
+{
+	struct hub_partial *part = c->partial;
+
+	if (!part)
+		return;
+	wheel_del(&part->timer);
+	for (unsigned i = 0; i < part->got_n; i++)
+		free((void *)(uintptr_t)part->attachments[i].p);
+	free(part);
+	c->partial = NULL;
+}
+
+static void on_partial_timeout(struct sio_timer *timer)
+{
+	client_fault(MAP_OWNER(timer, struct hub_partial, timer)->client);
+}
+
+static void partial_begin(struct hub_client *c, const char *data, size_t n)
+{
+	struct hub_partial *part = malloc(sizeof(*part) + n);
+
+	if (!part) {
+		eio_close(c->session, "forced close");
+		return;
+	}
+	memset(part, 0, sizeof(*part));
+	memcpy(part->text, data, n);
+	part->client = c;
+	c->partial = part;
+	/* Read again, so that the slices point into the copy. */
+	if (packet_read(sio_bytes(part->text, n), SIO_ATTACHMENTS_MAX, &part->packet) < 0) {
+		client_fault(c);
+		return;
+	}
+	wheel_set(c->hub->engine->wheel, &part->timer, c->hub->engine->now_ms + c->hub->limits.partial_timeout_ms,
+		  on_partial_timeout);
+}
+
+static void on_packet(struct hub_client *c, const struct packet *p, const sio_slice *attachments);
+
+static void on_attachment(struct hub_client *c, const char *data, size_t n)
+{
+	struct hub_partial *part = c->partial;
+	char *copy;
+
+	if (!part) {
+		client_fault(c); /* binary data that nothing announced */
+		return;
+	}
+	part->bytes += n;
+	if (part->bytes > (size_t)PARTIAL_FACTOR * c->hub->limits.max_payload_bytes) {
+		client_fault(c);
+		return;
+	}
+	copy = malloc(n ? n : 1);
+	if (!copy) {
+		eio_close(c->session, "forced close");
+		return;
+	}
+	if (n)
+		memcpy(copy, data, n);
+	part->attachments[part->got_n++] = sio_bytes(copy, n);
+	if (part->got_n < part->packet.attachments_n)
+		return;
+	c->partial = NULL; /* complete: a handler may end the client */
+	wheel_del(&part->timer);
+	on_packet(c, &part->packet, part->attachments);
+	for (unsigned i = 0; i < part->got_n; i++)
+		free((void *)(uintptr_t)part->attachments[i].p);
+	free(part);
+}
+
+/* ---- packets in ------------------------------------------------------------------------ */
+
+/* A whole packet of a connected namespace. */
+static void on_packet(struct hub_client *c, const struct packet *p, const sio_slice *attachments)
+{
+	struct sio_socket *s = client_socket(c, p->nsp);
+
+	if (!s) {
+		/* Section 4.1: what we disconnected a moment ago may still have packets under way. */
+		if (!c->was_disconnected)
+			client_fault(c);
+		return;
+	}
+	switch (p->type) {
+	case PACKET_DISCONNECT:
+		socket_end(s, "client namespace disconnect");
+		return;
+	case PACKET_EVENT:
+	case PACKET_BINARY_EVENT:
+		socket_event(s, p, attachments);
+		return;
+	default: /* acknowledgements of nothing we asked for are ignored */
+		return;
+	}
+}
+
+void hub_message(struct hub_client *c, char *data, size_t n, bool is_binary)
+{
+	struct packet p;
+
+	if (is_binary) {
+		on_attachment(c, data, n);
+		return;
+	}
+	if (c->partial || packet_read(sio_bytes(data, n), SIO_ATTACHMENTS_MAX, &p) < 0) {
+		client_fault(c);
+		return;
+	}
+	if (p.type == PACKET_CONNECT)
+		on_connect(c, &p);
+	else if (p.attachments_n == 0)
+		on_packet(c, &p, NULL);
+	else if (client_socket(c, p.nsp) || c->was_disconnected)
+		partial_begin(c, data, n);
+	else
+		client_fault(c);
+}
+
+void hub_closed(struct hub_client *c, const char *reason)
+{
+	partial_drop(c);
+	opening_drop(c);
+	while (c->asking) {
+		struct sio_connect *req = c->asking;
+		c->asking = req->next;
+		req->client = NULL;
+		req->next = NULL;
+	}
+	while (c->sockets)
+		socket_end(c->sockets, reason);
+}

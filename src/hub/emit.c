@@ -1,0 +1,85 @@
+/* emit.c -- packets on their way out: encoded once, queued as shared frames.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include "hub/hub.h"
+
+#include <sio/json.h>
+
+struct frame *emit_encode(struct hub *hub, const struct packet *p, const sio_slice *attachments)
+{
+	struct frame *f = frame_new(&hub->engine->frames, 1 + packet_size(p), attachments, p->attachments_n);
+
+	if (!f)
+		return NULL;
+	frame_text(f)[0] = '4'; /* Engine.IO message */
+	frame_seal(f, WS_TEXT, 1 + packet_write(p, frame_text(f) + 1));
+	hub->engine->frames.encodes++;
+	return f;
+}
+
+int emit_packet(struct hub_client *c, const struct packet *p, const sio_slice *attachments)
+{
+	struct frame *f = emit_encode(c->hub, p, attachments);
+
+	if (!f)
+		return SIO_ERR_NOMEM;
+	eio_send(c->session, f);
+	frame_unref(f);
+	return SIO_OK;
+}
+
+int emit_event(struct nsp *nsp, sio_slice name, const struct sio_args *args, struct frame **out)
+{
+	struct buf *quoted = &nsp->hub->scratch;
+	struct packet p = {
+		.type = args->attachments_n ? PACKET_BINARY_EVENT : PACKET_EVENT,
+		.attachments_n = args->attachments_n,
+		.nsp = sio_str(nsp->name),
+		.id = PACKET_NO_ID,
+		.data = args->json,
+	};
+
+	*out = NULL;
+	if (packet_is_reserved(name) || args->attachments_n > SIO_ATTACHMENTS_MAX)
+		return SIO_ERR_INVAL;
+	buf_clear(quoted);
+	buf_json(quoted, name);
+	if (quoted->failed)
+		return SIO_ERR_NOMEM;
+	p.name = buf_peek(quoted);
+	*out = emit_encode(nsp->hub, &p, args->attachments);
+	return *out ? SIO_OK : SIO_ERR_NOMEM;
+}
+
+int sio_socket_emit(struct sio_socket *s, sio_slice name, const struct sio_args *args)
+{
+	struct frame *f;
+	int err;
+
+	if (!s->client)
+		return SIO_ERR_CLOSED;
+	err = emit_event(s->nsp, name, args, &f);
+	if (err < 0)
+		return err;
+	eio_send(s->client->session, f);
+	frame_unref(f);
+	return SIO_OK;
+}
+
+int sio_socket_ack(struct sio_socket *s, uint64_t ack, const struct sio_args *args)
+{
+	struct packet p = {
+		.type = args->attachments_n ? PACKET_BINARY_ACK : PACKET_ACK,
+		.attachments_n = args->attachments_n,
+		.nsp = sio_str(s->nsp->name),
+		.id = ack,
+		.data = args->json,
+	};
+
+	if (!s->client)
+		return SIO_ERR_CLOSED;
+	if (ack == SIO_ACK_NONE || args->attachments_n > SIO_ATTACHMENTS_MAX)
+		return SIO_ERR_INVAL;
+	return emit_packet(s->client, &p, args->attachments);
+}

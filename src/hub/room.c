@@ -1,0 +1,360 @@
+/* room.c -- namespaces, rooms, and one message to many members.
+ *
+ * A room keeps its members in one dense array, beside each socket its session, so
+ * that a broadcast touches the array and the queues and nothing else.  A socket
+ * keeps where it stands in each of its rooms, so leaving is a swap with the last.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "hub/hub.h"
+
+enum { ROOM_INLINE = 1 };
+
+struct member {
+	struct sio_socket *socket;
+	struct eio_session *session; /* the socket's, as long as it is a member */
+};
+
+struct room {
+	struct map_node by_name;
+	struct nsp *nsp;
+	struct member *members;
+	uint32_t n, cap;
+	struct member first[ROOM_INLINE]; /* most rooms are one user's own */
+	char name[];
+};
+
+/* ---- namespaces -------------------------------------------------------------- */
+
+struct nsp *nsp_new(struct hub *hub, sio_slice name)
+{
+	struct nsp *nsp = calloc(1, sizeof(*nsp) + name.n + 1);
+
+	if (!nsp)
+		return NULL;
+	nsp->hub = hub;
+	memcpy(nsp->name, name.p, name.n);
+	map_init(&nsp->sockets_by_id);
+	map_init(&nsp->rooms);
+	return nsp;
+}
+
+void nsp_free(struct nsp *nsp)
+{
+	map_fini(&nsp->sockets_by_id);
+	map_fini(&nsp->rooms);
+	free(nsp->sockets);
+	free(nsp);
+}
+
+struct nsp *nsp_find(const struct hub *hub, sio_slice name)
+{
+	struct nsp *nsp = hub->nsps;
+
+	while (nsp && !sio_slice_eq(sio_str(nsp->name), name))
+		nsp = nsp->next;
+	return nsp;
+}
+
+int nsp_add(struct nsp *nsp, struct sio_socket *s)
+{
+	if (nsp->sockets_n == nsp->sockets_cap) {
+		uint32_t cap = nsp->sockets_cap ? nsp->sockets_cap * 2 : 16;
+		struct sio_socket **grown = realloc(nsp->sockets, cap * sizeof(struct sio_socket *));
+		if (!grown)
+			return SIO_ERR_NOMEM;
+		nsp->sockets = grown;
+		nsp->sockets_cap = cap;
+	}
+	if (map_put(&nsp->sockets_by_id, &s->by_id, sio_bytes(s->id, SIO_ID_LEN)) < 0)
+		return SIO_ERR_NOMEM;
+	s->index = nsp->sockets_n;
+	nsp->sockets[nsp->sockets_n++] = s;
+	nsp->hub->sockets++;
+	return SIO_OK;
+}
+
+void nsp_del(struct nsp *nsp, struct sio_socket *s)
+{
+	struct sio_socket *last = nsp->sockets[--nsp->sockets_n];
+
+	nsp->sockets[s->index] = last;
+	last->index = s->index;
+	map_del(&nsp->sockets_by_id, &s->by_id);
+	nsp->hub->sockets--;
+}
+
+/* ---- membership ------------------------------------------------------------------ */
+
+static struct room *room_find(const struct nsp *nsp, sio_slice name)
+{
+	struct map_node *node = map_get(&nsp->rooms, name);
+
+	return node ? MAP_OWNER(node, struct room, by_name) : NULL;
+}
+
+static struct room *room_new(struct nsp *nsp, sio_slice name)
+{
+	struct room *room = malloc(sizeof(*room) + name.n);
+
+	if (!room)
+		return NULL;
+	*room = (struct room){ .nsp = nsp, .cap = ROOM_INLINE };
+	room->members = room->first;
+	memcpy(room->name, name.p, name.n);
+	if (map_put(&nsp->rooms, &room->by_name, sio_bytes(room->name, name.n)) < 0) {
+		free(room);
+		return NULL;
+	}
+	nsp->hub->rooms++;
+	return room;
+}
+
+static void room_drop_if_empty(struct room *room)
+{
+	if (room->n > 0)
+		return;
+	map_del(&room->nsp->rooms, &room->by_name);
+	room->nsp->hub->rooms--;
+	if (room->members != room->first)
+		free(room->members);
+	free(room);
+}
+
+static bool room_reserve(struct room *room)
+{
+	uint32_t cap = room->cap < 8 ? 8 : room->cap * 2;
+	struct member *grown;
+
+	if (room->n < room->cap)
+		return true;
+	grown = realloc(room->members == room->first ? NULL : room->members, cap * sizeof(*grown));
+	if (!grown)
+		return false;
+	if (room->members == room->first)
+		memcpy(grown, room->first, room->n * sizeof(*grown));
+	room->members = grown;
+	room->cap = cap;
+	return true;
+}
+
+static bool socket_reserve(struct sio_socket *s)
+{
+	uint32_t cap = s->rooms_cap ? s->rooms_cap * 2u : 2;
+	struct membership *grown;
+
+	if (s->rooms_n < s->rooms_cap)
+		return true;
+	if (cap > UINT16_MAX)
+		return false;
+	grown = realloc(s->rooms, cap * sizeof(*grown));
+	if (!grown)
+		return false;
+	s->rooms = grown;
+	s->rooms_cap = (uint16_t)cap;
+	return true;
+}
+
+static struct membership *membership_find(const struct sio_socket *s, sio_slice name)
+{
+	for (unsigned i = 0; i < s->rooms_n; i++) {
+		struct room *room = s->rooms[i].room;
+		if (sio_slice_eq(sio_bytes(room->name, room->by_name.key_n), name))
+			return &s->rooms[i];
+	}
+	return NULL;
+}
+
+int sio_room_join(struct sio_socket *s, sio_slice name)
+{
+	uint32_t max = s->hub->limits.max_rooms;
+	struct room *room;
+
+	if (!s->client)
+		return SIO_ERR_CLOSED;
+	if (name.n < 1 || name.n > SIO_ROOM_MAX)
+		return SIO_ERR_INVAL;
+	if (membership_find(s, name))
+		return SIO_OK;
+	if (max && s->rooms_n >= max)
+		return SIO_ERR_LIMIT;
+	room = room_find(s->nsp, name);
+	if (!room)
+		room = room_new(s->nsp, name);
+	if (!room)
+		return SIO_ERR_NOMEM;
+	if (!room_reserve(room) || !socket_reserve(s)) {
+		room_drop_if_empty(room);
+		return SIO_ERR_NOMEM;
+	}
+	s->rooms[s->rooms_n++] = (struct membership){ room, room->n };
+	room->members[room->n++] = (struct member){ s, s->client->session };
+	return SIO_OK;
+}
+
+static void membership_end(struct sio_socket *s, struct membership *m)
+{
+	struct room *room = m->room;
+	struct member last = room->members[--room->n];
+
+	if (last.socket != s) {
+		room->members[m->index] = last;
+		for (unsigned i = 0; i < last.socket->rooms_n; i++)
+			if (last.socket->rooms[i].room == room)
+				last.socket->rooms[i].index = m->index;
+	}
+	*m = s->rooms[--s->rooms_n];
+	room_drop_if_empty(room);
+}
+
+void sio_room_leave(struct sio_socket *s, sio_slice name)
+{
+	struct membership *m = membership_find(s, name);
+
+	if (m)
+		membership_end(s, m);
+}
+
+void room_leave_all(struct sio_socket *s)
+{
+	while (s->rooms_n > 0)
+		membership_end(s, &s->rooms[s->rooms_n - 1]);
+	free(s->rooms);
+	s->rooms = NULL;
+	s->rooms_cap = 0;
+}
+
+bool sio_room_has(const struct sio_socket *s, sio_slice name)
+{
+	return membership_find(s, name) != NULL;
+}
+
+size_t sio_room_size(const struct sio_server *server, sio_slice name)
+{
+	struct room *room = room_find(hub_of(server)->nsps, name);
+
+	return room ? room->n : 0;
+}
+
+void sio_room_each(struct sio_server *server, sio_slice name, sio_room_fn *fn, void *arg)
+{
+	struct room *room = room_find(hub_of(server)->nsps, name);
+	struct sio_socket **copy;
+	uint32_t n;
+
+	if (!room)
+		return;
+	n = room->n;
+	copy = malloc(n * sizeof(struct sio_socket *));
+	if (!copy)
+		return;
+	/* fn may change the room, even end it: walk a copy whose sockets stay. */
+	for (uint32_t i = 0; i < n; i++)
+		copy[i] = sio_socket_ref(room->members[i].socket);
+	for (uint32_t i = 0; i < n; i++) {
+		if (copy[i]->client)
+			fn(copy[i], arg);
+		sio_socket_unref(copy[i]);
+	}
+	free(copy);
+}
+
+/* ---- broadcast ----------------------------------------------------------------------- */
+
+static struct sio_socket *socket_find(const struct nsp *nsp, sio_slice id)
+{
+	struct map_node *node = id.n == SIO_ID_LEN ? map_get(&nsp->sockets_by_id, id) : NULL;
+
+	return node ? MAP_OWNER(node, struct sio_socket, by_id) : NULL;
+}
+
+/* Mark the members of each name as served already. */
+static void mark_all(const struct nsp *nsp, const sio_slice *names, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct room *room = room_find(nsp, names[i]);
+		struct sio_socket *own = socket_find(nsp, names[i]);
+		if (own)
+			own->mark = nsp->hub->epoch;
+		for (uint32_t j = 0; room && j < room->n; j++)
+			room->members[j].socket->mark = nsp->hub->epoch;
+	}
+}
+
+static long send_once(struct hub *hub, struct sio_socket *s, struct frame *f)
+{
+	if (s->mark == hub->epoch)
+		return 0;
+	s->mark = hub->epoch;
+	eio_send(s->client->session, f);
+	return 1;
+}
+
+/* The common case: one room, nobody excepted but the sender. */
+static long send_room(const struct room *room, const struct sio_socket *skip, struct frame *f)
+{
+	const struct member *m = room->members, *end = m + room->n;
+	long n = room->n;
+
+	for (; m < end; m++) {
+		if (m->socket == skip)
+			n--;
+		else
+			eio_send(m->session, f);
+	}
+	return n;
+}
+
+static long send_union(struct nsp *nsp, const struct sio_target *t, struct frame *f)
+{
+	long n = 0;
+
+	for (unsigned i = 0; i < t->rooms_n; i++) {
+		struct room *room = room_find(nsp, t->rooms[i]);
+		struct sio_socket *own = socket_find(nsp, t->rooms[i]);
+		if (own)
+			n += send_once(nsp->hub, own, f);
+		for (uint32_t j = 0; room && j < room->n; j++)
+			n += send_once(nsp->hub, room->members[j].socket, f);
+	}
+	for (uint32_t i = 0; t->rooms_n == 0 && i < nsp->sockets_n; i++)
+		n += send_once(nsp->hub, nsp->sockets[i], f);
+	return n;
+}
+
+static long send_target(struct nsp *nsp, const struct sio_target *t, struct frame *f)
+{
+	if (t->rooms_n == 1 && t->except_n == 0) {
+		struct room *room = room_find(nsp, t->rooms[0]);
+		if (room)
+			return send_room(room, t->skip, f);
+	}
+	/* Marks of 2^32 broadcasts ago may look fresh once; 0 is never an epoch. */
+	if (++nsp->hub->epoch == 0)
+		nsp->hub->epoch = 1;
+	mark_all(nsp, t->except, t->except_n);
+	if (t->skip)
+		((struct sio_socket *)(uintptr_t)t->skip)->mark = nsp->hub->epoch;
+	return send_union(nsp, t, f);
+}
+
+long sio_broadcast(struct sio_server *server, const struct sio_target *target, sio_slice name,
+		   const struct sio_args *args)
+{
+	struct hub *hub = hub_of(server);
+	struct frame *f;
+	long n;
+	int err = emit_event(hub->nsps, name, args, &f);
+
+	if (err < 0)
+		return err;
+	f->is_volatile = target->is_volatile;
+	f->key = target->is_volatile ? target->latest_key : 0;
+	hub->broadcasts++;
+	n = send_target(hub->nsps, target, f);
+	frame_unref(f);
+	return n;
+}

@@ -1,0 +1,260 @@
+/* socket.c -- one client in one namespace: its life and its incoming events.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <stdlib.h>
+
+#include <sio/json.h>
+
+#include "hub/hub.h"
+
+/* An event that came while the socket was paused, with all its bytes behind it. */
+struct held {
+	struct held *next;
+	struct packet packet;
+	sio_slice attachments[SIO_ATTACHMENTS_MAX];
+	char bytes[];
+};
+
+struct sio_socket *socket_new(struct hub_client *c, struct nsp *nsp)
+{
+	struct sio_socket *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	random_id(s->id);
+	s->hub = c->hub;
+	s->nsp = nsp;
+	s->client = c;
+	s->refs = 1;
+	s->tokens = c->hub->limits.events_burst * 1000;
+	s->refilled_ms = (uint32_t)c->hub->engine->now_ms;
+	if (nsp_add(nsp, s) < 0) {
+		free(s);
+		return NULL;
+	}
+	s->next = c->sockets;
+	c->sockets = s;
+	return s;
+}
+
+struct sio_socket *sio_socket_ref(struct sio_socket *s)
+{
+	s->refs++;
+	return s;
+}
+
+void sio_socket_unref(struct sio_socket *s)
+{
+	if (--s->refs == 0)
+		free(s);
+}
+
+static void held_drop(struct sio_socket *s)
+{
+	for (struct held *h = s->held, *next; h; h = next) {
+		next = h->next;
+		free(h);
+	}
+	s->held = NULL;
+	s->held_bytes = 0;
+}
+
+void socket_end(struct sio_socket *s, const char *reason)
+{
+	struct sio_socket **at = &s->client->sockets;
+
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	s->client = NULL;
+	held_drop(s);
+	room_leave_all(s);
+	nsp_del(s->nsp, s);
+	if (s->hub->on_disconnect)
+		s->hub->on_disconnect(s, sio_str(reason), s->hub->disconnect_arg);
+	sio_socket_unref(s);
+}
+
+/* ---- events in --------------------------------------------------------------------- */
+
+/* Is there a token for one more event?  If not, *retry_ms says when. */
+static bool take_token(struct sio_socket *s, uint32_t *retry_ms)
+{
+	const struct hub_limits *l = &s->hub->limits;
+	uint32_t now = (uint32_t)s->hub->engine->now_ms;
+	uint64_t tokens = s->tokens + (uint64_t)(now - s->refilled_ms) * l->events_per_second;
+	uint64_t max = (uint64_t)l->events_burst * 1000;
+
+	if (!l->events_per_second)
+		return true;
+	s->refilled_ms = now;
+	s->tokens = (uint32_t)(tokens < max ? tokens : max);
+	if (s->tokens >= 1000) {
+		s->tokens -= 1000;
+		return true;
+	}
+	*retry_ms = (1000 - s->tokens) / l->events_per_second + 1;
+	return false;
+}
+
+static const struct handler *handler_find(const struct hub *hub, sio_slice name)
+{
+	struct map_node *node = map_get(&hub->handlers, name);
+
+	return node ? MAP_OWNER(node, struct handler, by_name) : NULL;
+}
+
+static void dispatch(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)
+{
+	struct hub *hub = s->hub;
+	char decoded[256];
+	struct sio_event event = {
+		.name = p->name,
+		.args = { p->data, attachments, p->attachments_n },
+		.ack = p->id == PACKET_NO_ID ? SIO_ACK_NONE : p->id,
+	};
+	const struct handler *h;
+	uint32_t retry_ms;
+
+	if (p->name.p[0] == '"') {
+		event.name = sio_bytes(p->name.p + 1, p->name.n - 2);
+		if (memchr(event.name.p, '\\', event.name.n)) {
+			long n = sio_json_unquote(p->name, decoded, sizeof(decoded));
+			event.name = sio_bytes(decoded, n < 0 ? 0 : (size_t)n);
+		}
+	}
+	hub->events++;
+	if (!take_token(s, &retry_ms)) {
+		hub->limited++;
+		if (hub->on_limited)
+			hub->on_limited(s, &event, retry_ms, hub->limited_arg);
+		return;
+	}
+	h = handler_find(hub, event.name);
+	if (h)
+		h->fn(s, &event, h->arg);
+	else if (hub->on_any)
+		hub->on_any(s, &event, hub->any_arg);
+}
+
+static sio_slice put(char **at, sio_slice s)
+{
+	char *p = *at;
+
+	if (s.n)
+		memcpy(p, s.p, s.n);
+	*at += s.n;
+	return sio_bytes(p, s.n);
+}
+
+static void hold(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)
+{
+	size_t bytes = p->name.n + p->data.n;
+	struct held *h;
+	char *at;
+
+	for (unsigned i = 0; i < p->attachments_n; i++)
+		bytes += attachments[i].n;
+	h = s->held_bytes + bytes > s->hub->limits.max_payload_bytes ? NULL : malloc(sizeof(*h) + bytes);
+	if (!h) { /* an event lost in silence would be worse than a connection that ends */
+		eio_close(s->client->session, "forced close");
+		return;
+	}
+	*h = (struct held){ .packet = *p };
+	at = h->bytes;
+	h->packet.name = put(&at, p->name);
+	h->packet.data = put(&at, p->data);
+	for (unsigned i = 0; i < p->attachments_n; i++)
+		h->attachments[i] = put(&at, attachments[i]);
+	if (!s->held)
+		s->held_end = &s->held;
+	*s->held_end = h;
+	s->held_end = &h->next;
+	s->held_bytes += (uint32_t)(sizeof(*h) + bytes);
+}
+
+void socket_event(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)
+{
+	if (s->paused_n > 0 || s->held)
+		hold(s, p, attachments);
+	else
+		dispatch(s, p, attachments);
+}
+
+void sio_socket_pause(struct sio_socket *s)
+{
+	s->paused_n++;
+}
+
+void sio_socket_resume(struct sio_socket *s)
+{
+	if (s->paused_n == 0 || --s->paused_n > 0)
+		return;
+	sio_socket_ref(s); /* a handler may end the socket */
+	while (s->held && s->paused_n == 0 && s->client) {
+		struct held *h = s->held;
+		/* Stays at the head while it is dispatched, so that order holds. */
+		s->paused_n++;
+		dispatch(s, &h->packet, h->attachments);
+		s->paused_n--;
+		if (s->held != h) /* the socket has ended and freed it */
+			break;
+		s->held = h->next;
+		free(h);
+	}
+	if (!s->held)
+		s->held_bytes = 0;
+	sio_socket_unref(s);
+}
+
+/* ---- the application's view ------------------------------------------------------------ */
+
+sio_slice sio_socket_id(const struct sio_socket *s)
+{
+	return sio_bytes(s->id, SIO_ID_LEN);
+}
+
+struct sio_server *sio_socket_server(const struct sio_socket *s)
+{
+	return s->hub->server;
+}
+
+bool sio_socket_is_open(const struct sio_socket *s)
+{
+	return s->client != NULL;
+}
+
+void sio_socket_set_data(struct sio_socket *s, void *data)
+{
+	s->data = data;
+}
+
+void *sio_socket_data(const struct sio_socket *s)
+{
+	return s->data;
+}
+
+void sio_socket_disconnect(struct sio_socket *s, bool close_session)
+{
+	struct hub_client *c = s->client;
+	struct packet p = { .type = PACKET_DISCONNECT, .nsp = sio_str(s->nsp->name), .id = PACKET_NO_ID };
+
+	if (!c)
+		return;
+	if (close_session) { /* each connected namespace is told, then the session ends */
+		while (c->sockets && c->sockets != s)
+			sio_socket_disconnect(c->sockets, false);
+	}
+	emit_packet(c, &p, NULL);
+	c->was_disconnected = true;
+	socket_end(s, "server namespace disconnect");
+	if (close_session)
+		eio_close(c->session, "forced close");
+}
+
+void sio_socket_close_transport(struct sio_socket *s)
+{
+	if (s->client)
+		eio_close(s->client->session, "forced close");
+}

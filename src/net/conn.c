@@ -1,0 +1,316 @@
+/* conn.c -- one connection: reading, writing its own bytes, ending.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/inner.h"
+
+struct net_conn *conn_new(struct net *net, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct net_conn *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->net = net;
+	c->fd = fd;
+	c->mode = NET_HTTP;
+	c->interest = EPOLLIN;
+	ev.data.ptr = c;
+	if (!conn_side(c) || epoll_ctl(net->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0) {
+		free(c->side);
+		free(c);
+		return NULL;
+	}
+	conn_deadline(c, net->limits.head_timeout_ms);
+	c->next = net->conns;
+	if (c->next)
+		c->next->prev = c;
+	net->conns = c;
+	net->stats.conns++;
+	return c;
+}
+
+struct net_side *conn_side(struct net_conn *c)
+{
+	if (!c->side) {
+		c->side = calloc(1, sizeof(*c->side));
+		if (c->side)
+			c->side->conn = c;
+	}
+	return c->side;
+}
+
+static void on_deadline(struct sio_timer *timer)
+{
+	struct net_conn *c = MAP_OWNER(timer, struct net_side, timer)->conn;
+
+	/* Half a request gets an answer; an idle or stuck peer has nothing to read it. */
+	if (c->mode == NET_HTTP && c->side->reader && !http1_is_idle(c->side->reader) && !c->side->is_busy &&
+	    c->side->out.n == 0) {
+		c->net->ops->refuse(c, 408);
+		return;
+	}
+	if (c->mode == NET_WS && c->ws && !c->is_blocked) {
+		c->net->ops->ws_fault(c, 1008); /* a message that never ends */
+		return;
+	}
+	conn_lost(c);
+}
+
+void conn_deadline(struct net_conn *c, uint32_t ms)
+{
+	if (ms && conn_side(c))
+		wheel_set(&c->net->wheel, &c->side->timer, c->net->now_ms + ms, on_deadline);
+	else if (c->side)
+		wheel_del(&c->side->timer);
+}
+
+/* Watch what the connection can use now. */
+void conn_watch(struct net_conn *c)
+{
+	bool is_full = c->mode == NET_HTTP && c->side && c->side->in.n >= NET_IN_MAX;
+	uint8_t want = (uint8_t)((is_full || c->is_eof ? 0 : EPOLLIN) | (c->is_blocked ? EPOLLOUT : 0));
+	struct epoll_event ev = { .events = want, .data.ptr = c };
+
+	if (c->mode == NET_DEAD || want == c->interest)
+		return;
+	c->interest = want;
+	epoll_ctl(c->net->epoll_fd, EPOLL_CTL_MOD, c->fd, &ev);
+}
+
+void conn_mark_dirty(struct net_conn *c)
+{
+	if (c->side->is_dirty || c->mode == NET_DEAD)
+		return;
+	c->side->is_dirty = true;
+	c->side->next_dirty = NULL;
+	*c->net->dirty_end = c;
+	c->net->dirty_end = &c->side->next_dirty;
+	c->net->dirty_n++;
+}
+
+void conn_tidy(struct net_conn *c)
+{
+	struct net_side *side = c->side;
+
+	if (!side || c->mode != NET_WS || side->is_dirty || side->out.n > 0 || c->ws)
+		return;
+	wheel_del(&side->timer);
+	http1_free(side->reader);
+	buf_fini(&side->in);
+	buf_fini(&side->out);
+	free(side);
+	c->side = NULL;
+}
+
+/* ---- writing ------------------------------------------------------------------------- */
+
+ssize_t net_writev(struct net_conn *c, struct iovec *iov, int n)
+{
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n };
+	size_t want = 0;
+	ssize_t sent;
+
+	if (!c->is_blocked && c->side && c->side->out.n > 0)
+		conn_flush(c); /* our own bytes came first */
+	if (c->mode != NET_WS)
+		return -1;
+	if (c->is_blocked)
+		return 0;
+	sent = n == 1 ? send(c->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL) : sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+	c->net->stats.writes++;
+	if (sent < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
+			return -1;
+		sent = 0;
+	}
+	c->net->stats.bytes_out += (uint64_t)sent;
+	for (int i = 0; i < n; i++)
+		want += iov[i].iov_len;
+	if ((size_t)sent < want) {
+		c->is_blocked = true;
+		conn_watch(c);
+	}
+	return sent;
+}
+
+static void begin_drain(struct net_conn *c)
+{
+	shutdown(c->fd, SHUT_WR);
+	c->mode = NET_DRAIN;
+	c->owner = NULL;
+	conn_deadline(c, NET_DRAIN_MS);
+	conn_watch(c);
+	if (c->is_eof)
+		net_close(c);
+}
+
+/* The connection's own bytes: answers, close frames. */
+void conn_flush(struct net_conn *c)
+{
+	struct net_side *side = c->side;
+	size_t left = side ? side->out.n - side->out_sent : 0;
+	ssize_t sent;
+
+	if (c->mode == NET_DEAD || !side)
+		return;
+	if (left > 0) {
+		sent = send(c->fd, side->out.p + side->out_sent, left, MSG_NOSIGNAL);
+		c->net->stats.writes++;
+		if (sent < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS) {
+			conn_lost(c);
+			return;
+		}
+		if (sent > 0) {
+			side->out_sent += (size_t)sent;
+			c->net->stats.bytes_out += (uint64_t)sent;
+		}
+		if (side->out_sent < side->out.n) {
+			c->is_blocked = true;
+			if (sent > 0 || !wheel_is_set(&side->timer))
+				conn_deadline(c, c->net->limits.write_timeout_ms);
+			conn_watch(c);
+			return;
+		}
+		buf_fini(&side->out);
+		side->out_sent = 0;
+		if (c->mode == NET_HTTP && !side->is_busy)
+			conn_deadline(c, c->net->limits.idle_timeout_ms);
+		else if (c->mode == NET_WS && !c->ws)
+			conn_deadline(c, 0);
+	}
+	if (side->is_last && !side->is_busy) {
+		begin_drain(c);
+		return;
+	}
+	conn_tidy(c);
+}
+
+/* ---- reading ---------------------------------------------------------------------------- */
+
+static void on_eof(struct net_conn *c)
+{
+	struct net_side *side = c->side;
+
+	c->is_eof = true;
+	/* A client may close its half and still read; a request under way is answered. */
+	if (c->mode == NET_HTTP && side && (side->is_busy || side->out.n > 0 || side->in.n > 0)) {
+		side->is_last = true;
+		if (side->is_busy && c->owner)
+			c->net->ops->eof(c);
+		conn_watch(c);
+		return;
+	}
+	if (c->mode == NET_DRAIN)
+		net_close(c);
+	else
+		conn_lost(c);
+}
+
+static void on_readable(struct net_conn *c)
+{
+	ssize_t n = recv(c->fd, c->net->buf, NET_READ_BYTES, 0);
+
+	if (n < 0) {
+		if (errno == EAGAIN || errno == EINTR)
+			return;
+		c->is_eof = true;
+		if (c->mode == NET_DRAIN)
+			net_close(c);
+		else
+			conn_lost(c);
+		return;
+	}
+	if (n == 0) {
+		on_eof(c);
+		return;
+	}
+	c->net->stats.bytes_in += (uint64_t)n;
+	if (c->mode == NET_HTTP)
+		http_feed(c, c->net->buf, (size_t)n);
+	else if (c->mode == NET_WS)
+		ws_feed(c, c->net->buf, (size_t)n);
+}
+
+void conn_ready(struct net_conn *c, uint32_t events)
+{
+	if (c->mode == NET_DEAD) /* closed earlier in this turn */
+		return;
+	if (events & EPOLLOUT) {
+		c->is_blocked = false;
+		if (c->side && c->side->out.n > 0)
+			conn_flush(c);
+		if (c->mode == NET_WS && !c->is_blocked && c->owner)
+			c->net->ops->writable(c);
+		else if (c->mode == NET_HTTP && c->side && c->side->in.n > 0)
+			conn_mark_dirty(c);
+		conn_watch(c);
+	}
+	if (c->mode != NET_DEAD && events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+		if (c->interest & EPOLLIN)
+			on_readable(c);
+		else if (events & (EPOLLHUP | EPOLLERR))
+			conn_lost(c);
+	}
+}
+
+/* ---- ending ---------------------------------------------------------------------------------- */
+
+void net_close(struct net_conn *c)
+{
+	struct net *net = c->net;
+
+	if (c->mode == NET_DEAD)
+		return;
+	if (c->side)
+		wheel_del(&c->side->timer);
+	close(c->fd); /* leaves the epoll set by itself */
+	c->mode = NET_DEAD;
+	c->owner = NULL;
+	if (c->next)
+		c->next->prev = c->prev;
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		net->conns = c->next;
+	net->stats.conns--;
+	c->next = net->dead;
+	net->dead = c;
+}
+
+void conn_lost(struct net_conn *c)
+{
+	if (c->owner)
+		c->net->ops->gone(c);
+	net_close(c);
+}
+
+void conn_free(struct net_conn *c)
+{
+	ws_reader_free(c->ws);
+	if (c->side) {
+		http1_free(c->side->reader);
+		buf_fini(&c->side->in);
+		buf_fini(&c->side->out);
+		free(c->side);
+	}
+	free(c);
+}
+
+void net_address(const struct net_conn *c, char out[64])
+{
+	struct sockaddr_storage sa;
+	socklen_t n = sizeof(sa);
+
+	out[0] = '\0';
+	if (getpeername(c->fd, (struct sockaddr *)&sa, &n) == 0)
+		getnameinfo((struct sockaddr *)&sa, n, out, 64, NULL, 0, NI_NUMERICHOST);
+}

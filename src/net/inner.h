@@ -1,0 +1,94 @@
+/* inner.h -- what the files of net/ share with each other.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#ifndef NET_INNER_H
+#define NET_INNER_H
+
+#include <uv.h>
+
+#include "base/map.h" /* MAP_OWNER */
+#include "net/net.h"
+
+enum {
+	NET_READ_BYTES = 65536,      /* one read; the buffer is the worker's */
+	NET_IN_MAX = 131072,         /* pipelined bytes that may wait, then we stop reading */
+	NET_OUT_MAX = 1048576,       /* unsent answers, then pipelined requests wait */
+	NET_REQUESTS_A_TURN = 32,    /* of one connection, then others come first */
+	NET_EVENTS = 512,
+	NET_ACCEPTS_A_TURN = 128,
+	NET_DRAIN_MS = 2000,         /* after our last byte, for the peer to close */
+};
+
+/* One listening socket.  Its first member tells it from a connection. */
+struct net_listener {
+	struct net *net;
+	struct net_listener *next;
+	int fd;
+};
+
+struct post {
+	sio_post_fn *fn;
+	void *arg;
+};
+
+struct net {
+	uv_loop_t *loop;
+	struct net_limits limits;
+	const struct net_ops *ops;
+	void *owner;
+	uv_poll_t poll;              /* the epoll set below */
+	uv_timer_t timer;            /* the wheel's next deadline */
+	uv_prepare_t turn;           /* end of a turn */
+	uv_async_t wake;             /* posts of other threads */
+	int handles_n;               /* of the four, not closed yet */
+	int epoll_fd;
+	int reserve_fd;              /* given up to accept and refuse when descriptors run out */
+	struct wheel wheel;
+	uint64_t now_ms;
+	struct net_listener *listeners;
+	struct net_conn *conns;
+	struct net_conn *dirty, **dirty_end; /* have own bytes to write, or requests that waited */
+	uint32_t dirty_n;
+	struct net_conn *dead;
+	struct net_stats stats;
+	uint64_t works;              /* pool jobs under way */
+	bool is_stopping, is_stopped;
+	struct sio_timer drain;
+	time_t date_s;               /* of the cached Date header */
+	char date[40];
+	uv_mutex_t post_lock;
+	struct post *posts;          /* ring of SIO_POST_MAX at most */
+	uint32_t posts_cap, posts_n;
+	bool posts_closed;
+	char buf[NET_READ_BYTES];
+};
+
+/* listen.c */
+void listener_ready(struct net_listener *l);
+void listener_close(struct net_listener *l);
+
+/* conn.c */
+struct net_conn *conn_new(struct net *net, int fd);
+void conn_ready(struct net_conn *c, uint32_t events);
+void conn_watch(struct net_conn *c);
+struct net_side *conn_side(struct net_conn *c);        /* made when there is none; NULL: no memory */
+void conn_deadline(struct net_conn *c, uint32_t ms);   /* 0: none */
+void conn_mark_dirty(struct net_conn *c);
+void conn_flush(struct net_conn *c);                   /* own bytes */
+void conn_lost(struct net_conn *c);                    /* close, and tell the owner */
+void conn_free(struct net_conn *c);
+void conn_tidy(struct net_conn *c);                    /* give back a side that is not needed */
+
+/* http.c */
+void http_feed(struct net_conn *c, const char *p, size_t n);
+void http_resume(struct net_conn *c);
+const char *net_date(struct net *net);
+
+/* ws.c */
+void ws_feed(struct net_conn *c, char *p, size_t n);
+
+/* loop.c */
+void net_check_stopped(struct net *net);
+
+#endif

@@ -1,0 +1,152 @@
+/* net.h -- connections of one worker: listening, reading, writing, closing.
+ *
+ * The only folder that knows libuv and file descriptors.  A connection speaks HTTP
+ * until its owner turns it into a WebSocket.  Bytes go through the codecs here;
+ * what they mean is the business of struct net_ops.  Connections sit in an epoll
+ * set of their own, which the loop watches as one descriptor: that is what makes
+ * an idle connection cost some sixty bytes.
+ *
+ * One loop turn: events are read and handled; whatever wants to be written waits;
+ * before the loop sleeps again net_turn_end writes each connection once and then
+ * frees what was closed, so a pointer stays good until the end of the turn.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#ifndef NET_NET_H
+#define NET_NET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <sio/work.h>
+
+#include "base/buf.h"
+#include "base/wheel.h"
+#include "codec/http1.h"
+#include "codec/ws.h"
+
+struct uv_loop_s;
+struct net;
+struct net_conn;
+
+struct net_limits {
+	struct http1_limits http;
+	struct ws_limits ws;
+	uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
+	uint32_t max_conns;
+};
+
+struct net_ops {
+	/* The head of a request is there.  Set the body's limit (http1_set_body_limit),
+	 * answer at once (net_reply), or net_ws_accept. */
+	void (*head)(struct net_conn *c, struct http1_request *req);
+	/* The whole request is there: answer it with net_reply, now or later. */
+	void (*request)(struct net_conn *c, struct http1_request *req);
+	/* The request cannot be read: give the body of the refusal. */
+	void (*refuse)(struct net_conn *c, int status);
+	/* A WebSocket message or control frame; data may be changed. */
+	void (*ws_message)(struct net_conn *c, enum ws_op op, char *data, size_t n);
+	/* The WebSocket broke its rules; the code for the close frame. */
+	void (*ws_fault)(struct net_conn *c, int code);
+	/* What the socket did not take before may go on. */
+	void (*writable)(struct net_conn *c);
+	/* The peer has sent its last byte while its request is being answered. */
+	void (*eof)(struct net_conn *c);
+	/* The peer has gone, or a time-out has passed; the connection is closed. */
+	void (*gone)(struct net_conn *c);
+	/* The end of a turn: write what waits. */
+	void (*flush)(void *owner);
+	/* net_stop is complete: no handle is left, net_free may follow. */
+	void (*stopped)(void *owner);
+};
+
+enum net_mode {
+	NET_HTTP,     /* reading requests */
+	NET_WS,       /* a WebSocket with an owner */
+	NET_DRAIN,    /* last bytes go out, then what comes in is thrown away until the end */
+	NET_DEAD,     /* closed; the memory goes at the end of the turn */
+};
+
+/* What a connection needs only at times; an idle WebSocket has none. */
+struct net_side {
+	struct sio_timer timer;        /* whatever deadline holds now */
+	struct net_conn *conn;
+	struct net_conn *next_dirty;
+	struct http1_reader *reader;
+	struct buf in;                 /* requests that must wait for an answer */
+	struct buf out;                /* our bytes: answers, close frames; from out_sent on */
+	size_t out_sent;
+	bool is_busy;                  /* a request is being answered */
+	bool is_last;                  /* close once out is written */
+	bool is_head_only;             /* the request was HEAD */
+	bool is_dirty;
+	bool has_answered;             /* on_head answered: the rest of the request is dropped */
+};
+
+struct net_conn {
+	struct net *net;
+	void *owner;
+	struct net_side *side;
+	struct ws_reader *ws;
+	struct net_conn *next, *prev;  /* of all, or of the dead */
+	int fd;
+	uint8_t mode;                  /* enum net_mode */
+	uint8_t interest;              /* what epoll watches */
+	bool is_blocked;               /* the last write did not take all */
+	bool is_eof;                   /* the peer has sent its last byte */
+};
+
+/* Counted by the network. */
+struct net_stats {
+	uint64_t conns, requests, refused, bytes_in, bytes_out, writes;
+};
+
+/* ---- the worker (loop.c) -------------------------------------------------------- */
+
+int net_new(struct uv_loop_s *loop, const struct net_limits *limits, const struct net_ops *ops, void *owner,
+	    struct net **out);
+int net_listen(struct net *net, const char *host, uint16_t port);
+uint16_t net_port(const struct net *net);
+void net_run(struct net *net);
+/* Stop listening now; close connections that are idle, the rest after drain_ms. */
+void net_stop(struct net *net, uint32_t drain_ms);
+void net_free(struct net *net);
+struct wheel *net_wheel(struct net *net);
+uint64_t net_now_ms(const struct net *net);
+void *net_owner(const struct net *net);
+const struct net_stats *net_stats(const struct net *net);
+int net_post(struct net *net, sio_post_fn *fn, void *arg);                           /* any thread */
+int net_work(struct net *net, sio_post_fn *work, sio_post_fn *done, void *arg);
+
+/* ---- one connection --------------------------------------------------------------- */
+
+/* Answer the request that is being read or answered.  headers: lines ending in CRLF,
+ * or empty; content_type may be NULL.  The body is copied. */
+void net_reply(struct net_conn *c, int status, const char *content_type, sio_slice headers, sio_slice body);
+/* Answer it and close the connection afterwards. */
+void net_reply_last(struct net_conn *c, int status, const char *content_type, sio_slice headers, sio_slice body);
+
+/* Take the reader of an unanswered request, so that its slices outlive the
+ * connection.  Only from the gone callback. */
+struct http1_reader *net_take_reader(struct net_conn *c);
+
+/* In the head callback: become a WebSocket with a 101 answer. */
+void net_ws_accept(struct net_conn *c, const char accept[29], sio_slice headers);
+/* A small message outside any queue; the caller knows that no frame is half written. */
+void net_ws_write(struct net_conn *c, enum ws_op op, sio_slice payload);
+/* Close frame (code 0: empty; < 0: none), then the end; the owner hears no more. */
+void net_ws_close(struct net_conn *c, int code);
+
+/* Write now.  Returns bytes taken (fewer than given: is_blocked is set and writable
+ * will be called), or -1 when the connection is broken. */
+ssize_t net_writev(struct net_conn *c, struct iovec *iov, int n);
+
+/* Cut it.  The owner hears no more.  The memory goes at the end of the turn. */
+void net_close(struct net_conn *c);
+
+/* The peer's address as text. */
+void net_address(const struct net_conn *c, char out[64]);
+
+#endif

@@ -1,0 +1,67 @@
+/* ws.c -- a connection after its 101: frames in, control frames out.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <string.h>
+
+#include "net/inner.h"
+
+static bool on_message(void *ctx, enum ws_op op, char *data, size_t n)
+{
+	struct net_conn *c = ctx;
+
+	c->net->ops->ws_message(c, op, data, n);
+	return c->mode == NET_WS;
+}
+
+void ws_feed(struct net_conn *c, char *p, size_t n)
+{
+	struct ws_reader *reader = c->ws;
+	bool was_partial = reader != NULL;
+	int code;
+
+	c->ws = NULL; /* in our hands, whatever happens to the connection meanwhile */
+	code = ws_read(&reader, &c->net->limits.ws, p, n, on_message, c);
+	c->ws = reader;
+	if (c->mode != NET_WS)
+		return; /* its memory goes with the connection */
+	if (code) {
+		c->net->ops->ws_fault(c, code);
+		return;
+	}
+	if (reader && !was_partial)
+		conn_deadline(c, c->net->limits.body_timeout_ms);
+	else if (!reader && was_partial)
+		conn_deadline(c, 0);
+	if (!reader && c->side)
+		conn_tidy(c);
+}
+
+void net_ws_write(struct net_conn *c, enum ws_op op, sio_slice payload)
+{
+	struct net_side *side = conn_side(c);
+	char head[WS_HEAD_MAX];
+
+	if (!side)
+		return;
+	buf_put(&side->out, head, ws_head_write(head, op, payload.n));
+	buf_slice(&side->out, payload);
+	conn_mark_dirty(c);
+}
+
+void net_ws_close(struct net_conn *c, int code)
+{
+	char payload[2] = { (char)(code >> 8), (char)code };
+
+	if (c->mode == NET_DEAD)
+		return;
+	c->owner = NULL;
+	if (code < 0 || c->is_blocked || !conn_side(c)) {
+		net_close(c);
+		return;
+	}
+	net_ws_write(c, WS_CLOSE, sio_bytes(payload, code ? 2 : 0));
+	c->side->is_last = true;
+	c->mode = NET_DRAIN;
+	conn_deadline(c, NET_DRAIN_MS);
+}
