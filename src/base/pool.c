@@ -23,6 +23,8 @@ void *pool_take(struct pool *p)
 	if (block) {
 		p->idle = *(void **)block;
 		p->idle_n--;
+		if (p->idle_n < p->idle_low)
+			p->idle_low = p->idle_n;
 		return block;
 	}
 	p->mallocs++;
@@ -48,4 +50,11 @@ void pool_trim(struct pool *p, size_t keep)
 		p->idle_n--;
 		free(block);
 	}
+}
+
+void pool_relax(struct pool *p, size_t keep)
+{
+	if (p->idle_low > keep)
+		pool_trim(p, p->idle_n - (p->idle_low - keep));
+	p->idle_low = p->idle_n;
 }

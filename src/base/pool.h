@@ -17,6 +17,7 @@ struct pool {
 	void *idle;         /* singly linked through the first word */
 	size_t idle_n;
 	size_t idle_max;    /* more than this go back to malloc */
+	size_t idle_low;    /* the fewest idle ones since the last pool_relax */
 	uint64_t mallocs;   /* how often malloc was asked, since the start */
 };
 
@@ -25,5 +26,9 @@ void pool_fini(struct pool *p);       /* frees the idle blocks; all must have be
 void *pool_take(struct pool *p);      /* uninitialised; NULL when out of memory */
 void pool_give(struct pool *p, void *block);
 void pool_trim(struct pool *p, size_t keep);
+
+/* Give back what nobody needed since the last call, all but keep.  Called at long
+ * intervals it frees what a burst left behind and leaves a steady load alone. */
+void pool_relax(struct pool *p, size_t keep);
 
 #endif

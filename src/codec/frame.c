@@ -15,6 +15,8 @@
 static const uint16_t class_bytes[FRAME_CLASSES] = { 256, 1024, 8192 };
 static const uint16_t class_idle[FRAME_CLASSES] = { 4096, 512, 64 };
 
+enum { FRAME_KEEP = 64 }; /* idle frames of a size that are always kept */
+
 void frame_pool_init(struct frame_pool *fp)
 {
 	*fp = (struct frame_pool){ 0 };
@@ -26,6 +28,12 @@ void frame_pool_fini(struct frame_pool *fp)
 {
 	for (int i = 0; i < FRAME_CLASSES; i++)
 		pool_fini(&fp->size[i]);
+}
+
+void frame_pool_relax(struct frame_pool *fp)
+{
+	for (int i = 0; i < FRAME_CLASSES; i++)
+		pool_relax(&fp->size[i], FRAME_KEEP);
 }
 
 uint64_t frame_pool_mallocs(const struct frame_pool *fp)

@@ -9,6 +9,7 @@
  * Copyright the SkyBuild Realtime authors */
 #include <sio/json.h>
 
+#include <endian.h>
 #include <limits.h>
 
 /* Every scan_* and skip_* moves *at, which never passes end. */
@@ -47,9 +48,10 @@ static sio_slice trim(sio_slice s)
 
 #define EACH_BYTE(x) (UINT64_C(0x0101010101010101) * (x))
 
-/* Does one of eight bytes end a plain run: quote, backslash, control byte?  May
- * say yes for a byte behind such a one, never no when there is one. */
-static inline bool has_special(uint64_t v)
+/* The first of eight bytes that ends a plain run (quote, backslash or control
+ * byte) has its top bit set in the result, those before it have not.  Each of the
+ * three subtractions borrows from the next byte only where such a byte is. */
+static inline uint64_t find_special(uint64_t v)
 {
 	uint64_t quote = v ^ EACH_BYTE('"'), slash = v ^ EACH_BYTE('\\');
 
@@ -60,12 +62,13 @@ static inline bool has_special(uint64_t v)
 /* Behind the bytes that stand for themselves in a string. */
 static inline const char *skip_plain(const char *p, const char *end)
 {
-	uint64_t word;
+	uint64_t word, special;
 
 	for (; end - p >= 8; p += 8) {
 		memcpy(&word, p, 8);
-		if (has_special(word))
-			break;
+		special = find_special(le64toh(word));
+		if (special)
+			return p + __builtin_ctzll(special) / 8;
 	}
 	while (p < end && *p != '"' && *p != '\\' && (unsigned char)*p >= 0x20)
 		p++;
@@ -200,12 +203,14 @@ static bool scan_scalar(const char **at, const char *end)
 	}
 }
 
-/* A member's name and colon, with the blanks around them. */
-static bool scan_key(const char **at, const char *end)
+/* A member's name and colon, with the blanks around them.  *name: with quotes. */
+static bool scan_name(const char **at, const char *end, sio_slice *name)
 {
-	*at = skip_blanks(*at, end);
+	const char *start = *at = skip_blanks(*at, end);
+
 	if (!scan_string(at, end))
 		return false;
+	*name = sio_bytes(start, (size_t)(*at - start));
 	*at = skip_blanks(*at, end);
 	if (*at == end || **at != ':')
 		return false;
@@ -213,10 +218,18 @@ static bool scan_key(const char **at, const char *end)
 	return true;
 }
 
+static bool scan_key(const char **at, const char *end)
+{
+	sio_slice name;
+
+	return scan_name(at, end, &name);
+}
+
 /* The open brackets around the place where the scanner is. */
 struct nest {
 	uint64_t objects; /* bit 0: the innermost is an object, bit 1: the one around it ... */
 	unsigned depth;
+	unsigned max;     /* how deep they may be */
 };
 _Static_assert(SIO_JSON_DEPTH <= 64, "struct nest has one bit a level");
 
@@ -247,7 +260,7 @@ static int scan_opening(const char **at, const char *end, struct nest *nest, boo
 
 	*at = skip_blanks(*at, end);
 	*is_empty = *at < end && **at == (is_object ? '}' : ']');
-	if (nest->depth == SIO_JSON_DEPTH)
+	if (nest->depth == nest->max)
 		return SIO_ERR_LIMIT;
 	if (*is_empty) {
 		++*at;
@@ -258,10 +271,11 @@ static int scan_opening(const char **at, const char *end, struct nest *nest, boo
 	return is_object && !scan_key(at, end) ? SIO_ERR_PROTO : SIO_OK;
 }
 
-/* One value, blanks before it allowed.  Returns 0, SIO_ERR_PROTO, SIO_ERR_LIMIT. */
-static int scan_value(const char **at, const char *end)
+/* One value, blanks before it allowed, that may nest max deep.  Returns 0,
+ * SIO_ERR_PROTO, SIO_ERR_LIMIT. */
+static int scan_value(const char **at, const char *end, unsigned max)
 {
-	struct nest nest = { 0 };
+	struct nest nest = { .max = max };
 	int err;
 
 	do {
@@ -308,7 +322,7 @@ enum sio_json_type sio_json_type(sio_slice value)
 int sio_json_check(sio_slice text)
 {
 	const char *p = text.n ? text.p : "", *end = p + text.n;
-	int err = scan_value(&p, end);
+	int err = scan_value(&p, end, SIO_JSON_DEPTH);
 
 	if (err < 0)
 		return err;
@@ -340,7 +354,7 @@ int sio_json_next(sio_slice *rest, sio_slice *item)
 	p = start = skip_blanks(rest->p, end);
 	if (p == end)
 		return SIO_ERR_NOENT;
-	err = scan_value(&p, end);
+	err = scan_value(&p, end, SIO_JSON_DEPTH);
 	if (err < 0)
 		return err;
 	*item = sio_bytes(start, (size_t)(p - start));
@@ -359,25 +373,26 @@ sio_slice sio_json_inside(sio_slice value)
 	return trim(sio_bytes(s.p + 1, s.n - 2));
 }
 
-/* Does a member's name (with quotes) say key?  A name may be written with
- * escapes; one that needs more than KEY_MAX bytes decoded is nobody's. */
-enum { KEY_MAX = 128 };
-static bool key_is(sio_slice name, const char *key)
+/* A member's name without quotes and escapes.  tmp is for one that has escapes;
+ * should it not fit there, or hold what cannot be decoded, it is nobody's name. */
+enum { NAME_MAX_BYTES = 128 };
+static sio_slice plain_name(sio_slice name, char tmp[NAME_MAX_BYTES])
 {
-	char decoded[KEY_MAX];
-	size_t n = strlen(key);
-	long got;
+	long n;
 
 	if (!memchr(name.p, '\\', name.n))
-		return name.n == n + 2 && memcmp(name.p + 1, key, n) == 0;
-	got = sio_json_unquote(name, decoded, sizeof(decoded));
-	return got >= 0 && (size_t)got == n && memcmp(decoded, key, n) == 0;
+		return sio_bytes(name.p + 1, name.n - 2);
+	n = sio_json_unquote(name, tmp, NAME_MAX_BYTES);
+	return n < 0 ? (sio_slice){ 0 } : sio_bytes(tmp, (size_t)n);
 }
 
 static int note_member(sio_slice name, sio_slice value, struct sio_json_field *fields, size_t n)
 {
+	char tmp[NAME_MAX_BYTES];
+	sio_slice plain = plain_name(name, tmp);
+
 	for (size_t i = 0; i < n; i++) {
-		if (!key_is(name, fields[i].key))
+		if (!plain.p || !sio_slice_eq(plain, sio_str(fields[i].key)))
 			continue;
 		if (fields[i].type != SIO_JSON_NONE)
 			return SIO_ERR_EXISTS;
@@ -390,21 +405,17 @@ static int note_member(sio_slice name, sio_slice value, struct sio_json_field *f
 /* One member and the comma behind it. */
 static int scan_member(const char **at, const char *end, struct sio_json_field *fields, size_t n)
 {
-	const char *name = *at, *behind = *at, *value;
-	sio_slice text;
+	sio_slice name, value;
 	int err;
 
-	/* The name again by itself: scan_key stops behind the colon. */
-	if (!scan_string(&behind, end) || !scan_key(at, end))
+	if (!scan_name(at, end, &name))
 		return SIO_ERR_PROTO;
-	value = skip_blanks(*at, end);
-	err = scan_value(at, end);
+	value.p = skip_blanks(*at, end);
+	err = scan_value(at, end, SIO_JSON_DEPTH - 1);
 	if (err < 0)
 		return err;
-	text = sio_bytes(value, (size_t)(*at - value));
-	if (!scan_comma(at, end))
-		return SIO_ERR_PROTO;
-	return note_member(sio_bytes(name, (size_t)(behind - name)), text, fields, n);
+	value.n = (size_t)(*at - value.p);
+	return scan_comma(at, end) ? note_member(name, value, fields, n) : SIO_ERR_PROTO;
 }
 
 int sio_json_pick(sio_slice object, struct sio_json_field *fields, size_t n)
@@ -432,26 +443,13 @@ int sio_json_pick(sio_slice object, struct sio_json_field *fields, size_t n)
 /* Code point as UTF-8; out has room for four bytes.  Returns how many. */
 static size_t put_utf8(char *out, uint32_t c)
 {
-	if (c < 0x80) {
-		out[0] = (char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		out[0] = (char)(0xc0 | c >> 6);
-		out[1] = (char)(0x80 | (c & 63));
-		return 2;
-	}
-	if (c < 0x10000) {
-		out[0] = (char)(0xe0 | c >> 12);
-		out[1] = (char)(0x80 | (c >> 6 & 63));
-		out[2] = (char)(0x80 | (c & 63));
-		return 3;
-	}
-	out[0] = (char)(0xf0 | c >> 18);
-	out[1] = (char)(0x80 | (c >> 12 & 63));
-	out[2] = (char)(0x80 | (c >> 6 & 63));
-	out[3] = (char)(0x80 | (c & 63));
-	return 4;
+	static const unsigned char mark[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+
+	for (size_t i = n - 1; i > 0; i--, c >>= 6)
+		out[i] = (char)(0x80 | (c & 63));
+	out[0] = (char)(mark[n] | c);
+	return n;
 }
 
 /* *at stands behind "\u".  Returns the code point, a pair of surrogates taken

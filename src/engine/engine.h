@@ -115,6 +115,7 @@ struct eio_session {
 	uint8_t transport;         /* enum eio_transport */
 	bool has_get : 1;          /* a GET waits for packets */
 	bool has_post : 1;         /* a POST is being read */
+	bool is_delivering : 1;    /* in eio_post, which answers the POST even when the session ends */
 	bool is_ping_out : 1;      /* the pong is awaited */
 	bool is_dirty : 1;
 	bool is_blocked : 1;       /* the WebSocket took less than it was given */
@@ -124,6 +125,7 @@ struct eio_session {
 
 int eio_engine_init(struct eio_engine *e, const struct eio_limits *limits, const struct eio_ops *ops, struct wheel *wheel);
 void eio_engine_fini(struct eio_engine *e);
+void eio_engine_relax(struct eio_engine *e);     /* give back what bursts left in the pools */
 void eio_engine_discard_all(struct eio_engine *e, const char *reason);
 
 /* ---- a request arrives (section 3) ------------------------------------------ */

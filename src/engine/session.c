@@ -17,6 +17,7 @@
 enum {
 	NOOP_PERIOD_MS = 100,  /* section 1: how often a pending GET is released while probing */
 	CLOSE_WAIT_MS = 30000, /* section 1: how long a closing polling session waits for a GET */
+	CHUNKS_KEEP = 64,      /* idle chunks of queues that are always kept */
 	BURST_FACTOR = 16,     /* send_queue_bytes times this, before the first write */
 	LINGER_MS = 100,       /* section 16.8: a GET that crossed the client's "1" */
 };
@@ -225,6 +226,12 @@ void eio_close(struct eio_session *s, const char *reason)
 	mark_dirty(s);
 }
 
+void eio_engine_relax(struct eio_engine *e)
+{
+	frame_pool_relax(&e->frames);
+	pool_relax(&e->chunks, CHUNKS_KEEP);
+}
+
 void eio_engine_discard_all(struct eio_engine *e, const char *reason)
 {
 	struct eio_session **all = malloc(e->sessions.n * sizeof(struct eio_session *) + 1);
@@ -416,6 +423,8 @@ static int read_payload(struct eio_session *s, char *body, size_t n)
 	struct eio_packet p;
 	int err;
 
+	if (!body) /* an empty body is one empty packet, which is none */
+		return SIO_ERR_PROTO;
 	if (!utf8_ok(body, n))
 		return SIO_ERR_UTF8;
 	for (uint32_t i = 0; (err = eio_payload_next(&body, &n, &p)) == SIO_OK; i++) {
@@ -430,8 +439,12 @@ static int read_payload(struct eio_session *s, char *body, size_t n)
 
 void eio_post(struct eio_session *s, char *body, size_t n)
 {
-	int err = eio_is_open(s) ? read_payload(s, body, n) : SIO_OK;
+	int err = SIO_OK;
 
+	s->is_delivering = true;
+	if (eio_is_open(s))
+		err = read_payload(s, body, n);
+	s->is_delivering = false;
 	s->has_post = false;
 	if (err < 0) {
 		s->engine->ops->answer(s, EIO_WIRE_POST, 400, sio_bytes("", 0));

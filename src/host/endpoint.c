@@ -193,9 +193,7 @@ void endpoint_request(struct sio_server *server, struct net_conn *c, struct http
 	struct link *link = owner_link(c->owner, &wire);
 
 	if (link) { /* a POST whose head was accepted */
-		link->is_in_post = true;
 		eio_post(&link->session, req->body.p, req->body.n);
-		link->is_in_post = false;
 		return;
 	}
 	if (origin_is_preflight(req)) {

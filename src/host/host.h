@@ -21,7 +21,6 @@ struct link {
 	struct hub_client client;
 	struct net_conn *wire[EIO_NWIRES];
 	struct link *next_dead;
-	bool is_in_post;              /* its POST's packets are being delivered */
 };
 
 struct route;
@@ -42,6 +41,8 @@ struct sio_server {
 	struct route *routes;
 	struct link *dead;            /* ended links, freed at the end of the turn */
 	uint64_t links, websockets, links_total;
+	struct sio_timer relax;       /* the next look at memory that is not needed any more */
+	uint64_t links_peak;          /* since memory was last given back to the system */
 	struct buf payload;           /* scratch for polling answers and headers */
 	sio_log_fn *log;
 	void *log_arg;

@@ -68,7 +68,8 @@ struct link *link_open(struct sio_server *server, struct net_conn *c, struct htt
 		return NULL;
 	}
 	hub_client_open(&link->client, &server->hub, &link->session, opening);
-	server->links++;
+	if (++server->links > server->links_peak)
+		server->links_peak = server->links;
 	server->links_total++;
 	if (transport == EIO_WEBSOCKET)
 		server->websockets++;
@@ -155,7 +156,7 @@ static void on_gone(struct eio_session *s)
 
 	/* A POST still being read will find its sid unknown; one whose packets are being
 	 * delivered right now is answered by who delivers them. */
-	if (!link->is_in_post)
+	if (!s->is_delivering)
 		detach(link, EIO_WIRE_POST);
 	link->next_dead = server->dead;
 	server->dead = link;

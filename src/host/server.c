@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@ enum {
 	FRAGMENTS_N = 65536,
 	PACKETS_N = 1000,       /* in one polling payload */
 	PARTIAL_MS = 30000,     /* for the attachments of a binary packet */
+	RELAX_MS = 5000,        /* between two looks at memory that is not needed any more */
+	RELAX_LINKS = 1000,     /* a crowd; when half of one has left, its memory is given back */
 	SPARE_DESCRIPTORS = 64, /* for listeners, the store, files */
 };
 
@@ -183,6 +186,22 @@ static const struct net_ops net_callbacks = {
 	.stopped = on_stopped,
 };
 
+/* ---- memory ----------------------------------------------------------------------------- */
+
+/* What a burst left in the pools goes back to malloc, and what a crowd left in
+ * malloc goes back to the system, which malloc does not do by itself. */
+static void on_relax(struct sio_timer *timer)
+{
+	struct sio_server *server = MAP_OWNER(timer, struct sio_server, relax);
+
+	eio_engine_relax(&server->engine);
+	if (server->links_peak > RELAX_LINKS && server->links < server->links_peak / 2) {
+		malloc_trim(0);
+		server->links_peak = server->links;
+	}
+	sio_timer_start(server, timer, RELAX_MS, on_relax);
+}
+
 /* ---- options --------------------------------------------------------------------------- */
 
 static uint32_t or_default(uint32_t value, uint32_t otherwise)
@@ -294,6 +313,7 @@ static int start_parts(struct sio_server *server, const struct sio_server_option
 	if (err == SIO_OK) {
 		begin_turn(server);
 		err = hub_init(&server->hub, server, &server->engine, &hl);
+		sio_timer_start(server, &server->relax, RELAX_MS, on_relax);
 	}
 	return err;
 }

@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "hub/hub.h"
@@ -146,7 +147,7 @@ struct sio_socket *sio_connect_accept(struct sio_connect *req)
 	struct hub_client *c = req->client;
 	struct nsp *nsp = req->nsp;
 	struct sio_socket *s;
-	char answer[64] = "{\"sid\":\"";
+	char answer[64];
 	struct packet p = { .type = PACKET_CONNECT, .nsp = sio_str(nsp->name), .id = PACKET_NO_ID };
 
 	connect_free(req);
@@ -158,8 +159,7 @@ struct sio_socket *sio_connect_accept(struct sio_connect *req)
 		return NULL;
 	}
 	opening_drop(c);
-	strcat(strcat(answer, s->id), "\"}");
-	p.data = sio_str(answer);
+	p.data = sio_bytes(answer, (size_t)snprintf(answer, sizeof(answer), "{\"sid\":\"%.*s\"}", SIO_ID_LEN, s->id));
 	emit_packet(c, &p, NULL);
 	return s;
 }

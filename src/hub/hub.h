@@ -112,26 +112,24 @@ struct membership {
 	uint32_t index;               /* of the socket among the room's members */
 };
 
-struct held;
+struct held_queue;
 
 struct sio_socket {
 	struct map_node by_id;
-	struct hub *hub;
 	struct nsp *nsp;
 	struct hub_client *client;    /* NULL: ended */
 	struct sio_socket *next;      /* of the same client */
-	struct held *held, **held_end; /* events waiting for sio_socket_resume */
+	struct held_queue *held;      /* events waiting for sio_socket_resume; NULL: none */
 	struct membership *rooms;
 	void *data;
 	uint32_t refs;
 	uint32_t mark;                /* == hub->epoch: served in this broadcast */
 	uint32_t index;               /* in nsp->sockets */
-	uint32_t held_bytes;
 	uint32_t tokens;              /* thousandths of an event it may still send */
 	uint32_t refilled_ms;         /* low bits of the time of the last refill */
 	uint16_t rooms_n, rooms_cap;
 	uint16_t paused_n;
-	char id[SIO_ID_LEN + 1];
+	char id[SIO_ID_LEN];
 };
 
 struct sio_socket *socket_new(struct hub_client *c, struct nsp *nsp);

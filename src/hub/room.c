@@ -20,7 +20,6 @@ struct member {
 
 struct room {
 	struct map_node by_name;
-	struct nsp *nsp;
 	struct member *members;
 	uint32_t n, cap;
 	struct member first[ROOM_INLINE]; /* most rooms are one user's own */
@@ -98,11 +97,11 @@ static struct room *room_find(const struct nsp *nsp, sio_slice name)
 
 static struct room *room_new(struct nsp *nsp, sio_slice name)
 {
-	struct room *room = malloc(sizeof(*room) + name.n);
+	struct room *room = malloc(offsetof(struct room, name) + name.n);
 
 	if (!room)
 		return NULL;
-	*room = (struct room){ .nsp = nsp, .cap = ROOM_INLINE };
+	*room = (struct room){ .cap = ROOM_INLINE };
 	room->members = room->first;
 	memcpy(room->name, name.p, name.n);
 	if (map_put(&nsp->rooms, &room->by_name, sio_bytes(room->name, name.n)) < 0) {
@@ -113,12 +112,12 @@ static struct room *room_new(struct nsp *nsp, sio_slice name)
 	return room;
 }
 
-static void room_drop_if_empty(struct room *room)
+static void room_drop_if_empty(struct nsp *nsp, struct room *room)
 {
 	if (room->n > 0)
 		return;
-	map_del(&room->nsp->rooms, &room->by_name);
-	room->nsp->hub->rooms--;
+	map_del(&nsp->rooms, &room->by_name);
+	nsp->hub->rooms--;
 	if (room->members != room->first)
 		free(room->members);
 	free(room);
@@ -170,7 +169,7 @@ static struct membership *membership_find(const struct sio_socket *s, sio_slice 
 
 int sio_room_join(struct sio_socket *s, sio_slice name)
 {
-	uint32_t max = s->hub->limits.max_rooms;
+	uint32_t max = s->nsp->hub->limits.max_rooms;
 	struct room *room;
 
 	if (!s->client)
@@ -187,7 +186,7 @@ int sio_room_join(struct sio_socket *s, sio_slice name)
 	if (!room)
 		return SIO_ERR_NOMEM;
 	if (!room_reserve(room) || !socket_reserve(s)) {
-		room_drop_if_empty(room);
+		room_drop_if_empty(s->nsp, room);
 		return SIO_ERR_NOMEM;
 	}
 	s->rooms[s->rooms_n++] = (struct membership){ room, room->n };
@@ -207,7 +206,7 @@ static void membership_end(struct sio_socket *s, struct membership *m)
 				last.socket->rooms[i].index = m->index;
 	}
 	*m = s->rooms[--s->rooms_n];
-	room_drop_if_empty(room);
+	room_drop_if_empty(s->nsp, room);
 }
 
 void sio_room_leave(struct sio_socket *s, sio_slice name)

@@ -16,14 +16,21 @@ struct held {
 	char bytes[];
 };
 
+/* Made when the first event must wait, gone when none does. */
+struct held_queue {
+	struct held *first, **end;
+	size_t bytes;
+};
+
 struct sio_socket *socket_new(struct hub_client *c, struct nsp *nsp)
 {
 	struct sio_socket *s = calloc(1, sizeof(*s));
+	char id[RANDOM_ID_LEN + 1];
 
 	if (!s)
 		return NULL;
-	random_id(s->id);
-	s->hub = c->hub;
+	random_id(id);
+	memcpy(s->id, id, SIO_ID_LEN);
 	s->nsp = nsp;
 	s->client = c;
 	s->refs = 1;
@@ -52,12 +59,14 @@ void sio_socket_unref(struct sio_socket *s)
 
 static void held_drop(struct sio_socket *s)
 {
-	for (struct held *h = s->held, *next; h; h = next) {
+	if (!s->held)
+		return;
+	for (struct held *h = s->held->first, *next; h; h = next) {
 		next = h->next;
 		free(h);
 	}
+	free(s->held);
 	s->held = NULL;
-	s->held_bytes = 0;
 }
 
 void socket_end(struct sio_socket *s, const char *reason)
@@ -71,8 +80,8 @@ void socket_end(struct sio_socket *s, const char *reason)
 	held_drop(s);
 	room_leave_all(s);
 	nsp_del(s->nsp, s);
-	if (s->hub->on_disconnect)
-		s->hub->on_disconnect(s, sio_str(reason), s->hub->disconnect_arg);
+	if (s->nsp->hub->on_disconnect)
+		s->nsp->hub->on_disconnect(s, sio_str(reason), s->nsp->hub->disconnect_arg);
 	sio_socket_unref(s);
 }
 
@@ -81,8 +90,8 @@ void socket_end(struct sio_socket *s, const char *reason)
 /* Is there a token for one more event?  If not, *retry_ms says when. */
 static bool take_token(struct sio_socket *s, uint32_t *retry_ms)
 {
-	const struct hub_limits *l = &s->hub->limits;
-	uint32_t now = (uint32_t)s->hub->engine->now_ms;
+	const struct hub_limits *l = &s->nsp->hub->limits;
+	uint32_t now = (uint32_t)s->nsp->hub->engine->now_ms;
 	uint64_t tokens = s->tokens + (uint64_t)(now - s->refilled_ms) * l->events_per_second;
 	uint64_t max = (uint64_t)l->events_burst * 1000;
 
@@ -107,7 +116,7 @@ static const struct handler *handler_find(const struct hub *hub, sio_slice name)
 
 static void dispatch(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)
 {
-	struct hub *hub = s->hub;
+	struct hub *hub = s->nsp->hub;
 	char decoded[256];
 	struct sio_event event = {
 		.name = p->name,
@@ -148,38 +157,51 @@ static sio_slice put(char **at, sio_slice s)
 	return sio_bytes(p, s.n);
 }
 
-static void hold(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)
+static struct held *held_new(const struct packet *p, const sio_slice *attachments, size_t bytes)
 {
-	size_t bytes = p->name.n + p->data.n;
-	struct held *h;
+	struct held *h = malloc(sizeof(*h) + bytes);
 	char *at;
 
-	for (unsigned i = 0; i < p->attachments_n; i++)
-		bytes += attachments[i].n;
-	h = s->held_bytes + bytes > s->hub->limits.max_payload_bytes ? NULL : malloc(sizeof(*h) + bytes);
-	if (!h) { /* an event lost in silence would be worse than a connection that ends */
-		eio_close(s->client->session, "forced close");
-		return;
-	}
+	if (!h)
+		return NULL;
 	*h = (struct held){ .packet = *p };
 	at = h->bytes;
 	h->packet.name = put(&at, p->name);
 	h->packet.data = put(&at, p->data);
 	for (unsigned i = 0; i < p->attachments_n; i++)
 		h->attachments[i] = put(&at, attachments[i]);
-	if (!s->held)
-		s->held_end = &s->held;
-	*s->held_end = h;
-	s->held_end = &h->next;
-	s->held_bytes += (uint32_t)(sizeof(*h) + bytes);
+	return h;
+}
+
+/* false: too much is held already, or memory ran out. */
+static bool hold(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)
+{
+	size_t bytes = p->name.n + p->data.n;
+	struct held *h;
+
+	for (unsigned i = 0; i < p->attachments_n; i++)
+		bytes += attachments[i].n;
+	if (!s->held && !(s->held = calloc(1, sizeof(*s->held))))
+		return false;
+	if (!s->held->first)
+		s->held->end = &s->held->first;
+	if (s->held->bytes + bytes > s->nsp->hub->limits.max_payload_bytes)
+		return false;
+	h = held_new(p, attachments, bytes);
+	if (!h)
+		return false;
+	*s->held->end = h;
+	s->held->end = &h->next;
+	s->held->bytes += sizeof(*h) + bytes;
+	return true;
 }
 
 void socket_event(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)
 {
-	if (s->paused_n > 0 || s->held)
-		hold(s, p, attachments);
-	else
+	if (s->paused_n == 0 && !s->held)
 		dispatch(s, p, attachments);
+	else if (!hold(s, p, attachments)) /* an event lost in silence would be worse than this end */
+		eio_close(s->client->session, "forced close");
 }
 
 void sio_socket_pause(struct sio_socket *s)
@@ -187,24 +209,32 @@ void sio_socket_pause(struct sio_socket *s)
 	s->paused_n++;
 }
 
+/* Dispatch the oldest held event; it stays at the head meanwhile, so that order
+ * holds.  false: the socket has ended, and the queue with it. */
+static bool release_one(struct sio_socket *s)
+{
+	struct held_queue *q = s->held;
+	struct held *h = q->first;
+
+	s->paused_n++;
+	dispatch(s, &h->packet, h->attachments);
+	s->paused_n--;
+	if (s->held != q)
+		return false;
+	q->first = h->next;
+	free(h);
+	return true;
+}
+
 void sio_socket_resume(struct sio_socket *s)
 {
 	if (s->paused_n == 0 || --s->paused_n > 0)
 		return;
 	sio_socket_ref(s); /* a handler may end the socket */
-	while (s->held && s->paused_n == 0 && s->client) {
-		struct held *h = s->held;
-		/* Stays at the head while it is dispatched, so that order holds. */
-		s->paused_n++;
-		dispatch(s, &h->packet, h->attachments);
-		s->paused_n--;
-		if (s->held != h) /* the socket has ended and freed it */
-			break;
-		s->held = h->next;
-		free(h);
-	}
-	if (!s->held)
-		s->held_bytes = 0;
+	while (s->paused_n == 0 && s->held && s->held->first && release_one(s))
+		;
+	if (s->held && !s->held->first)
+		held_drop(s);
 	sio_socket_unref(s);
 }
 
@@ -217,7 +247,7 @@ sio_slice sio_socket_id(const struct sio_socket *s)
 
 struct sio_server *sio_socket_server(const struct sio_socket *s)
 {
-	return s->hub->server;
+	return s->nsp->hub->server;
 }
 
 bool sio_socket_is_open(const struct sio_socket *s)

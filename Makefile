@@ -1,0 +1,68 @@
+# SkyBuild Realtime: the commands people type.  CMake and Ninja do the work,
+# scripts/ hold what is longer than a line.
+#
+#   make            release build            make run         build, demo data, server
+#   make check      fast tests, < 2 min      make test        everything, < 20 min
+#   make fuzz T=ws  one fuzz target          make fuzz-smoke  each for 10 seconds
+#   make tsan headers layers size bench install clean
+#   make build-asan (-clang, -tsan, -fuzz)   that build alone, in build/asan ...
+
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+T ?= ws
+
+debug = -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g"
+flags_release = -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release
+flags_clang = -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Release
+flags_asan = -DCMAKE_C_COMPILER=gcc $(debug) -DSANITIZE=address,undefined
+flags_tsan = -DCMAKE_C_COMPILER=gcc $(debug) -DSANITIZE=thread
+flags_fuzz = -DCMAKE_C_COMPILER=clang $(debug) -DSANITIZE=address,undefined -DSKYBUILD_FUZZ=ON
+
+all: build-release
+
+# The server, the tests and beside them the echo server of the protocol tests.
+build-%: build/%/build.ninja
+	@scripts/build build/$* $(JOBS)
+
+build/%/build.ninja: Makefile | setup-run
+	@cmake -G Ninja -S . -B build/$* $(flags_$*) >/dev/null
+	@touch $@
+
+setup-run:
+	@scripts/setup run
+setup-test:
+	@scripts/setup test
+
+run: build-release
+	@scripts/run
+
+check: setup-test
+	@scripts/test-all check
+test: setup-test
+	@scripts/test-all test
+tsan: setup-test
+	@scripts/test-all tsan
+fuzz-smoke: setup-test
+	@scripts/test-all fuzz
+
+fuzz: setup-test build-fuzz
+	@mkdir -p build/corpus/$(T)
+	build/fuzz/fuzz/fuzz_$(T) $(ARGS) build/corpus/$(T) fuzz/seeds/$(T)
+
+headers:
+	@scripts/check-headers
+layers:
+	@scripts/check-layers
+size:
+	@scripts/size
+bench: build-release
+	@bench/run
+
+install: build-release
+	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
+
+clean:
+	rm -rf build
+
+.PHONY: all setup-run setup-test run check test tsan fuzz-smoke fuzz headers layers size bench install clean
+.SECONDARY:

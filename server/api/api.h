@@ -1,0 +1,57 @@
+/* api.h -- the HTTP side of the server: REST, back-end broadcasts, operations.
+ *
+ * api_new puts the routes on a libsio server.  A request is judged in this order:
+ * who is it (token or service key), may they (role in the project), is it well
+ * formed, and only then handed to its handler, which asks the store, tells the
+ * connected users through collab, and answers.  Errors are RFC 9457 problems with
+ * a stable "code".
+ *
+ * Thread: the loop thread of the server.
+ * Lifetime: after collab_new; free it when store_close has returned.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#ifndef API_API_H
+#define API_API_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sio/error.h>
+#include <sio/slice.h>
+
+struct api;
+struct collab;
+struct sio_server;
+struct store;
+struct token_verifier;
+
+/* Pointers are borrowed and must outlive the api; NULL means what stands behind. */
+struct api_options {
+	struct sio_server *server;
+	struct store *store;
+	struct collab *collab;
+	struct token_verifier *verifier;
+	const char *service_key;    /* NULL: back-end calls are answered 403 */
+	/* Tokens that login hands out; sign_algorithm NULL: login is answered 501. */
+	const char *sign_algorithm;
+	const char *sign_secret;
+	const char *issuer, *audience, *user_claim; /* NULL: none, none, "sub" */
+	const char *web_root;       /* folder served at "/"; NULL: "/" is answered 404 */
+	const char *client_dir;     /* dist folder of socket.io-client; NULL: answered 404 */
+	const char *node;           /* name of this node, for status */
+	const char *version;
+	uint32_t workers;
+};
+
+/* Returns 0 and *out, SIO_ERR_NOMEM, or SIO_ERR_INVAL (a route is taken: a bug). */
+SIO_MUST_CHECK int api_new(const struct api_options *options, struct api **out);
+void api_free(struct api *api); /* NULL is allowed */
+
+/* From now on /readyz answers 503 "draining". */
+void api_drain(struct api *api);
+
+/* A durable event was committed by another process: tell this server's users. */
+void api_foreign_event(struct api *api, sio_slice project_id, sio_slice type, sio_slice data);
+
+#endif

@@ -1,0 +1,140 @@
+/* call.h -- one request on its way through the API, and what handlers do with it.
+ *
+ * A call lives from its request to its answer.  Every handler ends in exactly one
+ * of: a respond_*() (which frees the call), or a call_store() whose completion goes
+ * on.  Private to server/api.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#ifndef API_CALL_H
+#define API_CALL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sio/http.h>
+#include <sio/slice.h>
+
+#include "access/access.h"
+#include "api/api.h"
+#include "auth/limit.h"
+#include "auth/token.h"
+#include "base/buf.h"
+#include "collab/collab.h"
+#include "store/store.h"
+
+struct call;
+
+enum call_auth {
+	AUTH_NONE,
+	AUTH_USER,    /* Authorization: Bearer <JWT> */
+	AUTH_SERVICE, /* Authorization: Bearer <SERVICE_API_KEY> */
+};
+
+/* One row of the routes table. */
+struct route {
+	const char *method, *pattern;
+	enum call_auth auth;
+	int action; /* enum access_action asked about ":project", or NO_PROJECT */
+	void (*handle)(struct call *call);
+};
+#define NO_PROJECT (-1)
+
+/* Each resource's file exports its rows; api.c joins them. */
+struct route_list {
+	const struct route *rows;
+	size_t n;
+};
+#define ROUTE_LIST(rows) ((struct route_list){ rows, sizeof(rows) / sizeof((rows)[0]) })
+struct route_list login_routes(void);
+struct route_list project_routes(void);
+struct route_list collaborator_routes(void);
+struct route_list boq_routes(void);
+struct route_list broadcast_routes(void);
+struct route_list presence_routes(void);
+struct route_list status_routes(void);
+
+struct api {
+	struct api_options options;
+	struct limit *logins_by_user;
+	struct limit *logins_by_address;
+	struct bound *bounds;      /* route + api, the argument of every route */
+	struct file *files;        /* pages and the stock client, by files.c */
+	unsigned logins_running;   /* password checks on the pool */
+	uint64_t answers_total[6]; /* by hundreds of the HTTP status */
+	uint64_t login_failures_total;
+	uint64_t started_ms;       /* by the server's clock */
+	bool is_draining;
+};
+
+/* A completion of call_store: the result is borrowed for the call. */
+typedef void call_done_fn(struct call *call, const struct store_result *result);
+
+struct call {
+	struct api *api;
+	struct sio_request *req;
+	const struct route *route;
+	sio_slice project;            /* of the path; borrowed from req */
+	char user[TOKEN_USER_MAX + 1]; /* who asks; "" unless AUTH_USER */
+	char name[TOKEN_NAME_MAX + 1]; /* from the token; may be "" */
+	enum role role;               /* in project, when the route has an action */
+	call_done_fn *done;
+	bool wants_failures;          /* done judges every status itself */
+	struct buf text;              /* scratch of the handler, freed with the call */
+	void *own;                    /* of the handler; freed by own_free */
+	void (*own_free)(void *own);
+};
+
+static inline sio_slice call_param(const struct call *call, const char *name)
+{
+	return sio_request_param(call->req, name);
+}
+
+static inline sio_slice call_body(const struct call *call)
+{
+	return sio_request_body(call->req);
+}
+
+/* ---- store -------------------------------------------------------------------- */
+
+/* Ask the store; project, actor and the Idempotency-Key are filled in here unless
+ * the ask names them.  done gets an OK result; any other is answered as a problem. */
+void call_store(struct call *call, struct store_ask ask, call_done_fn *done);
+/* The same, but done gets every result. */
+void call_store_any(struct call *call, struct store_ask ask, call_done_fn *done);
+
+/* The page that the query asks for (?limit=&cursor=).  False: it was answered 422.
+ * cursor points into call->text. */
+SIO_MUST_CHECK bool call_page(struct call *call, struct store_ask *ask);
+
+/* The version of If-Match into ask.  False: it was answered 422. */
+SIO_MUST_CHECK bool call_version(struct call *call, struct store_ask *ask);
+
+/* Broadcast the event of a committed write to the project. */
+void call_publish(struct call *call, const struct store_result *result);
+
+/* Completions for the usual answers. */
+void call_done_row(struct call *call, const struct store_result *result);     /* 200, row, ETag */
+void call_done_rows(struct call *call, const struct store_result *result);    /* 200, {"items":..,"next_cursor":..} */
+
+/* ---- answers (respond.c): each ends the call ---------------------------------------- */
+
+void respond_json(struct call *call, int status, sio_slice json);
+void respond_buf(struct call *call, int status, struct buf *json); /* 500 when it failed; frees it */
+/* 201 and the row, with its address: collection and the row's member key. */
+void respond_created(struct call *call, const char *collection, sio_slice row, const char *key);
+void respond_text(struct call *call, int status, const char *type, sio_slice text);
+void respond_none(struct call *call, int status);
+
+/* A problem; fmt is its detail, a sentence for a person. */
+void respond_problem(struct call *call, int status, const char *code, const char *fmt, ...) SIO_PRINTF(4, 5);
+/* With the name of the field that is at fault. */
+void respond_field(struct call *call, const char *field, const char *fmt, ...) SIO_PRINTF(3, 4);
+/* 429 or 503 with Retry-After. */
+void respond_later(struct call *call, int status, const char *code, uint32_t retry_s, const char *detail);
+/* The problem behind a result that is not OK. */
+void respond_store(struct call *call, const struct store_result *result);
+
+void call_free(struct call *call); /* for respond.c alone */
+
+#endif

@@ -1,0 +1,238 @@
+/* files.c -- see files.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include "api/files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "api/call.h"
+#include "base/log.h"
+#include "base/map.h"
+
+enum {
+	FILES_MAX = 2000,
+	FILES_BYTES_MAX = 64 * 1024 * 1024,
+	FILES_DEPTH_MAX = 8,
+	FILE_PATH_MAX = 4096,
+};
+
+struct file {
+	struct file *next;
+	char etag[24];
+	const char *type;
+	char *bytes;
+	size_t n;
+};
+
+/* What a walk through a folder has used up. */
+struct walk {
+	struct api *api;
+	size_t root_n; /* bytes of the folder's path; what follows is the URL */
+	unsigned files_n;
+	size_t bytes_n;
+};
+
+static const struct {
+	const char *suffix, *type;
+} types[] = {
+	{ ".html", "text/html; charset=utf-8" },
+	{ ".js", "application/javascript; charset=utf-8" },
+	{ ".mjs", "application/javascript; charset=utf-8" },
+	{ ".css", "text/css; charset=utf-8" },
+	{ ".map", "application/json; charset=utf-8" },
+	{ ".json", "application/json; charset=utf-8" },
+	{ ".svg", "image/svg+xml" },
+	{ ".png", "image/png" },
+	{ ".ico", "image/x-icon" },
+	{ ".woff2", "font/woff2" },
+	{ ".txt", "text/plain; charset=utf-8" },
+};
+
+static const char *type_of(const char *path)
+{
+	size_t n = strlen(path);
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		size_t k = strlen(types[i].suffix);
+
+		if (n > k && strcmp(path + n - k, types[i].suffix) == 0)
+			return types[i].type;
+	}
+	return NULL;
+}
+
+/* ---- serving --------------------------------------------------------------------- */
+
+/* Does If-None-Match name the tag?  "*", or a list of tags, weak ones too. */
+static bool is_known_tag(sio_slice header, const char *etag)
+{
+	return sio_slice_eq(header, SIO_LIT("*")) || (header.n > 0 && memmem(header.p, header.n, etag, strlen(etag)));
+}
+
+static void serve(struct sio_request *req, void *arg)
+{
+	const struct file *file = arg;
+
+	sio_reply_header(req, SIO_LIT("ETag"), sio_str(file->etag));
+	sio_reply_header(req, SIO_LIT("Cache-Control"), SIO_LIT("public, max-age=0"));
+	sio_reply_header(req, SIO_LIT("X-Content-Type-Options"), SIO_LIT("nosniff"));
+	if (is_known_tag(sio_request_header(req, "if-none-match"), file->etag))
+		sio_reply(req, 304, NULL, SIO_LIT(""));
+	else
+		sio_reply(req, 200, file->type, sio_bytes(file->bytes, file->n));
+}
+
+/* ---- reading --------------------------------------------------------------------- */
+
+static void file_free(struct file *file)
+{
+	free(file->bytes);
+	free(file);
+}
+
+/* The content of path; NULL with errno. */
+static struct file *file_read(const char *path, size_t n)
+{
+	static const uint64_t seed[2] = { 0x736b796275696c64, 0x66696c6573 };
+	struct file *file = calloc(1, sizeof(*file));
+	FILE *f = fopen(path, "re");
+	size_t got = 0;
+
+	if (file)
+		file->bytes = malloc(n + 1);
+	if (f && file && file->bytes)
+		got = fread(file->bytes, 1, n + 1, f);
+	if (f)
+		fclose(f);
+	if (!f || !file || !file->bytes || got != n) {
+		if (file)
+			file_free(file);
+		return NULL;
+	}
+	file->n = n;
+	snprintf(file->etag, sizeof(file->etag), "\"%016llx\"", (unsigned long long)map_hash(seed, file->bytes, n));
+	return file;
+}
+
+/* Serve file at url.  A name that is taken is told and left out. */
+static int file_route(struct api *api, struct file *file, const char *url)
+{
+	int err = sio_http_route(api->options.server, "GET", url, serve, file);
+
+	if (err == SIO_ERR_EXISTS || err == SIO_ERR_INVAL) {
+		log_warning("the file for %s is not served: %s", url, sio_strerror(err));
+		return SIO_OK;
+	}
+	return err;
+}
+
+/* Read one file and serve it at url; index.html also at its folder. */
+static int add_file(struct walk *walk, const char *path, const char *url, size_t n)
+{
+	static const char index_name[] = "/index.html";
+	size_t url_n = strlen(url);
+	struct file *file;
+	int err;
+
+	if (!type_of(path) || walk->files_n >= FILES_MAX || walk->bytes_n + n > FILES_BYTES_MAX) {
+		log_warning("%s is not served: %s", path, type_of(path) ? "there is too much in its folder" : "unknown type of file");
+		return SIO_OK;
+	}
+	file = file_read(path, n);
+	if (!file) {
+		log_warning("%s is not served: it could not be read (%s)", path, strerror(errno));
+		return SIO_OK;
+	}
+	file->type = type_of(path);
+	file->next = walk->api->files;
+	walk->api->files = file;
+	walk->files_n++;
+	walk->bytes_n += n;
+	err = file_route(walk->api, file, url);
+	if (!err && url_n >= sizeof(index_name) - 1 && strcmp(url + url_n - (sizeof(index_name) - 1), index_name) == 0) {
+		char folder[FILE_PATH_MAX];
+
+		snprintf(folder, sizeof(folder), "%.*s", (int)(url_n - (sizeof(index_name) - 2)), url);
+		err = file_route(walk->api, file, folder);
+	}
+	return err;
+}
+
+/* Serve what is below folder; names that start with a dot are left out. */
+static int add_folder(struct walk *walk, const char *folder, unsigned depth)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+	int err = SIO_OK;
+
+	if (!dir) {
+		log_warning("%s cannot be read: %s", folder, strerror(errno));
+		return SIO_OK;
+	}
+	while (!err && (entry = readdir(dir)) != NULL) {
+		char path[FILE_PATH_MAX];
+		struct stat st;
+		int n = snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+
+		if (entry->d_name[0] == '.' || n < 0 || (size_t)n >= sizeof(path) || stat(path, &st))
+			continue;
+		if (S_ISREG(st.st_mode))
+			err = add_file(walk, path, path + walk->root_n, (size_t)st.st_size);
+		else if (S_ISDIR(st.st_mode) && depth < FILES_DEPTH_MAX)
+			err = add_folder(walk, path, depth + 1);
+	}
+	closedir(dir);
+	return err;
+}
+
+/* The client's builds, as the Node server serves them, each with its map. */
+static int add_client(struct walk *walk, const char *folder)
+{
+	static const char *const names[] = { "socket.io.js", "socket.io.min.js", "socket.io.esm.min.js",
+					     "socket.io.msgpack.min.js" };
+	int err = SIO_OK;
+
+	for (size_t i = 0; !err && i < 2 * sizeof(names) / sizeof(names[0]); i++) {
+		char path[FILE_PATH_MAX], url[64];
+		const char *map = i % 2 ? ".map" : "";
+		struct stat st;
+
+		snprintf(path, sizeof(path), "%s/%s%s", folder, names[i / 2], map);
+		snprintf(url, sizeof(url), "/socket.io/%s%s", names[i / 2], map);
+		if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+			err = add_file(walk, path, url, (size_t)st.st_size);
+		else if (i == 2) /* the one that the guide's page loads */
+			log_warning("no stock client at %s; set CLIENT_DIR to the dist folder of socket.io-client", path);
+	}
+	return err;
+}
+
+int files_open(struct api *api)
+{
+	const struct api_options *o = &api->options;
+	struct walk pages = { .api = api, .root_n = o->web_root ? strlen(o->web_root) : 0 };
+	struct walk client = { .api = api };
+	int err = SIO_OK;
+
+	if (o->web_root)
+		err = add_folder(&pages, o->web_root, 0);
+	if (!err && o->client_dir)
+		err = add_client(&client, o->client_dir);
+	return err;
+}
+
+void files_close(struct api *api)
+{
+	while (api->files) {
+		struct file *next = api->files->next;
+
+		file_free(api->files);
+		api->files = next;
+	}
+}

@@ -1,0 +1,134 @@
+/* measure.c -- see measure.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include "api/measure.h"
+
+#include <stdio.h>
+
+#include <sio/server.h>
+
+#include "api/call.h"
+#include "metrics/text.h"
+
+/* One row a figure of libsio that needs no label. */
+static const struct {
+	const char *name;
+	enum metric_type type;
+	size_t offset;
+	const char *help;
+} rows[] = {
+#define ROW(field, kind, text) { "skybuild_" #field, METRIC_##kind, offsetof(struct sio_stats, field), text }
+	ROW(connections_total, COUNTER, "Engine.IO sessions opened."),
+	ROW(http_connections, GAUGE, "TCP connections open now."),
+	ROW(rooms, GAUGE, "Rooms with members now."),
+	ROW(upgrades_total, COUNTER, "Sessions upgraded from polling to WebSocket."),
+	ROW(broadcasts_total, COUNTER, "Broadcasts made."),
+	ROW(encodes_total, COUNTER, "Packets encoded; one a message, however many receive it."),
+	ROW(deliveries_total, COUNTER, "Packets queued to a receiver."),
+	ROW(volatile_dropped_total, COUNTER, "Volatile packets dropped for a receiver that lags."),
+	ROW(volatile_replaced_total, COUNTER, "Volatile packets that gave way to a newer one."),
+	ROW(slow_disconnects_total, COUNTER, "Clients cut because they read too slowly."),
+	ROW(parse_errors_total, COUNTER, "Sessions closed for a packet that could not be read."),
+	ROW(rate_limited_total, COUNTER, "Events dropped by the rate limit."),
+	ROW(http_requests_total, COUNTER, "HTTP requests."),
+	ROW(http_refused_total, COUNTER, "HTTP requests refused before they reached a handler."),
+	ROW(bytes_in_total, COUNTER, "Bytes received."),
+	ROW(bytes_out_total, COUNTER, "Bytes sent."),
+	ROW(writes_total, COUNTER, "System calls that sent bytes."),
+	ROW(send_queue_bytes, GAUGE, "Bytes waiting to be sent."),
+#undef ROW
+};
+
+static void put_server(struct buf *b, const struct sio_stats *stats)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		metric(b, rows[i].name, rows[i].type, rows[i].help,
+		       *(const uint64_t *)(const void *)((const char *)stats + rows[i].offset));
+	metric_head(b, "skybuild_sessions", METRIC_GAUGE, "Engine.IO sessions open now, by transport.");
+	metric_labelled(b, "skybuild_sessions", "transport", SIO_LIT("websocket"), stats->websockets);
+	metric_labelled(b, "skybuild_sessions", "transport", SIO_LIT("polling"), stats->connections - stats->websockets);
+}
+
+static void put_event(const char *name, uint64_t received_n, void *arg)
+{
+	metric_labelled(arg, "skybuild_events_received_total", "event", sio_str(name), received_n);
+}
+
+static void put_collab(struct buf *b, const struct collab *collab)
+{
+	struct collab_counts counts;
+
+	collab_counts(collab, &counts);
+	metric(b, "skybuild_connections", METRIC_GAUGE, "Clients connected now.", counts.connections);
+	metric(b, "skybuild_users", METRIC_GAUGE, "Users with a connection now.", counts.users);
+	metric(b, "skybuild_project_rooms", METRIC_GAUGE, "Projects with somebody in them now.", counts.project_rooms);
+	metric(b, "skybuild_presence_users", METRIC_GAUGE, "Users present in a project, counted once a project.",
+	       counts.presence);
+	metric_head(b, "skybuild_connect_errors_total", METRIC_COUNTER, "Connects refused, by code.");
+	metric_labelled(b, "skybuild_connect_errors_total", "code", SIO_LIT("token_missing"), counts.refused_token_missing);
+	metric_labelled(b, "skybuild_connect_errors_total", "code", SIO_LIT("token_invalid"), counts.refused_token_invalid);
+	metric_labelled(b, "skybuild_connect_errors_total", "code", SIO_LIT("token_expired"), counts.refused_token_expired);
+	metric_labelled(b, "skybuild_connect_errors_total", "code", SIO_LIT("too_many_connections"), counts.refused_too_many);
+	metric_labelled(b, "skybuild_connect_errors_total", "code", SIO_LIT("unavailable"), counts.refused_unavailable);
+	metric_head(b, "skybuild_events_received_total", METRIC_COUNTER, "Events received from clients, by name.");
+	collab_each_event(collab, put_event, b);
+}
+
+static void put_store(struct buf *b, const struct store *store)
+{
+	struct store_stats stats;
+
+	store_stats(store, &stats);
+	metric(b, "skybuild_store_queued", METRIC_GAUGE, "Requests that wait for the store.", stats.queued);
+	metric(b, "skybuild_store_refused_total", METRIC_COUNTER, "Requests refused because the store's queue was full.",
+	       stats.refused_total);
+	metric(b, "skybuild_store_commits_total", METRIC_COUNTER, "Transactions committed.", stats.commits_total);
+	metric(b, "skybuild_store_commit_failures_total", METRIC_COUNTER, "Transactions that could not be committed.",
+	       stats.commit_failures_total);
+	metric_head(b, "skybuild_store_requests_total", METRIC_COUNTER, "Requests executed, by operation.");
+	for (unsigned op = 0; op < STORE_OP_N; op++)
+		if (stats.op_total[op])
+			metric_labelled(b, "skybuild_store_requests_total", "op", sio_str(store_op_name((enum store_op)op)),
+					stats.op_total[op]);
+	metric_head(b, "skybuild_store_seconds_total", METRIC_COUNTER, "Time spent in the database, by operation.");
+	for (unsigned op = 0; op < STORE_OP_N; op++)
+		if (stats.op_total[op])
+			metric_seconds(b, "skybuild_store_seconds_total", "op", sio_str(store_op_name((enum store_op)op)),
+				       stats.op_us_total[op]);
+}
+
+static void put_api(struct buf *b, const struct api *api)
+{
+	char label[4] = "nxx";
+
+	metric_head(b, "skybuild_api_answers_total", METRIC_COUNTER, "Answers of the API, by hundreds of the status.");
+	for (unsigned i = 2; i < sizeof(api->answers_total) / sizeof(api->answers_total[0]); i++) {
+		label[0] = (char)('0' + i);
+		metric_labelled(b, "skybuild_api_answers_total", "status", sio_str(label), api->answers_total[i]);
+	}
+	metric(b, "skybuild_login_failures_total", METRIC_COUNTER, "Logins with a wrong name or password.",
+	       api->login_failures_total);
+	metric_head(b, "skybuild_build_info", METRIC_GAUGE, "Version of the program; always 1.");
+	metric_labelled(b, "skybuild_build_info", "version", sio_str(api->options.version), 1);
+	metric(b, "skybuild_redis_up", METRIC_GAUGE, "1 when Redis is in use and answers.", 0);
+}
+
+void measure(struct call *call)
+{
+	const struct api_options *o = &call->api->options;
+	struct sio_stats stats;
+	struct buf b = { 0 };
+
+	sio_server_stats(o->server, &stats);
+	put_collab(&b, o->collab);
+	put_server(&b, &stats);
+	put_store(&b, o->store);
+	put_api(&b, call->api);
+	metric_process(&b);
+	if (b.failed)
+		respond_later(call, 503, "out_of_memory", 1, "out of memory");
+	else
+		respond_text(call, 200, METRICS_CONTENT_TYPE, buf_peek(&b));
+	buf_fini(&b);
+}

@@ -1,0 +1,171 @@
+/* status.c -- /ws/status, /healthz, /readyz: is it well, and how many are here?
+ *
+ * Questions that need the store's word are bounded: a store that does not answer
+ * in STORE_WAIT_MS counts as down.  Nothing here names a user.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <sio/server.h>
+#include <sio/work.h>
+
+#include "api/call.h"
+#include "api/measure.h"
+
+enum { STORE_WAIT_MS = 2000 };
+
+/* ---- asking the store, with a bound -------------------------------------------------- */
+
+typedef void probe_fn(struct call *call, const char *store);
+
+/* Lives until both ends are done with it: the store's answer comes always, the
+ * call may have been answered by the timer long before. */
+struct probe {
+	struct sio_timer timer;
+	struct call *call; /* NULL: answered */
+	probe_fn *answer;
+};
+
+static void probe_answer(struct probe *probe, const char *store)
+{
+	struct call *call = probe->call;
+
+	probe->call = NULL;
+	if (call)
+		probe->answer(call, store);
+}
+
+static void on_late(struct sio_timer *timer)
+{
+	probe_answer((struct probe *)(void *)((char *)timer - offsetof(struct probe, timer)), "unavailable");
+}
+
+static void on_ping(struct store_result *result, void *arg)
+{
+	struct probe *probe = arg;
+
+	sio_timer_stop(&probe->timer);
+	probe_answer(probe, result->status == STORE_OK ? "ok" : result->status == STORE_BUSY ? "busy" : "unavailable");
+	store_result_free(result);
+	free(probe);
+}
+
+/* Call answer with the state of the store, now or within STORE_WAIT_MS. */
+static void ask_store(struct call *call, probe_fn *answer)
+{
+	struct probe *probe = calloc(1, sizeof(*probe));
+	const struct store_ask ask = { .op = STORE_PING, .done = on_ping, .arg = probe };
+	int err;
+
+	if (!probe) {
+		answer(call, "unavailable");
+		return;
+	}
+	probe->call = call;
+	probe->answer = answer;
+	err = store_submit(call->api->options.store, &ask);
+	if (err) {
+		free(probe);
+		answer(call, err == SIO_ERR_BUSY ? "busy" : "unavailable");
+		return;
+	}
+	sio_timer_start(call->api->options.server, &probe->timer, STORE_WAIT_MS, on_late);
+}
+
+/* ---- /ws/status ------------------------------------------------------------------------ */
+
+/* The guide's five fields, in its order, without the closing brace. */
+static void put_status(const struct call *call, struct buf *b)
+{
+	struct collab_counts counts;
+
+	collab_counts(call->api->options.collab, &counts);
+	buf_printf(b,
+		   "{\"enabled\":true,\"redis_enabled\":false,\"endpoint\":\"/socket.io\","
+		   "\"active_connections\":%zu,\"active_project_rooms\":%zu",
+		   counts.connections, counts.project_rooms);
+}
+
+static void answer_verbose(struct call *call, const char *store)
+{
+	const struct api *api = call->api;
+	struct buf b = { 0 };
+
+	put_status(call, &b);
+	buf_str(&b, ",\"node\":");
+	buf_json(&b, sio_str(api->options.node));
+	buf_printf(&b, ",\"nodes\":1,\"workers\":%u,\"redis\":\"off\",\"store\":\"%s\"", api->options.workers, store);
+	buf_printf(&b, ",\"uptime\":%llu,\"version\":",
+		   (unsigned long long)((sio_server_now_ms(api->options.server) - api->started_ms) / 1000));
+	buf_json(&b, sio_str(api->options.version));
+	buf_byte(&b, '}');
+	respond_buf(call, 200, &b);
+}
+
+static void status(struct call *call)
+{
+	char verbose[8];
+	struct buf b = { 0 };
+
+	if (sio_request_query_get(call->req, "verbose", verbose, sizeof(verbose)) == 1 && verbose[0] == '1') {
+		ask_store(call, answer_verbose);
+		return;
+	}
+	put_status(call, &b);
+	buf_byte(&b, '}');
+	respond_buf(call, 200, &b);
+}
+
+/* ---- health ------------------------------------------------------------------------------ */
+
+static void put_parts(const struct call *call, struct buf *b, const char *state, const char *store)
+{
+	buf_printf(b, "{\"status\":\"%s\",\"store\":\"%s\",\"redis\":\"off\",\"draining\":%s}", state, store,
+		   call->api->is_draining ? "true" : "false");
+}
+
+/* Alive: the loop answers.  A restart would not mend the store, so it does not count. */
+static void answer_health(struct call *call, const char *store)
+{
+	struct buf b = { 0 };
+
+	put_parts(call, &b, "ok", store);
+	respond_buf(call, 200, &b);
+}
+
+static void healthz(struct call *call)
+{
+	ask_store(call, answer_health);
+}
+
+/* Ready: requests should be sent here. */
+static void answer_ready(struct call *call, const char *store)
+{
+	struct buf b = { 0 };
+	bool is_ready = !call->api->is_draining && store[0] == 'o'; /* "ok" */
+
+	put_parts(call, &b, is_ready ? "ok" : call->api->is_draining ? "draining" : "unavailable", store);
+	if (!is_ready)
+		sio_reply_header(call->req, SIO_LIT("Retry-After"), SIO_LIT("1"));
+	respond_buf(call, is_ready ? 200 : 503, &b);
+}
+
+static void readyz(struct call *call)
+{
+	ask_store(call, answer_ready);
+}
+
+struct route_list status_routes(void)
+{
+	static const struct route rows[] = {
+		{ "GET", "/ws/status", AUTH_NONE, NO_PROJECT, status },
+		{ "GET", "/healthz", AUTH_NONE, NO_PROJECT, healthz },
+		{ "GET", "/readyz", AUTH_NONE, NO_PROJECT, readyz },
+		{ "GET", "/metrics", AUTH_NONE, NO_PROJECT, measure },
+	};
+
+	return ROUTE_LIST(rows);
+}

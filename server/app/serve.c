@@ -1,0 +1,386 @@
+/* serve.c -- "skybuild serve": puts the parts together, runs them, ends them.
+ *
+ * Start: configuration, log, server, store, verifier, collab, api, listen.
+ * End (SIGTERM, SIGINT): not ready any more, the server drains for at most
+ * SHUTDOWN_TIMEOUT; a second signal ends the drain, a third the process.  When the
+ * loop has nothing left, the parts go in the opposite order; the store first, for
+ * it still answers what was asked.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include <sio/server.h>
+#include <sio/work.h>
+
+#include "api/api.h"
+#include "app/assets.h"
+#include "app/command.h"
+#include "auth/token.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "collab/collab.h"
+#include "store/store.h"
+
+enum { SIGNALS_N = 2, ORIGINS_MAX = 256, PEM_MAX = 65536 };
+
+struct service {
+	struct config config;
+	struct assets assets;
+	uv_loop_t loop;
+	bool has_loop;
+	uv_signal_t signals[SIGNALS_N];
+	unsigned signals_n;     /* handles that are open */
+	unsigned signals_seen;  /* SIGTERM and SIGINT received */
+	char *origins_text;     /* CORS_ALLOWED_ORIGINS, cut at its commas */
+	const char *origins[ORIGINS_MAX + 1];
+	char algorithm[8];      /* that tokens are signed with; "" for none */
+	char node[RANDOM_ID_LEN + 1];
+	struct sio_server *server;
+	struct store *store;
+	struct token_verifier *verifier;
+	struct collab *collab;
+	struct api *api;
+};
+
+/* ---- configuration ------------------------------------------------------------------ */
+
+/* The text of JWT_PUBLIC_KEY's file, on the heap; NULL with error. */
+static char *read_pem(const char *path, char *error)
+{
+	FILE *f = fopen(path, "re");
+	char *text = f ? malloc(PEM_MAX) : NULL;
+	size_t n = text ? fread(text, 1, PEM_MAX, f) : 0;
+
+	if (!text || n == PEM_MAX) {
+		snprintf(error, CONFIG_ERROR_MAX, "JWT_PUBLIC_KEY=%.200s cannot be used: %s", path,
+			 text ? "it is too large for a key" : strerror(errno));
+		free(text);
+		text = NULL;
+	} else
+		text[n] = '\0';
+	if (f)
+		fclose(f);
+	return text;
+}
+
+/* Make the verifier.  is_check makes no secret and takes a passing one instead. */
+static int make_verifier(struct service *s, bool is_check, char *error)
+{
+	static const char passing[] = "only to see whether the settings fit together";
+	struct config *c = &s->config;
+	bool is_made = false;
+	char *pem = NULL;
+	int err = SIO_OK;
+
+	if (config_sign_algorithm(c, s->algorithm))
+		err = config_secret(c, !is_check, &is_made, error);
+	if (is_made) {
+		char dir[ASSETS_PATH_MAX];
+
+		config_data_dir(c, dir, sizeof(dir));
+		log_warning("JWT_SECRET is unset: one was made and is kept in %s/.skybuild-secret; production needs its own", dir);
+	}
+	if (!err && c->jwt_public_key && !(pem = read_pem(c->jwt_public_key, error)))
+		err = SIO_ERR_INVAL;
+	if (!err)
+		err = token_verifier_new(&(struct token_options){ .algorithms = c->jwt_algorithms,
+								  .secret = sio_str(c->jwt_secret || !is_check ? c->jwt_secret : passing),
+								  .public_key = pem,
+								  .issuer = c->jwt_issuer,
+								  .audience = c->jwt_audience,
+								  .user_claim = c->jwt_user_claim,
+								  .leeway_s = c->jwt_leeway_s },
+					 &s->verifier, error, CONFIG_ERROR_MAX);
+	free(pem);
+	return err;
+}
+
+/* CORS_ALLOWED_ORIGINS as the list that the server wants. */
+static int cut_origins(struct service *s, char *error)
+{
+	size_t n = 0;
+	char *save, *item;
+
+	if (!s->config.cors_allowed_origins)
+		return SIO_OK;
+	s->origins_text = strdup(s->config.cors_allowed_origins);
+	for (item = s->origins_text ? strtok_r(s->origins_text, ", \t", &save) : NULL; item; item = strtok_r(NULL, ", \t", &save)) {
+		if (n == ORIGINS_MAX) {
+			snprintf(error, CONFIG_ERROR_MAX, "CORS_ALLOWED_ORIGINS has more than %d origins", ORIGINS_MAX);
+			return SIO_ERR_INVAL;
+		}
+		s->origins[n++] = item;
+	}
+	return SIO_OK;
+}
+
+static void log_warnings(const struct config *c)
+{
+	sio_slice rest = buf_peek(&c->warnings);
+
+	while (rest.n > 0) {
+		const char *end = memchr(rest.p, '\n', rest.n);
+		size_t n = end ? (size_t)(end - rest.p) : rest.n;
+
+		log_warning("%.*s", (int)n, rest.p);
+		rest = sio_bytes(rest.p + n + (end != NULL), rest.n - n - (end != NULL));
+	}
+}
+
+/* Everything that can be wrong without starting anything. */
+static int configure(struct service *s, bool is_check)
+{
+	char error[CONFIG_ERROR_MAX];
+	int err = config_load(&s->config, environ, ".env", error);
+
+	if (!err)
+		err = config_check_serve(&s->config, error);
+	if (!err)
+		err = store_url_check(s->config.database_url, error);
+	if (!err)
+		err = cut_origins(s, error);
+	if (err)
+		return command_fail("%s", error);
+	log_setup((enum sio_log_level)s->config.log_level, s->config.log_format == CONFIG_LOG_JSON);
+	log_warnings(&s->config);
+	err = make_verifier(s, is_check, error);
+	if (err)
+		return command_fail("%s", error);
+	assets_find(&s->config, &s->assets);
+	return EXIT_DONE;
+}
+
+/* ---- the parts ------------------------------------------------------------------------ */
+
+static void on_server_line(enum sio_log_level level, const char *line, void *arg)
+{
+	(void)arg;
+	log_fields(level, line, (char *)NULL);
+}
+
+static int make_server(struct service *s)
+{
+	const struct config *c = &s->config;
+	const struct sio_server_options options = {
+		.loop = &s->loop,
+		.ping_interval_ms = c->ping_interval_ms,
+		.ping_timeout_ms = c->ping_timeout_ms,
+		.connect_timeout_ms = c->connect_timeout_ms,
+		.upgrade_timeout_ms = c->upgrade_timeout_ms,
+		.max_payload_bytes = c->max_payload_bytes,
+		.max_body_bytes = c->max_payload_bytes,
+		.send_queue_bytes = c->send_queue_bytes,
+		.max_connections = c->max_connections,
+		/* The user's own room does not count. */
+		.max_rooms = c->max_rooms_per_connection ? c->max_rooms_per_connection + 1 : 0,
+		.events_per_second = c->rate_limit_events,
+		.events_burst = 2 * c->rate_limit_events,
+		.origins = s->origins[0] ? s->origins : NULL,
+		.log = on_server_line,
+	};
+	int err;
+
+	if (uv_loop_init(&s->loop))
+		return command_fail("no event loop: out of descriptors or memory");
+	s->has_loop = true;
+	err = sio_server_new(&options, &s->server);
+	return err ? command_fail("the server could not be made: %s", sio_strerror(err)) : EXIT_DONE;
+}
+
+static int post(void *ctx, void (*fn)(void *arg), void *arg)
+{
+	return sio_server_post(ctx, fn, arg);
+}
+
+static void on_access_changed(const struct store_access_change *changes, size_t n, void *arg)
+{
+	const struct service *s = arg;
+
+	for (size_t i = 0; i < n && s->collab; i++)
+		collab_access_changed(s->collab, sio_str(changes[i].project), sio_str(changes[i].user));
+}
+
+static void on_foreign_events(const struct store_foreign_event *events, size_t n, void *arg)
+{
+	const struct service *s = arg;
+
+	for (size_t i = 0; i < n && s->api; i++)
+		api_foreign_event(s->api, sio_str(events[i].project), sio_str(events[i].type), events[i].data);
+}
+
+static int open_store(struct service *s)
+{
+	char error[STORE_ERROR_MAX];
+	const struct store_options options = {
+		.url = s->config.database_url,
+		.post = post,
+		.post_ctx = s->server,
+		.on_access_changed = on_access_changed,
+		.on_foreign_events = on_foreign_events,
+		.arg = s,
+	};
+
+	return store_open(&options, &s->store, error) ? command_fail("%s", error) : EXIT_DONE;
+}
+
+static int make_collab(struct service *s)
+{
+	const struct config *c = &s->config;
+	const struct collab_options options = {
+		.presence_grace_ms = c->presence_grace_ms,
+		.max_connections_per_user = c->max_connections_per_user,
+		.token_leeway_ms = c->jwt_leeway_s * 1000,
+	};
+	int err = collab_new(s->server, s->store, s->verifier, &options, &s->collab);
+
+	return err ? command_fail("collaboration could not be set up: %s", sio_strerror(err)) : EXIT_DONE;
+}
+
+static int make_api(struct service *s)
+{
+	const struct config *c = &s->config;
+	const struct api_options options = {
+		.server = s->server,
+		.store = s->store,
+		.collab = s->collab,
+		.verifier = s->verifier,
+		.service_key = c->service_api_key,
+		.sign_algorithm = s->algorithm[0] ? s->algorithm : NULL,
+		.sign_secret = c->jwt_secret,
+		.issuer = c->jwt_issuer,
+		.audience = c->jwt_audience,
+		.user_claim = c->jwt_user_claim,
+		.web_root = s->assets.web_root[0] ? s->assets.web_root : NULL,
+		.client_dir = s->assets.client_dir[0] ? s->assets.client_dir : NULL,
+		.node = s->node,
+		.version = SKYBUILD_VERSION,
+		.workers = c->workers,
+	};
+	int err;
+
+	random_id(s->node);
+	err = api_new(&options, &s->api);
+	return err ? command_fail("the API could not be set up: %s", sio_strerror(err)) : EXIT_DONE;
+}
+
+/* ---- listening and ending --------------------------------------------------------------- */
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct service *s = handle->data;
+	const char *name = number == SIGINT ? "SIGINT" : "SIGTERM";
+
+	s->signals_seen++;
+	if (s->signals_seen == 1) {
+		log_info("%s: draining, at most %u s", name, s->config.shutdown_timeout_s);
+		api_drain(s->api);
+		sio_server_close(s->server, s->config.shutdown_timeout_s * 1000);
+	} else if (s->signals_seen == 2) {
+		log_info("%s again: ending now", name);
+		sio_server_close(s->server, 0);
+	} else
+		_exit(EXIT_FAILED);
+}
+
+static int watch_signals(struct service *s)
+{
+	static const int numbers[SIGNALS_N] = { SIGTERM, SIGINT };
+
+	signal(SIGPIPE, SIG_IGN);
+	for (unsigned i = 0; i < SIGNALS_N; i++) {
+		if (uv_signal_init(&s->loop, &s->signals[i]))
+			return command_fail("signals cannot be watched");
+		s->signals_n++;
+		s->signals[i].data = s;
+		uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+		uv_unref((uv_handle_t *)&s->signals[i]); /* they do not keep the loop alive */
+	}
+	return EXIT_DONE;
+}
+
+/* Connections are bounded by descriptors: take as many as the system gives. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int listen_on(struct service *s)
+{
+	const struct config *c = &s->config;
+	int err = sio_server_listen(s->server, c->host, (uint16_t)c->port);
+
+	if (err)
+		return command_fail("cannot listen on HOST=%s PORT=%u: %s%s", c->host, c->port,
+				    err == SIO_ERR_SYSTEM ? strerror(errno) : sio_strerror(err),
+				    err == SIO_ERR_SYSTEM && errno == EADDRINUSE ? "; PORT=0 picks a free port" : "");
+	log_info(strchr(c->host, ':') ? "Listening on http://[%s]:%u" : "Listening on http://%s:%u", c->host,
+		 (unsigned)sio_server_port(s->server));
+	return EXIT_DONE;
+}
+
+static int start(struct service *s)
+{
+	int code;
+
+	raise_descriptor_limit();
+	if ((code = make_server(s)) || (code = open_store(s)) || (code = make_collab(s)) || (code = make_api(s)) ||
+	    (code = watch_signals(s)))
+		return code;
+	return listen_on(s);
+}
+
+static void stop(struct service *s)
+{
+	for (unsigned i = 0; i < s->signals_n; i++)
+		uv_close((uv_handle_t *)&s->signals[i], NULL);
+	if (s->server)
+		sio_server_close(s->server, 0);
+	if (s->has_loop)
+		uv_run(&s->loop, UV_RUN_DEFAULT);
+	store_close(s->store);
+	api_free(s->api);
+	collab_free(s->collab);
+	sio_server_free(s->server);
+	token_verifier_free(s->verifier);
+	if (s->has_loop)
+		uv_loop_close(&s->loop);
+	free(s->origins_text);
+	config_fini(&s->config);
+}
+
+int command_serve(const struct command *self, int argc, char **argv)
+{
+	static struct service service; /* larger than a stack frame should be */
+	bool is_check = false;
+	const struct option_spec specs[] = { { .name = "--check", .is_set = &is_check } };
+	char **words;
+	int n, code = command_options(self, argc, argv, specs, 1, &words, &n);
+
+	if (!code && n > 0)
+		code = command_misuse(self, "it takes no arguments but options");
+	if (code)
+		return code;
+	code = configure(&service, is_check);
+	if (!code && is_check)
+		puts("The configuration is valid.");
+	else if (!code && (code = start(&service)) == EXIT_DONE) {
+		uv_run(&service.loop, UV_RUN_DEFAULT);
+		log_info("Stopped");
+	}
+	stop(&service);
+	return code;
+}

@@ -1,0 +1,195 @@
+/* client.h -- what the files of collab/ share: a collab, a client, and their verbs.
+ *
+ * struct collab is one server's; struct client stands behind one connected socket
+ * and is kept small, for there may be tens of thousands.  What belongs to the
+ * person or the project is shared and lives in presence.h.
+ *
+ * A client's memory outlives its socket while a handler or a store call still
+ * needs it (client_ref); its seats are gone then, and everything emitted to it
+ * goes nowhere.  An emit may end the very socket it goes to.  Therefore the rule
+ * of this folder: tell the others first, answer the asker last, and touch no
+ * member after that.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#ifndef COLLAB_CLIENT_H
+#define COLLAB_CLIENT_H
+
+#include <sio/json.h>
+#include <sio/room.h>
+#include <sio/server.h>
+#include <sio/socket.h>
+#include <sio/work.h>
+
+#include "access/access.h"
+#include "auth/token.h"
+#include "base/buf.h"
+#include "collab/collab.h"
+#include "collab/presence.h"
+#include "store/store.h"
+
+enum {
+	COLLAB_CURSOR_MAX = 1024,        /* bytes of a cursor's JSON */
+	COLLAB_STATE_MAX = 1024,         /* bytes of a presence state's JSON */
+	COLLAB_TARGET_MAX = 256,         /* bytes of a typing target's JSON */
+	COLLAB_CONNECT_PROJECTS_MAX = 100, /* ids of auth.projects that are joined */
+	COLLAB_LIST_MAX = 256 * 1024,    /* bytes of a list of users in one event, then it is cut */
+	COLLAB_LIMITED_EVERY_MS = 1000,  /* one rate_limited error a socket and this time */
+	COLLAB_RECHECK_RETRY_MS = 200,   /* a role could not be read: again after this ... */
+	COLLAB_RECHECK_TRIES = 15,       /* ... so often, then access is denied */
+};
+
+enum collab_refusal {
+	REFUSE_TOKEN_MISSING,
+	REFUSE_TOKEN_INVALID,
+	REFUSE_TOKEN_EXPIRED,
+	REFUSE_TOO_MANY,
+	REFUSE_UNAVAILABLE,
+	REFUSE_N,
+};
+
+struct client;
+struct recheck;
+
+/* One event that clients may send.  The table stands in collab.c. */
+struct collab_row {
+	const char *name; /* NULL: every other event */
+	void (*fn)(struct client *client, const struct sio_event *event);
+};
+#define COLLAB_ROWS_MAX 16
+
+struct collab_handler {
+	struct collab *collab;
+	const struct collab_row *row;
+	uint64_t received_n;
+};
+
+struct collab {
+	struct sio_server *server;
+	struct store *store;
+	struct token_verifier *verifier;
+	struct collab_options options;
+	struct presence presence;
+	struct sio_timer grace;          /* for presence's next due member */
+	struct recheck *rechecks;        /* recheck.c's work under way */
+	uint64_t refused[REFUSE_N];
+	struct collab_handler handlers[COLLAB_ROWS_MAX];
+};
+
+#define CLIENT_NEAR 2 /* seats without a block of their own */
+
+/* Behind one connected socket.  seats[0..seats_n) are its joined projects, the
+ * last used one first; each counts as one connection of that member. */
+struct client {
+	struct collab *collab;
+	struct sio_socket *socket;       /* referenced: its memory stays as long as ours */
+	struct presence_user *user;      /* referenced */
+	struct presence_member **seats;  /* near, or a block of seats_cap */
+	struct presence_member *near[CLIENT_NEAR];
+	struct sio_timer expiry;
+	uint64_t end_ms;                 /* of the token, in the server's time; UINT64_MAX: never */
+	uint64_t limited_ms;             /* last rate_limited error */
+	uint32_t connected_s;            /* Unix time */
+	uint16_t refs;
+	uint16_t seats_n;
+	uint16_t seats_cap;
+	bool is_warned;                  /* token:expiring was sent for this token */
+};
+
+/* ---- client.c: memory and seats ----------------------------------------------- */
+
+struct client *client_new(struct collab *collab, struct presence_user *user);
+void client_unref(struct client *client);
+static inline struct client *client_ref(struct client *client)
+{
+	client->refs++;
+	return client;
+}
+
+/* The seat in the project whose id, as JSON text, is id; NULL when not joined.
+ * The one found is first next time. */
+struct presence_member *client_seat(struct client *client, sio_slice id);
+SIO_MUST_CHECK int client_seat_add(struct client *client, struct presence_member *member);
+void client_seat_drop(struct client *client, struct presence_member *member);
+
+/* The first argument of an event, the empty slice when there is none. */
+sio_slice client_object(const struct sio_event *event);
+
+/* Read fields of the event's object and find the joined project that its
+ * "project_id" names, which must be fields[0].  NULL: an error was answered. */
+struct presence_member *client_ask(struct client *client, const struct sio_event *event,
+				   struct sio_json_field *fields, size_t n);
+
+/* ---- emit.c: payloads, answers, errors --------------------------------------------- */
+
+/* Build an answer: members of an object behind emit_begin, then emit_answer
+ * emits them as event (NULL: none) and acknowledges with them.  Frees b. */
+void emit_begin(struct buf *b);
+void emit_answer(struct client *client, uint64_t ack, const char *event, struct buf *b);
+void emit_ok(struct client *client, uint64_t ack); /* {"ok":true}, no event */
+
+/* An error: event "error" {message, code, ..extra} and the acknowledgement.  extra
+ * is JSON members that start with a comma, or empty. */
+void emit_error(struct client *client, uint64_t ack, const char *code, const char *message, sio_slice extra);
+
+void emit_error_event(struct client *client, const char *code, const char *message, sio_slice extra); /* event alone */
+void emit_error_ack(struct client *client, uint64_t ack, const char *code, const char *message);     /* answer alone */
+
+/* As emit_error with "project_id" as sent by the client, when that is a short string. */
+void emit_error_project(struct client *client, uint64_t ack, const char *code, const char *message, sio_slice id);
+
+/* Emit {b} to a project, less skip.  Frees b. */
+void emit_to_others(struct collab *collab, const struct presence_project *project, const struct sio_socket *skip,
+		    const char *event, struct buf *b);
+
+int64_t collab_wall_ms(void); /* Unix time; in collab.c */
+
+/* ---- connect.c ------------------------------------------------------------------------- */
+
+void connect_on_request(struct sio_connect *req, void *collab);
+void connect_on_end(struct sio_socket *socket, sio_slice reason, void *collab);
+
+/* ---- project.c: joining and leaving ------------------------------------------------------ */
+
+void project_on_join(struct client *client, const struct sio_event *event);
+void project_on_leave(struct client *client, const struct sio_event *event);
+
+/* Put an admitted client into a project and answer; id as the client sent it. */
+void project_enter(struct client *client, uint64_t ack, sio_slice id, enum role role);
+void project_deny(struct client *client, uint64_t ack, sio_slice id);
+void project_unavailable(struct client *client, uint64_t ack, sio_slice id);
+
+/* Take a client out of one project; others hear at once when is_clean. */
+void project_vacate(struct client *client, struct presence_member *member, bool is_clean);
+
+/* Tell the others and remove a member that has no connection any more. */
+void project_gone(struct collab *collab, struct presence_member *member);
+
+void project_on_grace(struct sio_timer *timer);
+
+/* ---- recheck.c ----------------------------------------------------------------------------- */
+
+void recheck_stop(struct collab *collab); /* drop the work under way */
+
+/* ---- present.c ---------------------------------------------------------------------------- */
+
+void present_on_list(struct client *client, const struct sio_event *event);
+void present_on_update(struct client *client, const struct sio_event *event);
+
+enum present_detail { PRESENT_BRIEF, PRESENT_FULL };
+
+/* Append "users":[..] of a project.  Past max bytes the list is cut and says so. */
+void present_users(struct buf *b, const struct presence_project *project, enum present_detail detail, size_t max);
+
+/* ---- cursor.c, typing.c, expiry.c ------------------------------------------------------------ */
+
+void cursor_on_move(struct client *client, const struct sio_event *event);
+
+void typing_on_start(struct client *client, const struct sio_event *event);
+void typing_on_stop(struct client *client, const struct sio_event *event);
+void typing_end(struct client *client, struct presence_member *member); /* if it was on */
+
+void expiry_start(struct client *client, int64_t exp_s);
+void expiry_on_refresh(struct client *client, const struct sio_event *event);
+
+#endif

@@ -1,0 +1,117 @@
+/* collab.h -- what a connected socket does: projects, presence, cursors, typing.
+ *
+ * collab installs the connect, disconnect and event handlers of a libsio server
+ * (namespace "/") and knows who is in which project.  It asks the store who may
+ * enter and the verifier whose token it is; it refuses to know HTTP, SQL and
+ * JOSE.  The REST API and the command line reach connected users through the
+ * calls below.
+ *
+ * Rooms are named "project:<project_id>" and "user:<user_id>".
+ *
+ * Thread: all calls belong to the loop thread of the server given to collab_new.
+ * Lifetime: sio_server_new, collab_new, sio_server_listen .. the server's loop
+ * runs and ends .. store_close (which calls every completion that is left) ..
+ * collab_free, sio_server_free.
+ * The room user:<id> counts as one of a socket's rooms: sio_server_options.max_rooms
+ * is the projects one connection may join, plus one.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#ifndef COLLAB_COLLAB_H
+#define COLLAB_COLLAB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sio/error.h>
+#include <sio/slice.h>
+
+struct buf;
+struct collab;
+struct sio_server;
+struct store;
+struct token_verifier;
+
+/* Zero means the default that stands behind each field, unless said otherwise. */
+struct collab_options {
+	uint32_t presence_grace_ms;        /* taken as it is; the contract's default is 1000 */
+	uint32_t max_connections_per_user; /* 0: no limit of our own */
+	uint32_t typing_timeout_ms;        /* 5000 */
+	uint32_t token_warning_ms;         /* 60000: token:expiring comes so long before the end */
+	uint32_t token_leeway_ms;          /* 0: how far past its end the verifier takes a token */
+};
+
+/* Install the handlers on server.  store and verifier are borrowed; completions
+ * are posted to server (store_ask.loop).  Returns 0 and *out, or SIO_ERR_NOMEM. */
+SIO_MUST_CHECK int collab_new(struct sio_server *server, struct store *store, struct token_verifier *verifier,
+			      const struct collab_options *options, struct collab **out);
+
+/* Free it, after the server's loop has ended.  NULL is allowed. */
+void collab_free(struct collab *collab);
+
+/* ---- events to connected users ------------------------------------------------ */
+
+struct collab_emit {
+	sio_slice event;      /* name, 1 .. COLLAB_EVENT_MAX bytes, not a reserved one */
+	sio_slice args;       /* JSON text of the one argument, usually an object; checked by the caller */
+	sio_slice except_sid; /* this socket does not get it; empty for none */
+	bool is_volatile;     /* may be dropped for a receiver that lags */
+};
+#define COLLAB_EVENT_MAX 128
+
+/* Emit to the members of a project, to all sockets of a user, or to any room by
+ * its full name.  Bytes are copied.  Returns the number of receivers on this
+ * server (0 is no error), SIO_ERR_INVAL (reserved or bad event name, bad room
+ * name) or SIO_ERR_NOMEM. */
+long collab_emit_project(struct collab *collab, sio_slice project_id, const struct collab_emit *emit);
+long collab_emit_user(struct collab *collab, sio_slice user_id, const struct collab_emit *emit);
+long collab_emit_room(struct collab *collab, sio_slice room, const struct collab_emit *emit);
+
+/* ---- access -------------------------------------------------------------------- */
+
+/* The role of a user in a project may have changed: read it again from the store
+ * and, when it is gone, send "access:revoked" {project_id} to the user's sockets
+ * there, take them out of the room, and tell the others "user:left".  An empty
+ * user_id means every user present in the project (it was deleted, say), an empty
+ * project_id every project; both empty: all presence there is.  Returns at once. */
+void collab_access_changed(struct collab *collab, sio_slice project_id, sio_slice user_id);
+
+/* Disconnect all sockets of a user (Socket.IO DISCONNECT, then the session is
+ * closed: the stock client does not come back by itself).  Returns how many. */
+size_t collab_disconnect_user(struct collab *collab, sio_slice user_id);
+
+/* ---- questions ------------------------------------------------------------------- */
+
+struct collab_counts {
+	size_t connections;   /* sockets connected now */
+	size_t users;         /* users with at least one connection now */
+	size_t project_rooms; /* projects with at least one socket in them now */
+	size_t presence;      /* (user, project) pairs that others see as present now */
+	/* Refused connects since the start, by code. */
+	uint64_t refused_token_missing;
+	uint64_t refused_token_invalid;
+	uint64_t refused_token_expired;
+	uint64_t refused_too_many;
+	uint64_t refused_unavailable;
+};
+void collab_counts(const struct collab *collab, struct collab_counts *out);
+
+/* Call fn for each event name that clients may send, with the number received
+ * since the start; unknown names are counted together as "unknown". */
+typedef void collab_event_fn(const char *name, uint64_t received_n, void *arg);
+void collab_each_event(const struct collab *collab, collab_event_fn *fn, void *arg);
+
+/* Append {"project_id":..,"users":[{"user_id","name","connections","joined_at",
+ * "state"?}]} to out; a project in which nobody is present has no users.
+ * joined_at is UTC as "2026-11-23T06:45:39.123Z".  Out of memory shows in out->failed. */
+void collab_presence_json(struct collab *collab, sio_slice project_id, struct buf *out);
+
+/* How many sockets the user has connected. */
+size_t collab_user_connections(const struct collab *collab, sio_slice user_id);
+
+/* Append {"user_id":..,"connections":N,"sockets":[{"sid","connected_at",
+ * "projects":[..]}]} to out. */
+void collab_user_json(struct collab *collab, sio_slice user_id, struct buf *out);
+
+#endif

@@ -1,0 +1,368 @@
+/* connect.c -- who comes in, and what happens when a socket ends.
+ *
+ * A CONNECT is judged by its token and the number of the user's connections, at
+ * once.  Then the store is asked, while the client waits, for the user's name and
+ * for the roles in the projects of auth.projects, so that these are joined before
+ * anything the client has buffered is handled.  The client then hears, in this
+ * order: CONNECT, "connected", "joined_project" (or an error) for each project.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "collab/client.h"
+
+/* A good CONNECT that waits for the store. */
+struct pending {
+	struct collab *collab;
+	struct sio_connect *req;
+	struct presence_user *user;     /* referenced, and counted as a connection */
+	int64_t exp_s;
+	unsigned waits_n;               /* store calls under way */
+	unsigned ignored_n;             /* projects past the limit */
+	bool is_bad_list;               /* auth.projects is no array */
+	struct buf wanted;              /* auth.projects: JSON strings, null for what cannot be an id; commas between */
+	struct store_result *roles;     /* answer to ROLE_LIST; NULL: not asked, or failed */
+};
+
+/* ---- refusals -------------------------------------------------------------------- */
+
+static const struct {
+	const char *code;
+	const char *message;
+} refusals[REFUSE_N] = {
+	[REFUSE_TOKEN_MISSING] = { "token_missing", "Authentication required" },
+	[REFUSE_TOKEN_INVALID] = { "token_invalid", "Authentication required" },
+	[REFUSE_TOKEN_EXPIRED] = { "token_expired", "Authentication required" },
+	[REFUSE_TOO_MANY] = { "too_many_connections",
+			      "This user has too many connections: close one, then connect again" },
+	[REFUSE_UNAVAILABLE] = { "unavailable", "The server is out of memory: try again later" },
+};
+
+static void refuse(struct collab *collab, struct sio_connect *req, enum collab_refusal why)
+{
+	struct buf data = { 0 };
+
+	collab->refused[why]++;
+	buf_printf(&data, "{\"code\":\"%s\"}", refusals[why].code);
+	sio_connect_refuse(req, sio_str(refusals[why].message), data.failed ? sio_bytes("", 0) : buf_peek(&data));
+	buf_fini(&data);
+}
+
+static enum collab_refusal refusal_of(enum token_status status)
+{
+	switch (status) {
+	case TOKEN_MISSING: return REFUSE_TOKEN_MISSING;
+	case TOKEN_EXPIRED: return REFUSE_TOKEN_EXPIRED;
+	default: return REFUSE_TOKEN_INVALID;
+	}
+}
+
+/* ---- coming in ---------------------------------------------------------------------- */
+
+/* Check the token of auth, else that of the Authorization header.  Never the query:
+ * addresses end up in logs. */
+static enum token_status judge(struct collab *collab, struct sio_connect *req, const struct sio_json_field *field,
+			       struct token_claims *claims)
+{
+	char token[TOKEN_MAX + 1];
+	sio_slice text;
+	enum token_status status;
+
+	claims->reason[0] = '\0';
+	if (field->type == SIO_JSON_NONE || field->type == SIO_JSON_NULL) {
+		text = token_of_header(sio_connect_header(req, "authorization"));
+	} else {
+		long n = sio_json_unquote(field->value, token, sizeof(token));
+
+		if (n < 0)
+			return TOKEN_INVALID;
+		text = sio_bytes(token, (size_t)n);
+	}
+	status = token_verify(collab->verifier, text, collab_wall_ms() / 1000, claims);
+	/* The id becomes a room's name: it must fit one. */
+	if (status == TOKEN_OK && (!access_user_id_ok(sio_str(claims->user)) || strlen(claims->user) > PRESENCE_ID_MAX))
+		return TOKEN_INVALID;
+	return status;
+}
+
+/* Note the projects that the client wants.  Returns the ids that could exist as the
+ * body of a ROLE_LIST, empty when there are none. */
+static struct buf want_projects(struct pending *pending, sio_slice list)
+{
+	struct buf ids = { 0 };
+	sio_slice item;
+	unsigned n = 0;
+
+	while (sio_json_next(&list, &item) == 0) {
+		bool is_string = sio_json_type(item) == SIO_JSON_STRING && item.n <= 2 * ACCESS_ID_MAX;
+
+		if (n++ >= COLLAB_CONNECT_PROJECTS_MAX) {
+			pending->ignored_n++;
+			continue;
+		}
+		if (n > 1)
+			buf_byte(&pending->wanted, ',');
+		buf_slice(&pending->wanted, is_string ? item : SIO_LIT("null"));
+		if (!is_string || !access_id_ok(sio_bytes(item.p + 1, item.n - 2)))
+			continue;
+		buf_byte(&ids, ids.n == 0 ? '[' : ',');
+		buf_slice(&ids, item);
+	}
+	if (ids.n > 0)
+		buf_byte(&ids, ']');
+	return ids;
+}
+
+static void pending_free(struct pending *pending)
+{
+	store_result_free(pending->roles);
+	buf_fini(&pending->wanted);
+	free(pending);
+}
+
+/* ---- letting in ------------------------------------------------------------------------ */
+
+/* The role that the store's answer holds for the project; id is JSON text. */
+static enum role role_in(const struct store_result *roles, sio_slice id)
+{
+	sio_slice rows = sio_json_inside(roles->json), row;
+
+	while (sio_json_next(&rows, &row) == 0) {
+		struct sio_json_field fields[] = { { .key = "project_id" }, { .key = "role" } };
+
+		if (sio_json_pick(row, fields, 2) < 0 || !sio_slice_eq(fields[0].value, id))
+			continue;
+		if (fields[1].type != SIO_JSON_STRING)
+			return ROLE_NONE;
+		return access_role_parse(sio_bytes(fields[1].value.p + 1, fields[1].value.n - 2));
+	}
+	return ROLE_NONE;
+}
+
+static void admit_to_project(struct client *client, const struct pending *pending, sio_slice id)
+{
+	bool is_possible = sio_json_type(id) == SIO_JSON_STRING && access_id_ok(sio_bytes(id.p + 1, id.n - 2));
+	enum role role = is_possible && pending->roles ? role_in(pending->roles, id) : ROLE_NONE;
+
+	if (access_may(role, ACCESS_PROJECT_JOIN))
+		project_enter(client, SIO_ACK_NONE, id, role);
+	else if (is_possible && !pending->roles)
+		project_unavailable(client, SIO_ACK_NONE, id);
+	else
+		project_deny(client, SIO_ACK_NONE, id);
+}
+
+static void admit_to_projects(struct client *client, const struct pending *pending)
+{
+	sio_slice wanted = buf_peek(&pending->wanted), none = sio_bytes("", 0), id;
+
+	while (sio_socket_is_open(client->socket) && sio_json_next(&wanted, &id) == 0)
+		admit_to_project(client, pending, id);
+	_Static_assert(COLLAB_CONNECT_PROJECTS_MAX == 100, "the message below names the limit");
+	if (pending->ignored_n > 0)
+		emit_error_event(client, "too_many_projects",
+				 "auth.projects may name 100 projects: join the others with join_project", none);
+	if (pending->is_bad_list)
+		emit_error_event(client, "invalid_payload", "auth.projects must be an array of project ids", none);
+}
+
+static void greet(struct client *client)
+{
+	const struct presence_user *user = client->user;
+	struct buf b = { 0 };
+
+	emit_begin(&b);
+	buf_str(&b, "\"user_id\":");
+	emit_id(&b, &user->node);
+	buf_str(&b, ",\"message\":\"Successfully connected as ");
+	/* A JSON string without its opening quote goes on where ours has begun. */
+	size_t at = b.n;
+	buf_json(&b, user->name ? sio_str(user->name) : presence_id(&user->node));
+	if (!b.failed) {
+		memmove(b.p + at, b.p + at + 1, b.n - at - 1);
+		b.n--;
+	}
+	emit_answer(client, SIO_ACK_NONE, "connected", &b);
+}
+
+static void admit_client(struct client *client, const struct pending *pending)
+{
+	int err = sio_room_join(client->socket, presence_user_room(client->user));
+
+	if (err < 0) {
+		log_error("Socket %.*s cannot join its user's room: %s", SIO_ID_LEN, sio_socket_id(client->socket).p,
+			  sio_strerror(err));
+		sio_socket_close_transport(client->socket);
+		return;
+	}
+	log_info("Client connected: %.*s (user: %s)", SIO_ID_LEN, sio_socket_id(client->socket).p,
+		 client->user->node.key);
+	greet(client);
+	admit_to_projects(client, pending);
+	expiry_start(client, pending->exp_s);
+}
+
+/* Everything is known: let the client in. */
+static void admit(struct pending *pending)
+{
+	struct collab *collab = pending->collab;
+	struct client *client = client_new(collab, pending->user);
+	struct sio_socket *socket;
+
+	if (!client) {
+		presence_user_disconnect(&collab->presence, pending->user);
+		presence_user_unref(&collab->presence, pending->user);
+		refuse(collab, pending->req, REFUSE_UNAVAILABLE);
+		pending_free(pending);
+		return;
+	}
+	socket = sio_connect_accept(pending->req);
+	if (socket) {
+		client->socket = sio_socket_ref(socket);
+		sio_socket_set_data(socket, client);
+		client_ref(client);
+		admit_client(client, pending);
+	} else {
+		presence_user_disconnect(&collab->presence, pending->user);
+	}
+	client_unref(client);
+	pending_free(pending);
+}
+
+/* ---- asking ----------------------------------------------------------------------------- */
+
+static void pending_answered(struct pending *pending)
+{
+	if (--pending->waits_n == 0)
+		admit(pending);
+}
+
+static void on_roles(struct store_result *result, void *arg)
+{
+	struct pending *pending = arg;
+
+	if (result->status == STORE_OK)
+		pending->roles = result;
+	else
+		store_result_free(result);
+	pending_answered(pending);
+}
+
+static void on_user(struct store_result *result, void *arg)
+{
+	struct pending *pending = arg;
+	struct sio_json_field field = { .key = "name" };
+	char name[TOKEN_NAME_MAX + 1];
+	long n = 0;
+
+	if (result->status == STORE_OK && sio_json_pick(result->json, &field, 1) == 0)
+		n = sio_json_unquote(field.value, name, sizeof(name));
+	if (n > 0)
+		(void)presence_user_rename(pending->user, sio_bytes(name, (size_t)n)); /* else the old one stays */
+	store_result_free(result);
+	pending_answered(pending);
+}
+
+static void pending_ask(struct pending *pending, enum store_op op, sio_slice body, store_done_fn *done)
+{
+	struct store_ask ask = {
+		.op = op,
+		.user = presence_id(&pending->user->node),
+		.body = body,
+		.done = done,
+		.arg = pending,
+		.loop = pending->collab->server,
+	};
+
+	/* A store that takes no question leaves the name of the token, and an error
+	 * for each project: the connection itself needs neither. */
+	if (store_submit(pending->collab->store, &ask) == 0)
+		pending->waits_n++;
+}
+
+/* A good token: ask what is needed, admit at once when that is nothing. */
+static void welcome(struct collab *collab, struct sio_connect *req, struct presence_user *user,
+		    const struct token_claims *claims, const struct sio_json_field *projects)
+{
+	struct pending *pending = calloc(1, sizeof(*pending));
+	struct buf ids;
+
+	if (!pending) {
+		presence_user_disconnect(&collab->presence, user);
+		presence_user_unref(&collab->presence, user);
+		refuse(collab, req, REFUSE_UNAVAILABLE);
+		return;
+	}
+	*pending = (struct pending){ .collab = collab, .req = req, .user = user, .exp_s = claims->exp_s };
+	pending->is_bad_list = projects->type > SIO_JSON_NULL && projects->type != SIO_JSON_ARRAY;
+	ids = want_projects(pending, sio_json_inside(projects->type == SIO_JSON_ARRAY ? projects->value :
+											sio_bytes("", 0)));
+	pending->waits_n = 1; /* ours, until all is asked */
+	if (user->connections_n == 1) {
+		if (claims->name[0])
+			(void)presence_user_rename(user, sio_str(claims->name)); /* until the store knows better */
+		pending_ask(pending, STORE_USER_GET, sio_bytes("", 0), on_user);
+	}
+	if (ids.n > 0 && !ids.failed)
+		pending_ask(pending, STORE_ROLE_LIST, buf_peek(&ids), on_roles);
+	buf_fini(&ids);
+	pending_answered(pending);
+}
+
+void connect_on_request(struct sio_connect *req, void *arg)
+{
+	struct collab *collab = arg;
+	struct sio_json_field fields[] = { { .key = "token" }, { .key = "projects" } };
+	uint32_t max = collab->options.max_connections_per_user;
+	struct token_claims claims;
+	enum token_status status = TOKEN_INVALID;
+	struct presence_user *user;
+	int err = sio_json_pick(sio_connect_auth(req), fields, 2);
+
+	if (err != SIO_ERR_EXISTS && err != SIO_ERR_LIMIT) /* no object: no token in it */
+		status = judge(collab, req, &fields[0], &claims);
+	if (status != TOKEN_OK) {
+		refuse(collab, req, refusal_of(status));
+		return;
+	}
+	user = presence_user_open(&collab->presence, sio_str(claims.user));
+	if (!user) {
+		refuse(collab, req, REFUSE_UNAVAILABLE);
+		return;
+	}
+	if (max > 0 && user->connections_n >= max) {
+		presence_user_unref(&collab->presence, user);
+		refuse(collab, req, REFUSE_TOO_MANY);
+		return;
+	}
+	presence_user_connect(&collab->presence, user);
+	welcome(collab, req, user, &claims, &fields[1]);
+}
+
+/* ---- going ---------------------------------------------------------------------------------- */
+
+/* Was the end somebody's will?  Then others hear of it at once. */
+static bool is_clean_end(sio_slice reason)
+{
+	return sio_slice_eq(reason, SIO_LIT("client namespace disconnect")) ||
+	       sio_slice_eq(reason, SIO_LIT("server namespace disconnect"));
+}
+
+void connect_on_end(struct sio_socket *socket, sio_slice reason, void *arg)
+{
+	struct client *client = sio_socket_data(socket);
+	struct collab *collab = arg;
+
+	if (!client)
+		return;
+	log_info("Client disconnected: %.*s (user: %s)", SIO_ID_LEN, sio_socket_id(socket).p,
+		 client->user->node.key);
+	sio_timer_stop(&client->expiry);
+	while (client->seats_n > 0)
+		project_vacate(client, client->seats[client->seats_n - 1], is_clean_end(reason));
+	presence_user_disconnect(&collab->presence, client->user);
+	sio_socket_set_data(socket, NULL);
+	client_unref(client);
+}

@@ -1,0 +1,283 @@
+/* project.c -- entering and leaving projects.
+ *
+ * A join asks the store for the user's role; until the answer is there the socket's
+ * further events are held back, so what a client sends behind its join is handled
+ * inside the project.  Others hear user:joined with a user's first connection in
+ * the project and user:left with its last: at once when it left, after the grace
+ * when its network dropped.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "collab/client.h"
+
+/* ---- refusals ----------------------------------------------------------------- */
+
+void project_deny(struct client *client, uint64_t ack, sio_slice id)
+{
+	emit_error_project(client, ack, "access_denied", "Access denied to project", id);
+}
+
+void project_unavailable(struct client *client, uint64_t ack, sio_slice id)
+{
+	emit_error_project(client, ack, "unavailable",
+			   "Access to the project could not be checked: try again in a moment", id);
+}
+
+static void too_many(struct client *client, uint64_t ack, sio_slice id)
+{
+	char message[128];
+
+	snprintf(message, sizeof(message), "This connection is in %u projects, the most it may join: leave one first",
+		 (unsigned)client->seats_n);
+	emit_error_project(client, ack, "too_many_rooms", message, id);
+}
+
+/* ---- what others hear ------------------------------------------------------------ */
+
+static void tell_presence(struct collab *collab, const struct presence_member *member, const struct sio_socket *skip,
+			  const char *event)
+{
+	struct buf b = { 0 };
+
+	buf_str(&b, "{\"user_id\":");
+	emit_id(&b, &member->user->node);
+	buf_str(&b, ",\"project_id\":");
+	emit_id(&b, &member->project->node);
+	buf_byte(&b, '}');
+	emit_to_others(collab, member->project, skip, event, &b);
+}
+
+void project_gone(struct collab *collab, struct presence_member *member)
+{
+	if (member->project->connections_n > 0)
+		tell_presence(collab, member, NULL, "user:left");
+	presence_remove(&collab->presence, member);
+}
+
+/* Have the grace timer fire when the next member is due. */
+static void grace_arm(struct collab *collab)
+{
+	uint64_t now = sio_server_now_ms(collab->server), due = presence_next_due_ms(&collab->presence);
+
+	if (due == UINT64_MAX)
+		sio_timer_stop(&collab->grace);
+	else
+		sio_timer_start(collab->server, &collab->grace, due > now ? (uint32_t)(due - now) : 0,
+				project_on_grace);
+}
+
+void project_on_grace(struct sio_timer *timer)
+{
+	struct collab *collab = (struct collab *)(void *)((char *)timer - offsetof(struct collab, grace));
+	struct presence_member *member;
+
+	while ((member = presence_due(&collab->presence, sio_server_now_ms(collab->server))))
+		project_gone(collab, member);
+	grace_arm(collab);
+}
+
+/* ---- entering --------------------------------------------------------------------- */
+
+static void answer_joined(struct client *client, uint64_t ack, const struct presence_member *member)
+{
+	struct buf b = { 0 };
+
+	emit_begin(&b);
+	buf_str(&b, "\"project_id\":");
+	emit_id(&b, &member->project->node);
+	buf_str(&b, ",\"message\":\"Joined project ");
+	buf_slice(&b, presence_id(&member->project->node)); /* plain ids need no escape */
+	buf_str(&b, "\",");
+	present_users(&b, member->project, PRESENT_BRIEF, COLLAB_LIST_MAX);
+	emit_answer(client, ack, "joined_project", &b);
+}
+
+/* Give up a place that was not taken: whoever was never announced goes silently. */
+static void enter_undo(struct client *client, struct presence_member *member, bool is_new)
+{
+	struct presence *presence = &client->collab->presence;
+
+	if (!presence_leave(presence, member, sio_server_now_ms(client->collab->server), true))
+		return;
+	if (is_new)
+		presence_remove(presence, member);
+	else
+		project_gone(client->collab, member);
+}
+
+/* Take a seat and a place in the room.  Returns 0 or an error with nothing changed. */
+static int enter_room(struct client *client, struct presence_member *member)
+{
+	int err = client_seat_add(client, member);
+
+	if (err < 0)
+		return err;
+	err = sio_room_join(client->socket, presence_project_room(member->project));
+	if (err < 0)
+		client_seat_drop(client, member);
+	return err;
+}
+
+void project_enter(struct client *client, uint64_t ack, sio_slice id, enum role role)
+{
+	struct collab *collab = client->collab;
+	struct presence_member *member = client_seat(client, id);
+	bool is_new;
+	int err;
+
+	if (member) { /* joining again is no news to anybody but the asker */
+		answer_joined(client, ack, member);
+		return;
+	}
+	member = presence_join(&collab->presence, client->user, sio_bytes(id.p + 1, id.n - 2), collab_wall_ms(),
+			       &is_new);
+	err = member ? enter_room(client, member) : SIO_ERR_NOMEM;
+	if (err < 0) {
+		if (member)
+			enter_undo(client, member, is_new);
+		if (err == SIO_ERR_LIMIT)
+			too_many(client, ack, id);
+		else
+			project_unavailable(client, ack, id);
+		return;
+	}
+	member->role = (uint8_t)role;
+	log_info("User %s joined project room: %s", client->user->node.key,
+		 member->project->node.key);
+	if (is_new)
+		tell_presence(collab, member, client->socket, "user:joined");
+	answer_joined(client, ack, member);
+}
+
+/* A join that waits for the store. */
+struct join {
+	struct client *client; /* referenced; its socket is paused */
+	uint64_t ack;
+	size_t id_n;
+	char id[ACCESS_ID_MAX + 2]; /* as JSON text */
+};
+
+static void join_answer(const struct join *join, const struct store_result *result)
+{
+	struct client *client = join->client;
+	sio_slice id = sio_bytes(join->id, join->id_n);
+	enum role role;
+
+	if (!sio_socket_is_open(client->socket))
+		return;
+	role = access_role_parse(sio_str(result->role));
+	if (result->status == STORE_OK && access_may(role, ACCESS_PROJECT_JOIN))
+		project_enter(client, join->ack, id, role);
+	else if (result->status == STORE_BUSY || result->status == STORE_UNAVAILABLE)
+		project_unavailable(client, join->ack, id);
+	else
+		project_deny(client, join->ack, id);
+}
+
+static void join_done(struct store_result *result, void *arg)
+{
+	struct join *join = arg;
+
+	join_answer(join, result);
+	store_result_free(result);
+	sio_socket_resume(join->client->socket);
+	client_unref(join->client);
+	free(join);
+}
+
+/* Ask the store; returns 0 or an error (then nothing is under way). */
+static int join_ask(struct client *client, uint64_t ack, sio_slice id)
+{
+	struct join *join = malloc(sizeof(*join));
+	struct store_ask ask = {
+		.op = STORE_ROLE_GET,
+		.project = sio_bytes(id.p + 1, id.n - 2),
+		.user = presence_id(&client->user->node),
+		.done = join_done,
+		.arg = join,
+		.loop = client->collab->server,
+	};
+	int err;
+
+	if (!join)
+		return SIO_ERR_NOMEM;
+	*join = (struct join){ .client = client, .ack = ack, .id_n = id.n };
+	memcpy(join->id, id.p, id.n);
+	err = store_submit(client->collab->store, &ask);
+	if (err < 0) {
+		free(join);
+		return err;
+	}
+	client_ref(client);
+	sio_socket_pause(client->socket);
+	return SIO_OK;
+}
+
+/* Is this JSON text a string that is a plain project id, written without escapes?
+ * (A plain id needs none, so who escapes it is not one of our clients.) */
+static bool is_project_id(const struct sio_json_field *field)
+{
+	return field->type == SIO_JSON_STRING && field->value.n > 2 &&
+	       access_id_ok(sio_bytes(field->value.p + 1, field->value.n - 2));
+}
+
+void project_on_join(struct client *client, const struct sio_event *event)
+{
+	struct sio_json_field id = { .key = "project_id" };
+	struct presence_member *member;
+
+	if (sio_json_pick(client_object(event), &id, 1) < 0 || !is_project_id(&id)) {
+		project_deny(client, event->ack, id.value);
+		return;
+	}
+	member = client_seat(client, id.value);
+	if (member)
+		answer_joined(client, event->ack, member);
+	else if (join_ask(client, event->ack, id.value) < 0)
+		project_unavailable(client, event->ack, id.value);
+}
+
+/* ---- leaving ------------------------------------------------------------------------- */
+
+void project_vacate(struct client *client, struct presence_member *member, bool is_clean)
+{
+	struct collab *collab = client->collab;
+
+	typing_end(client, member);
+	sio_room_leave(client->socket, presence_project_room(member->project));
+	client_seat_drop(client, member);
+	if (presence_leave(&collab->presence, member, sio_server_now_ms(collab->server), is_clean))
+		project_gone(collab, member);
+	else if (member->leave_at_ms)
+		grace_arm(collab);
+}
+
+/* Leaving a project one is not in is answered like leaving it: so it is. */
+void project_on_leave(struct client *client, const struct sio_event *event)
+{
+	struct sio_json_field id = { .key = "project_id" };
+	struct presence_member *member;
+	struct buf b = { 0 };
+
+	if (sio_json_pick(client_object(event), &id, 1) < 0 || !is_project_id(&id)) {
+		project_deny(client, event->ack, id.value);
+		return;
+	}
+	member = client_seat(client, id.value);
+	if (member) {
+		log_info("User %s left project room: %s", client->user->node.key,
+			 member->project->node.key);
+		project_vacate(client, member, true);
+	}
+	emit_begin(&b);
+	buf_str(&b, "\"project_id\":");
+	buf_slice(&b, id.value);
+	buf_str(&b, ",\"message\":\"Left project ");
+	buf_slice(&b, sio_bytes(id.value.p + 1, id.value.n - 2));
+	buf_byte(&b, '"');
+	emit_answer(client, event->ack, "left_project", &b);
+}

@@ -1,0 +1,76 @@
+/* backend.h -- what a database has to do for the store, as a struct of functions.
+ *
+ * store.c owns the queue, the thread and the hand-over; a back end executes jobs
+ * and knows SQL.  All calls of one back end come from one thread at a time.  A
+ * new one fills in struct store_ops, stands in store_backends (url.c) and passes
+ * tests/unit/store_store_test.c.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#ifndef STORE_BACKEND_H
+#define STORE_BACKEND_H
+
+#include "base/buf.h"
+#include "store/store.h"
+
+/* An answer while it is being written; store_result_free frees it as a whole. */
+struct store_answer {
+	struct store_result r; /* first: what the asker sees */
+	struct buf json, event, type, cursor, secret;
+};
+
+/* One accepted request.  The slices of ask point behind the struct. */
+struct store_job {
+	struct store_job *next;
+	struct store_ask ask;
+	struct store_answer *answer; /* all zero but r.op until it has been executed */
+	uint64_t queued_us, took_us;
+	bool is_sync, is_answered;   /* store_run waits for it */
+};
+
+/* What happened that nobody asked for.  One block; the strings lie behind it. */
+struct store_news {
+	struct store_access_change *changes;
+	size_t changes_n;
+	struct store_foreign_event *events;
+	size_t events_n;
+	struct buf text; /* what all of them point into */
+};
+void store_news_free(struct store_news *news);
+
+struct store_ops {
+	const char *name;
+	/* path is what follows "sqlite:///".  Returns 0, or a code with a sentence in error. */
+	int (*open)(const struct store_options *options, const char *path, void **db, char error[STORE_ERROR_MAX]);
+	void (*close)(void *db);
+	/* Execute all; one commit for the writes among them.  Afterwards every answer has
+	 * its status, and OK means durable.  Returns false when a commit failed. */
+	bool (*run)(void *db, struct store_job *jobs);
+	/* What changed since the last call; NULL when nothing did. */
+	struct store_news *(*news)(void *db);
+	/* The many rows of store_demo_bulk. */
+	enum store_status (*demo_bulk)(void *db, uint32_t users, uint32_t projects, char error[STORE_ERROR_MAX]);
+};
+
+extern const struct store_ops sqlite_ops;
+
+/* Set status and one sentence; a later call does not replace the first. */
+void answer_fail(struct store_answer *a, enum store_status status, const char *fmt, ...) SIO_PRINTF(3, 4);
+/* Forget all that was written, as if not yet executed. */
+void answer_clear(struct store_answer *a);
+/* The slices of r point to the buffers; out of memory becomes UNAVAILABLE. */
+void answer_seal(struct store_answer *a);
+
+/* Does op change anything? */
+bool store_op_is_write(enum store_op op);
+/* An answer for op, all zero.  NULL when out of memory. */
+struct store_answer *answer_new(enum store_op op);
+
+/* A parsed DATABASE_URL. */
+struct store_url {
+	const struct store_ops *ops;
+	const char *path; /* points into the URL */
+};
+int store_url_parse(const char *url, struct store_url *out, char error[STORE_ERROR_MAX]);
+
+#endif

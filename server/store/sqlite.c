@@ -1,0 +1,319 @@
+/* sqlite.c -- the SQLite back end: opening, and many requests in one commit.
+ *
+ * A batch: BEGIN IMMEDIATE; each write in a savepoint, so that one that fails takes
+ * back only itself; COMMIT.  When the commit (or the begin) fails, no write of the
+ * batch has happened and each of them says why; reads are then done again, for
+ * what they saw never was.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/sqlite.h"
+
+enum { BUSY_TIMEOUT_MS = 2000 };
+
+/* ---- opening ------------------------------------------------------------- */
+
+static int64_t system_clock_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static uint64_t monotonic_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void read_clock(struct sqlite_db *db)
+{
+	time_t s;
+	struct tm tm;
+
+	db->now_ms = db->clock_ms();
+	s = (time_t)(db->now_ms / 1000);
+	gmtime_r(&s, &tm);
+	snprintf(db->now, sizeof(db->now), "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)(tm.tm_year + 1900) % 10000,
+		 (unsigned)(tm.tm_mon + 1) % 100, (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100,
+		 (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100, (unsigned)(db->now_ms % 1000));
+}
+
+/* A new database holds password hashes: only its owner shall read it.  SQLite's
+ * other files take over the mode. */
+static void make_private_file(const char *path)
+{
+	int fd;
+
+	if (access(path, F_OK) == 0)
+		return;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void sqlite_close(void *arg)
+{
+	struct sqlite_db *db = arg;
+
+	sql_cache_free(db);
+	sqlite3_close(db->h);
+	store_news_free(db->news);
+	free(db);
+}
+
+static int configure(struct sqlite_db *db)
+{
+	static const char pragmas[] =
+		"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+		"PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
+
+	sqlite3_extended_result_codes(db->h, 1);
+	sqlite3_busy_timeout(db->h, BUSY_TIMEOUT_MS);
+	sqlite3_db_config(db->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	return sqlite3_exec(db->h, pragmas, NULL, NULL, NULL) == SQLITE_OK ? SIO_OK : SIO_ERR_SYSTEM;
+}
+
+/* Old lines of the access log and old answers serve nobody. */
+static void tidy(struct sqlite_db *db)
+{
+	read_clock(db);
+	sqlite3_exec(db->h, "DELETE FROM access_log WHERE created_s < unixepoch() - 3600", NULL, NULL, NULL);
+}
+
+static int sqlite_open(const struct store_options *options, const char *path, void **out, char error[STORE_ERROR_MAX])
+{
+	struct sqlite_db *db = calloc(1, sizeof(*db));
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+	int r = SIO_ERR_SYSTEM;
+
+	if (!db) {
+		snprintf(error, STORE_ERROR_MAX, "out of memory");
+		return SIO_ERR_NOMEM;
+	}
+	db->clock_ms = options->clock_ms ? options->clock_ms : system_clock_ms;
+	db->tells_events = options->on_foreign_events != NULL;
+	if (strcmp(path, ":memory:") != 0)
+		make_private_file(path);
+	if (sqlite3_open_v2(path, &db->h, flags, NULL) == SQLITE_OK && configure(db) == SIO_OK)
+		r = sqlite_migrate(db->h, path, error);
+	else
+		snprintf(error, STORE_ERROR_MAX, "cannot open the database '%.90s' of DATABASE_URL: %.60s; "
+			 "does its folder exist and may this user write there?", path, sqlite3_errmsg(db->h));
+	if (r < 0) {
+		sqlite_close(db);
+		return r;
+	}
+	tidy(db);
+	sqlite_news_start(db);
+	sql_reset_all(db);
+	*out = db;
+	return SIO_OK;
+}
+
+/* ---- what each operation needs and who does it --------------------------- */
+
+enum { NEEDS_PROJECT = 1, NEEDS_USER = 2, NEEDS_ITEM = 4, NEEDS_STREAM = 8, NEEDS_BODY = 16 };
+
+static const struct {
+	sqlite_op_fn *fn;
+	unsigned needs;
+} table[STORE_OP_N] = {
+	[STORE_USER_GET] = { op_user_get, NEEDS_USER },
+	[STORE_USER_ADD] = { op_user_add, NEEDS_USER | NEEDS_BODY },
+	[STORE_USER_ENSURE] = { op_user_ensure, NEEDS_USER },
+	[STORE_USER_PASSWORD] = { op_user_password, NEEDS_USER },
+	[STORE_USER_LIST] = { op_user_list, 0 },
+	[STORE_PROJECT_ADD] = { op_project_add, NEEDS_USER | NEEDS_BODY },
+	[STORE_PROJECT_LIST] = { op_project_list, 0 },
+	[STORE_PROJECT_GET] = { op_project_get, NEEDS_PROJECT },
+	[STORE_PROJECT_PATCH] = { op_entity_patch, NEEDS_PROJECT | NEEDS_BODY },
+	[STORE_PROJECT_DELETE] = { op_project_delete, NEEDS_PROJECT },
+	[STORE_COLLAB_LIST] = { op_collab_list, NEEDS_PROJECT },
+	[STORE_COLLAB_PUT] = { op_collab_put, NEEDS_PROJECT | NEEDS_USER | NEEDS_BODY },
+	[STORE_COLLAB_DELETE] = { op_collab_delete, NEEDS_PROJECT | NEEDS_USER },
+	[STORE_ROLE_GET] = { op_role_get, NEEDS_PROJECT | NEEDS_USER },
+	[STORE_ROLE_LIST] = { op_role_list, NEEDS_USER | NEEDS_BODY },
+	[STORE_BOQ_LIST] = { op_entity_list, NEEDS_PROJECT },
+	[STORE_BOQ_GET] = { op_entity_get, NEEDS_PROJECT | NEEDS_ITEM },
+	[STORE_BOQ_CREATE] = { op_entity_create, NEEDS_PROJECT | NEEDS_BODY },
+	[STORE_BOQ_PATCH] = { op_entity_patch, NEEDS_PROJECT | NEEDS_ITEM | NEEDS_BODY },
+	[STORE_BOQ_DELETE] = { op_entity_delete, NEEDS_PROJECT | NEEDS_ITEM },
+	[STORE_BOQ_BULK] = { op_boq_bulk, NEEDS_PROJECT | NEEDS_BODY },
+	[STORE_TASK_LIST] = { op_entity_list, NEEDS_PROJECT },
+	[STORE_TASK_GET] = { op_entity_get, NEEDS_PROJECT | NEEDS_ITEM },
+	[STORE_TASK_ADD] = { op_entity_create, NEEDS_PROJECT | NEEDS_BODY },
+	[STORE_TASK_PATCH] = { op_entity_patch, NEEDS_PROJECT | NEEDS_ITEM | NEEDS_BODY },
+	[STORE_TASK_DELETE] = { op_entity_delete, NEEDS_PROJECT | NEEDS_ITEM },
+	[STORE_COMMENT_LIST] = { op_entity_list, NEEDS_PROJECT },
+	[STORE_COMMENT_GET] = { op_entity_get, NEEDS_PROJECT | NEEDS_ITEM },
+	[STORE_COMMENT_ADD] = { op_entity_create, NEEDS_PROJECT | NEEDS_BODY },
+	[STORE_COMMENT_DELETE] = { op_entity_delete, NEEDS_PROJECT | NEEDS_ITEM },
+	[STORE_NOTIFY_LIST] = { op_notify_list, NEEDS_USER },
+	[STORE_NOTIFY_ADD] = { op_notify_add, NEEDS_USER | NEEDS_BODY },
+	[STORE_NOTIFY_READ] = { op_notify_read, NEEDS_USER | NEEDS_ITEM },
+	[STORE_EVENT_APPEND] = { op_event_append, NEEDS_STREAM | NEEDS_BODY },
+	[STORE_EVENT_LIST] = { op_event_list, NEEDS_STREAM },
+	[STORE_COUNTS] = { op_counts, 0 },
+	[STORE_PING] = { op_ping, 0 },
+};
+
+/* One id: there if needed, not too long, printable. */
+static bool id_ok(struct store_answer *a, const char *what, sio_slice id, size_t max, bool is_needed)
+{
+	if (id.n == 0 && is_needed)
+		answer_fail(a, STORE_INVALID, "%s: is missing", what);
+	else if (id.n > max)
+		answer_fail(a, STORE_INVALID, "%s: %zu bytes, at most %zu are accepted", what, id.n, max);
+	else if (!fields_text_ok(id, false))
+		answer_fail(a, STORE_INVALID, "%s: holds control characters or invalid UTF-8", what);
+	return a->r.status == STORE_OK;
+}
+
+static bool ask_ok(const struct store_ask *ask, struct store_answer *a)
+{
+	unsigned needs = table[ask->op].needs;
+	size_t project_max = needs & NEEDS_STREAM ? STORE_STREAM_MAX : STORE_ID_MAX;
+
+	if (!id_ok(a, "project", ask->project, project_max, needs & (NEEDS_PROJECT | NEEDS_STREAM)) ||
+	    !id_ok(a, "user", ask->user, STORE_USER_MAX, needs & NEEDS_USER) ||
+	    !id_ok(a, "actor", ask->actor, STORE_USER_MAX, false) ||
+	    !id_ok(a, "id", ask->item, STORE_ID_MAX, needs & NEEDS_ITEM) ||
+	    !id_ok(a, "idempotency key", ask->key, STORE_KEY_MAX, false))
+		return false;
+	if ((needs & NEEDS_BODY) && ask->body.n == 0)
+		answer_fail(a, STORE_INVALID, "the request has no body");
+	return a->r.status == STORE_OK;
+}
+
+/* ---- batches ------------------------------------------------------------- */
+
+static void run_read(struct sqlite_db *db, struct store_job *job)
+{
+	if (ask_ok(&job->ask, job->answer))
+		table[job->ask.op].fn(db, &job->ask, job->answer);
+	sql_reset_all(db);
+}
+
+/* A failure takes back what the request has done, not what the batch has. */
+static void run_write(struct sqlite_db *db, struct store_job *job)
+{
+	struct store_answer *a = job->answer;
+	const struct store_ask *ask = &job->ask;
+	int64_t event_id = db->event_id_new;
+
+	if (!ask_ok(ask, a))
+		return;
+	if (sql_exec(db, "SAVEPOINT one", "") != SQLITE_DONE) {
+		sql_fail(db, a);
+		return;
+	}
+	if (ask->key.n == 0 || !sqlite_answer_load(db, ask, a)) {
+		table[ask->op].fn(db, ask, a);
+		if (ask->key.n && a->r.status == STORE_OK)
+			sqlite_answer_save(db, ask, a);
+	}
+	sql_reset_all(db);
+	if (a->json.failed || a->event.failed || a->type.failed)
+		answer_fail(a, STORE_UNAVAILABLE, "out of memory");
+	if (a->r.status != STORE_OK) {
+		sql_exec(db, "ROLLBACK TO one", "");
+		db->event_id_new = event_id;
+		a->r.seq = 0;
+		buf_clear(&a->event);
+		buf_clear(&a->type);
+	}
+	sql_exec(db, "RELEASE one", "");
+}
+
+static void run_each(struct sqlite_db *db, struct store_job *jobs, bool with_writes)
+{
+	for (struct store_job *job = jobs; job; job = job->next) {
+		uint64_t start = monotonic_us();
+		if (!store_op_is_write(job->ask.op))
+			run_read(db, job);
+		else if (with_writes)
+			run_write(db, job);
+		job->took_us += monotonic_us() - start;
+	}
+}
+
+/* The batch as a whole has failed: each write says why, each read is done again. */
+static void fail_batch(struct sqlite_db *db, struct store_job *jobs)
+{
+	struct store_answer why = { 0 };
+
+	/* The request that broke the transaction knows best what was wrong. */
+	for (struct store_job *job = jobs; job; job = job->next)
+		if (job->answer->r.status == STORE_UNAVAILABLE || job->answer->r.status == STORE_BUSY)
+			answer_fail(&why, job->answer->r.status, "%s", job->answer->r.error);
+	sql_fail(db, &why);
+	sql_reset_all(db);
+	if (!sqlite3_get_autocommit(db->h))
+		sql_exec(db, "ROLLBACK", "");
+	db->event_id_new = 0;
+	for (struct store_job *job = jobs; job; job = job->next) {
+		answer_clear(job->answer);
+		if (store_op_is_write(job->ask.op))
+			answer_fail(job->answer, why.r.status, "%s", why.r.error);
+	}
+	run_each(db, jobs, false);
+}
+
+static bool run_transaction(struct sqlite_db *db, struct store_job *jobs)
+{
+	int64_t before;
+
+	if (sql_exec(db, "BEGIN IMMEDIATE", "") != SQLITE_DONE) {
+		fail_batch(db, jobs);
+		return false;
+	}
+	before = db->event_id;
+	sqlite_news_scan_events(db);
+	db->event_id_new = 0;
+	run_each(db, jobs, true);
+	/* A full disk may have ended the transaction under us. */
+	if (sqlite3_get_autocommit(db->h) || sql_exec(db, "COMMIT", "") != SQLITE_DONE) {
+		fail_batch(db, jobs);
+		return false;
+	}
+	if (db->event_id_new > before)
+		db->event_id = db->event_id_new;
+	return true;
+}
+
+static bool sqlite_run(void *arg, struct store_job *jobs)
+{
+	struct sqlite_db *db = arg;
+	bool has_writes = false, is_done = true;
+
+	read_clock(db);
+	for (struct store_job *job = jobs; job; job = job->next)
+		has_writes |= store_op_is_write(job->ask.op);
+	if (has_writes)
+		is_done = run_transaction(db, jobs);
+	else
+		run_each(db, jobs, false);
+	for (struct store_job *job = jobs; job; job = job->next)
+		answer_seal(job->answer);
+	return is_done;
+}
+
+const struct store_ops sqlite_ops = {
+	.name = "sqlite",
+	.open = sqlite_open,
+	.close = sqlite_close,
+	.run = sqlite_run,
+	.news = sqlite_news,
+	.demo_bulk = sqlite_demo_bulk,
+};

@@ -1,0 +1,350 @@
+/* sqlite_entity.c -- list, get, create, patch and delete of anything that is a row
+ * of a project: the steps are the same, a struct entity says what differs.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "store/decimal.h"
+#include "store/sqlite.h"
+
+static const struct entity *entity_of(enum store_op op)
+{
+	switch (op) {
+	case STORE_PROJECT_PATCH:
+		return &entity_project;
+	case STORE_TASK_LIST:
+	case STORE_TASK_GET:
+	case STORE_TASK_ADD:
+	case STORE_TASK_PATCH:
+	case STORE_TASK_DELETE:
+		return &entity_task;
+	case STORE_COMMENT_LIST:
+	case STORE_COMMENT_GET:
+	case STORE_COMMENT_ADD:
+	case STORE_COMMENT_DELETE:
+		return &entity_comment;
+	default:
+		return &entity_boq;
+	}
+}
+
+int fields_index(const struct fields *f, const char *name)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (strcmp(f->defs[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+int64_t fields_version(const struct fields *f)
+{
+	int i = fields_index(f, "version");
+
+	return i >= 0 && f->v[i].own ? strtoll(f->v[i].own, NULL, 10) : 0;
+}
+
+/* The id of the row that an ask means. */
+static sio_slice row_id(const struct entity *e, const struct store_ask *ask)
+{
+	return e == &entity_project ? ask->project : ask->item;
+}
+
+/* Put the row into a->json.  false: NOT_FOUND or worse. */
+static bool row_read(struct sqlite_db *db, const struct entity *e, sio_slice project, sio_slice id,
+		     struct store_answer *a)
+{
+	sqlite3_stmt *st = sql_start(db, e->select, "tt", project, id);
+	int r = sql_step(db, st);
+
+	if (r == SQLITE_ROW) {
+		buf_clear(&a->json);
+		sql_row_json(st, &a->json);
+		sqlite3_reset(st);
+		return true;
+	}
+	if (r != SQLITE_DONE)
+		sql_fail(db, a);
+	else if (e == &entity_project)
+		answer_fail(a, STORE_NOT_FOUND, "no project '%.*s'", (int)project.n, project.p);
+	else
+		answer_fail(a, STORE_NOT_FOUND, "no %s '%.*s' in project '%.*s'", e->what, (int)id.n, id.p,
+			    (int)project.n, project.p);
+	return false;
+}
+
+/* ---- events -------------------------------------------------------------- */
+
+/* {"project_id":"p","item_id":"i" -- the part that all payloads begin with. */
+static void event_begin(const struct entity *e, sio_slice project, sio_slice id, struct store_answer *a)
+{
+	buf_str(&a->event, "{\"project_id\":");
+	buf_json(&a->event, project);
+	if (e == &entity_project)
+		return;
+	buf_printf(&a->event, ",\"%s\":", e->id_name);
+	if (e->id_is_number)
+		buf_slice(&a->event, id);
+	else
+		buf_json(&a->event, id);
+}
+
+/* Close the payload with who did it, and append the event to the project's stream. */
+static void event_end(struct sqlite_db *db, const struct entity *e, const char *verb, const struct store_ask *ask,
+		      struct store_answer *a)
+{
+	char type[40];
+	int n = snprintf(type, sizeof(type), "%s:%s", e->event_stem, verb);
+
+	if (e != &entity_comment || strcmp(verb, "created") != 0) {
+		buf_str(&a->event, ",\"updated_by\":");
+		buf_json(&a->event, ask->actor);
+	}
+	buf_byte(&a->event, '}');
+	sqlite_event_add(db, a, ask->project, sio_bytes(type, (size_t)n), buf_peek(&a->event));
+}
+
+static void event_updates(const struct entity *e, const struct fields *f, struct store_answer *a)
+{
+	bool is_first = true;
+
+	buf_str(&a->event, ",\"updates\":{");
+	for (size_t i = 0; i < e->columns_n; i++) {
+		if (!f->v[i].is_set)
+			continue;
+		buf_printf(&a->event, "%s\"%s\":", is_first ? "" : ",", f->defs[i].name);
+		fields_json(f, i, &a->event);
+		is_first = false;
+	}
+	buf_byte(&a->event, '}');
+	buf_printf(&a->event, ",\"version\":%lld", (long long)a->r.version);
+	if (e->derive) {
+		char derived[DECIMAL_TEXT_MAX];
+		size_t n = e->derive(f, derived);
+		buf_printf(&a->event, ",\"%s\":", e->derived_name);
+		buf_put(&a->event, derived, n);
+	}
+}
+
+/* ---- writing ------------------------------------------------------------- */
+
+/* Bind ?5 and on: the columns, then what is derived from them (kept in derived). */
+static void columns_bind(sqlite3_stmt *st, const struct entity *e, const struct fields *f, char *derived)
+{
+	int at = 5;
+
+	for (size_t i = 0; i < e->columns_n; i++, at++) {
+		if (f->v[i].is_null)
+			sqlite3_bind_null(st, at);
+		else
+			sql_bind_text(st, at, f->v[i].text);
+	}
+	if (e->derive)
+		sql_bind_text(st, at, sio_bytes(derived, e->derive(f, derived)));
+}
+
+/* Members that the body does not set keep what the row has. */
+static bool columns_merge(sqlite3_stmt *row, const struct entity *e, struct fields *f)
+{
+	for (size_t i = 0; i < e->columns_n; i++) {
+		struct field_value *v = &f->v[i];
+		sio_slice text = sql_text(row, (int)i + 1);
+		if (v->is_set)
+			continue;
+		v->is_null = sqlite3_column_type(row, (int)i + 1) == SQLITE_NULL;
+		v->own = malloc(text.n + 1);
+		if (!v->own)
+			return false;
+		memcpy(v->own, text.p, text.n);
+		v->text = sio_bytes(v->own, text.n);
+	}
+	return true;
+}
+
+static bool is_any_set(const struct entity *e, const struct fields *f)
+{
+	for (size_t i = 0; i < e->columns_n; i++)
+		if (f->v[i].is_set)
+			return true;
+	return false;
+}
+
+void entity_change(struct sqlite_db *db, const struct entity *e, const struct store_ask *ask, struct fields *f,
+		   int64_t version, struct store_answer *a)
+{
+	char derived[DECIMAL_TEXT_MAX];
+	sio_slice id = row_id(e, ask);
+	sqlite3_stmt *st;
+	int64_t current;
+
+	if (!is_any_set(e, f)) {
+		answer_fail(a, STORE_INVALID, "the body changes nothing: no field of a %s is in it", e->what);
+		return;
+	}
+	if (!row_read(db, e, ask->project, id, a))
+		return;
+	st = sql_start(db, e->values, "tt", ask->project, id);
+	if (sql_step(db, st) != SQLITE_ROW) {
+		sql_fail(db, a);
+		return;
+	}
+	current = sqlite3_column_int64(st, 0);
+	a->r.version = current;
+	if (version != 0 && version != current) {
+		answer_fail(a, STORE_CONFLICT, "version %lld is outdated, the %s is at %lld", (long long)version, e->what,
+			    (long long)current);
+		return;
+	}
+	if (!columns_merge(st, e, f)) {
+		answer_fail(a, STORE_UNAVAILABLE, "out of memory");
+		return;
+	}
+	sqlite3_reset(st);
+	st = sql_start(db, e->update, "tttt", ask->project, id, sio_str(db->now), ask->actor);
+	if (st)
+		columns_bind(st, e, f, derived);
+	if (sql_step(db, st) != SQLITE_DONE) {
+		sql_fail(db, a);
+		return;
+	}
+	a->r.version = current + 1;
+	row_read(db, e, ask->project, id, a);
+}
+
+/* ---- operations ---------------------------------------------------------- */
+
+void op_entity_list(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	if (sqlite_project_exists(db, a, ask->project))
+		sql_page_run(db, ask, a, &entity_of(ask->op)->page, ask->project, ask->item);
+}
+
+void op_entity_get(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	const struct entity *e = entity_of(ask->op);
+
+	row_read(db, e, ask->project, row_id(e, ask), a);
+}
+
+/* The id of a new row: asked for, named in the body, or a random one.  Empty: the
+ * database numbers it. */
+static bool new_id(const struct entity *e, const struct store_ask *ask, const struct fields *f, char random[],
+		   sio_slice *id, struct store_answer *a)
+{
+	int i = fields_index(f, e->id_name);
+
+	*id = SIO_LIT("");
+	if (!e->id_is_given)
+		return true;
+	if (ask->item.n)
+		*id = ask->item;
+	else if (i >= 0 && f->v[i].is_set && !f->v[i].is_null)
+		*id = f->v[i].text;
+	if (id->n == 0) {
+		random_id(random);
+		random[0] = random[0] == '-' || random[0] == '_' ? 'x' : random[0]; /* begins like any plain id */
+		*id = sio_bytes(random, RANDOM_ID_LEN);
+	}
+	if (id->n <= STORE_ID_MAX)
+		return true;
+	answer_fail(a, STORE_INVALID, "%s: at most %d bytes are accepted", e->id_name, (int)STORE_ID_MAX);
+	return false;
+}
+
+static void entity_insert(struct sqlite_db *db, const struct entity *e, const struct store_ask *ask,
+			  const struct fields *f, struct store_answer *a)
+{
+	char derived[DECIMAL_TEXT_MAX], text[RANDOM_ID_LEN + 8];
+	sqlite3_stmt *st;
+	sio_slice id;
+	int r;
+
+	if (!new_id(e, ask, f, text, &id, a))
+		return;
+	st = sql_start(db, e->insert, "tott", ask->project, id, sio_str(db->now), ask->actor);
+	if (st)
+		columns_bind(st, e, f, derived);
+	r = sql_step(db, st);
+	if (r == SQLITE_CONSTRAINT_PRIMARYKEY) /* extended codes are on */
+		answer_fail(a, STORE_EXISTS, "%s '%.*s' is there already", e->what, (int)id.n, id.p);
+	else if (r != SQLITE_DONE)
+		sql_fail(db, a);
+	if (r != SQLITE_DONE)
+		return;
+	if (e->id_is_number)
+		id = sio_bytes(text, (size_t)snprintf(text, sizeof(text), "%lld",
+						      (long long)sqlite3_last_insert_rowid(db->h)));
+	a->r.version = 1;
+	if (!row_read(db, e, ask->project, id, a))
+		return;
+	event_begin(e, ask->project, id, a);
+	buf_printf(&a->event, ",\"%s\":", e->row_name);
+	buf_slice(&a->event, buf_peek(&a->json));
+	event_end(db, e, "created", ask, a);
+}
+
+void op_entity_create(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	const struct entity *e = entity_of(ask->op);
+	struct fields f;
+	int r;
+
+	if (!sqlite_project_exists(db, a, ask->project))
+		return;
+	r = fields_parse(&f, e->fields, e->fields_n, ask->body, a->r.error, sizeof(a->r.error));
+	if (r == SIO_OK)
+		r = fields_complete(&f, e->columns_n, a->r.error, sizeof(a->r.error));
+	if (r == SIO_OK)
+		entity_insert(db, e, ask, &f, a);
+	else
+		a->r.status = r == SIO_ERR_INVAL ? STORE_INVALID : STORE_UNAVAILABLE;
+	fields_fini(&f);
+}
+
+void op_entity_patch(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	const struct entity *e = entity_of(ask->op);
+	struct fields f;
+	int r = fields_parse(&f, e->fields, e->fields_n, ask->body, a->r.error, sizeof(a->r.error));
+
+	if (r == SIO_OK)
+		entity_change(db, e, ask, &f, ask->version ? ask->version : fields_version(&f), a);
+	else
+		a->r.status = r == SIO_ERR_INVAL ? STORE_INVALID : STORE_UNAVAILABLE;
+	if (a->r.status == STORE_OK) {
+		event_begin(e, ask->project, row_id(e, ask), a);
+		event_updates(e, &f, a);
+		event_end(db, e, "updated", ask, a);
+	}
+	fields_fini(&f);
+}
+
+void op_entity_delete(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	const struct entity *e = entity_of(ask->op);
+	sqlite3_stmt *st;
+
+	if (!row_read(db, e, ask->project, ask->item, a))
+		return;
+	if (e->values && ask->version) {
+		st = sql_start(db, e->values, "tt", ask->project, ask->item);
+		if (sql_step(db, st) == SQLITE_ROW)
+			a->r.version = sqlite3_column_int64(st, 0);
+		if (a->r.version != ask->version) {
+			answer_fail(a, STORE_CONFLICT, "version %lld is outdated, the %s is at %lld",
+				    (long long)ask->version, e->what, (long long)a->r.version);
+			return;
+		}
+	}
+	buf_clear(&a->json);
+	a->r.version = 0;
+	if (sql_exec(db, e->delete, "tt", ask->project, ask->item) != SQLITE_DONE) {
+		sql_fail(db, a);
+		return;
+	}
+	event_begin(e, ask->project, ask->item, a);
+	event_end(db, e, "deleted", ask, a);
+}

@@ -1,0 +1,422 @@
+/* sqlite_people.c -- users, projects and who works in them.
+ *
+ * Two rules of the data live here: a collaborator is a known user, and a project
+ * never loses its last owner.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <stdio.h>
+
+#include <sio/json.h>
+
+#include "base/random.h"
+#include "store/sqlite.h"
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+/* Run a query for one row and write it.  NOT_FOUND with the sentence when there is none. */
+static void one_row(struct sqlite_db *db, sqlite3_stmt *st, struct store_answer *a, const char *what, sio_slice id)
+{
+	int r = sql_step(db, st);
+
+	if (r == SQLITE_ROW)
+		sql_row_json(st, &a->json);
+	else if (r == SQLITE_DONE)
+		answer_fail(a, STORE_NOT_FOUND, "no %s '%.*s'", what, (int)id.n, id.p);
+	else
+		sql_fail(db, a);
+}
+
+/* ---- users --------------------------------------------------------------- */
+
+static const struct field_def user_fields[] = {
+	{ "name", FIELD_LABEL, 200, NULL, NULL },
+	{ "user_id", FIELD_IGNORED, 0, NULL, NULL },
+	{ "created_at", FIELD_IGNORED, 0, NULL, NULL },
+};
+
+#define USER_ROW "id AS user_id, name, created_at"
+
+static void user_read(struct sqlite_db *db, sio_slice user, struct store_answer *a)
+{
+	sqlite3_stmt *st = sql_start(db, "SELECT " USER_ROW ", password_hash AS _hash FROM users WHERE id = ?1", "t", user);
+
+	one_row(db, st, a, "user", user);
+	if (a->r.status == STORE_OK)
+		buf_slice(&a->secret, sql_text(st, 3));
+}
+
+void op_user_get(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	user_read(db, ask->user, a);
+}
+
+static int user_insert(struct sqlite_db *db, sio_slice user, sio_slice name, sio_slice hash)
+{
+	return sql_exec(db, "INSERT INTO users (id, name, password_hash, created_at) VALUES (?1, ?2, ?3, ?4) "
+			    "ON CONFLICT DO NOTHING", "tttt", user, name, hash, sio_str(db->now));
+}
+
+/* Add, or with is_ensure leave an existing one alone. */
+static void user_add(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a, bool is_ensure)
+{
+	struct fields f;
+	sio_slice body = is_ensure && ask->body.n == 0 ? SIO_LIT("{}") : ask->body, name;
+	int r = fields_parse(&f, user_fields, COUNT(user_fields), body, a->r.error, sizeof(a->r.error));
+
+	if (r == SIO_OK && !is_ensure)
+		r = fields_complete(&f, 1, a->r.error, sizeof(a->r.error));
+	name = f.v[0].text.n ? f.v[0].text : ask->user;
+	if (r < 0)
+		a->r.status = r == SIO_ERR_INVAL ? STORE_INVALID : STORE_UNAVAILABLE;
+	else if (user_insert(db, ask->user, name, ask->secret) != SQLITE_DONE)
+		sql_fail(db, a);
+	else if (!is_ensure && sqlite3_changes(db->h) == 0)
+		answer_fail(a, STORE_EXISTS, "user '%.*s' is there already", (int)ask->user.n, ask->user.p);
+	else
+		user_read(db, ask->user, a);
+	buf_clear(&a->secret);
+	fields_fini(&f);
+}
+
+void op_user_add(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	user_add(db, ask, a, false);
+}
+
+void op_user_ensure(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	user_add(db, ask, a, true);
+}
+
+void op_user_password(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	if (sql_exec(db, "UPDATE users SET password_hash = ?2 WHERE id = ?1", "tt", ask->user, ask->secret) != SQLITE_DONE)
+		sql_fail(db, a);
+	else
+		user_read(db, ask->user, a);
+	buf_clear(&a->secret);
+}
+
+void op_user_list(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	static const struct sql_page page = {
+		"SELECT " USER_ROW ", id AS _1 FROM users WHERE id > ?3 ORDER BY id LIMIT ?6", "t"
+	};
+
+	sql_page_run(db, ask, a, &page, SIO_LIT(""), SIO_LIT(""));
+}
+
+/* ---- projects ------------------------------------------------------------ */
+
+#define PROJECT_ROW                                                                           \
+	"p.id AS project_id, p.name, p.description, p.created_at, p.updated_at, p.version, " \
+	"coalesce((SELECT seq FROM streams s WHERE s.project = p.id), 0) AS seq, c.role"
+
+bool sqlite_project_exists(struct sqlite_db *db, struct store_answer *a, sio_slice project)
+{
+	sqlite3_stmt *st = sql_start(db, "SELECT 1 FROM projects WHERE id = ?1", "t", project);
+	int r = sql_step(db, st);
+
+	if (st)
+		sqlite3_reset(st);
+	if (r == SQLITE_DONE)
+		answer_fail(a, STORE_NOT_FOUND, "no project '%.*s'", (int)project.n, project.p);
+	else if (r != SQLITE_ROW)
+		sql_fail(db, a);
+	return r == SQLITE_ROW;
+}
+
+static bool user_exists(struct sqlite_db *db, sio_slice user, struct store_answer *a)
+{
+	sqlite3_stmt *st = sql_start(db, "SELECT 1 FROM users WHERE id = ?1", "t", user);
+	int r = sql_step(db, st);
+
+	if (st)
+		sqlite3_reset(st);
+	if (r == SQLITE_DONE)
+		answer_fail(a, STORE_REFUSED, "no user '%.*s'; add it first (skybuild user add)", (int)user.n, user.p);
+	else if (r != SQLITE_ROW)
+		sql_fail(db, a);
+	return r == SQLITE_ROW;
+}
+
+static void project_read(struct sqlite_db *db, sio_slice project, sio_slice user, struct store_answer *a)
+{
+	sqlite3_stmt *st = sql_start(db, "SELECT " PROJECT_ROW " FROM projects p LEFT JOIN collaborators c "
+					 "ON c.project = p.id AND c.user = ?2 WHERE p.id = ?1", "tt", project, user);
+
+	one_row(db, st, a, "project", project);
+	if (a->r.status != STORE_OK)
+		return;
+	a->r.version = sqlite3_column_int64(st, 5);
+	snprintf(a->r.role, sizeof(a->r.role), "%.*s", (int)sql_text(st, 7).n, sql_text(st, 7).p);
+}
+
+void op_project_get(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	project_read(db, ask->project, ask->user, a);
+}
+
+void op_project_list(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	static const struct sql_page mine = {
+		"SELECT " PROJECT_ROW ", p.id AS _1 FROM collaborators c JOIN projects p ON p.id = c.project "
+		"WHERE c.user = ?1 AND c.project > ?3 ORDER BY c.project LIMIT ?6", "t"
+	};
+	static const struct sql_page all = {
+		"SELECT " PROJECT_ROW ", p.id AS _1 FROM projects p LEFT JOIN collaborators c ON c.project = p.id "
+		"AND c.user = ?1 WHERE p.id > ?3 ORDER BY p.id LIMIT ?6", "t"
+	};
+
+	sql_page_run(db, ask, a, ask->user.n ? &mine : &all, ask->user, SIO_LIT(""));
+}
+
+/* The id asked for, named in the body, or a random one (kept in random). */
+static sio_slice project_id(const struct store_ask *ask, const struct fields *f, char random[RANDOM_ID_LEN + 6])
+{
+	int i = fields_index(f, "project_id");
+
+	if (ask->project.n)
+		return ask->project;
+	if (f->v[i].is_set && !f->v[i].is_null)
+		return f->v[i].text;
+	memcpy(random, "proj-", 5);
+	random_id(random + 5);
+	return sio_str(random);
+}
+
+static void project_insert(struct sqlite_db *db, const struct store_ask *ask, const struct fields *f,
+			   struct store_answer *a)
+{
+	char random[RANDOM_ID_LEN + 6];
+	sio_slice id = project_id(ask, f, random);
+	int r;
+
+	/* An authenticated founder is real even when no account was made; another's name may be a typing error. */
+	if (ask->actor.n && sio_slice_eq(ask->actor, ask->user))
+		user_insert(db, ask->user, ask->user, SIO_LIT(""));
+	if (!user_exists(db, ask->user, a))
+		return;
+	r = sql_exec(db, "INSERT INTO projects (id, name, description, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?4) "
+			 "ON CONFLICT DO NOTHING", "tttt", id, f->v[0].text, f->v[1].text, sio_str(db->now));
+	if (r != SQLITE_DONE)
+		sql_fail(db, a);
+	else if (sqlite3_changes(db->h) == 0)
+		answer_fail(a, STORE_EXISTS, "project '%.*s' is there already", (int)id.n, id.p);
+	else if (sql_exec(db, "INSERT INTO collaborators (project, user, role) VALUES (?1, ?2, 'owner')", "tt", id,
+			  ask->user) != SQLITE_DONE)
+		sql_fail(db, a);
+	else
+		project_read(db, id, ask->user, a);
+	db->is_access_touched = true;
+	sql_reset_all(db); /* random goes out of scope */
+}
+
+void op_project_add(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	struct fields f;
+	int r = fields_parse(&f, entity_project.fields, entity_project.fields_n, ask->body, a->r.error, sizeof(a->r.error));
+
+	if (r == SIO_OK)
+		r = fields_complete(&f, entity_project.columns_n, a->r.error, sizeof(a->r.error));
+	if (r == SIO_OK)
+		project_insert(db, ask, &f, a);
+	else
+		a->r.status = r == SIO_ERR_INVAL ? STORE_INVALID : STORE_UNAVAILABLE;
+	fields_fini(&f);
+}
+
+/* The events go with the project; its counter stays, so that a number never comes twice. */
+void op_project_delete(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	project_read(db, ask->project, SIO_LIT(""), a);
+	if (a->r.status != STORE_OK)
+		return;
+	if (ask->version && ask->version != a->r.version) {
+		answer_fail(a, STORE_CONFLICT, "version %lld is outdated, the project is at %lld", (long long)ask->version,
+			    (long long)a->r.version);
+		return;
+	}
+	buf_clear(&a->json);
+	a->r.version = 0;
+	sql_reset_all(db);
+	if (sql_exec(db, "DELETE FROM projects WHERE id = ?1", "t", ask->project) != SQLITE_DONE ||
+	    sql_exec(db, "DELETE FROM events WHERE project = ?1", "t", ask->project) != SQLITE_DONE)
+		sql_fail(db, a);
+	buf_str(&a->event, "{\"project_id\":");
+	buf_json(&a->event, ask->project);
+	buf_str(&a->event, ",\"updated_by\":");
+	buf_json(&a->event, ask->actor);
+	buf_byte(&a->event, '}');
+	buf_str(&a->type, "project:deleted");
+	db->is_access_touched = true;
+}
+
+/* ---- collaborators ------------------------------------------------------- */
+
+static const struct field_def role_fields[] = {
+	{ "role", FIELD_CHOICE, 16, "owner editor commenter viewer", NULL },
+	{ "user_id", FIELD_IGNORED, 0, NULL, NULL },
+	{ "name", FIELD_IGNORED, 0, NULL, NULL },
+};
+
+void op_collab_list(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	static const struct sql_page page = {
+		"SELECT u.id AS user_id, u.name, c.role, u.id AS _1 FROM collaborators c JOIN users u ON u.id = c.user "
+		"WHERE c.project = ?1 AND c.user > ?3 ORDER BY c.user LIMIT ?6", "t"
+	};
+
+	if (sqlite_project_exists(db, a, ask->project))
+		sql_page_run(db, ask, a, &page, ask->project, SIO_LIT(""));
+}
+
+/* The role of a pair in a->r.role, "" when none.  false: failed. */
+static bool role_read(struct sqlite_db *db, sio_slice project, sio_slice user, struct store_answer *a)
+{
+	sqlite3_stmt *st = sql_start(db, "SELECT role FROM collaborators WHERE project = ?1 AND user = ?2", "tt", project, user);
+	int r = sql_step(db, st);
+
+	a->r.role[0] = '\0';
+	if (r == SQLITE_ROW)
+		snprintf(a->r.role, sizeof(a->r.role), "%.*s", (int)sql_text(st, 0).n, sql_text(st, 0).p);
+	else if (r != SQLITE_DONE)
+		sql_fail(db, a);
+	if (st)
+		sqlite3_reset(st);
+	return r == SQLITE_ROW || r == SQLITE_DONE;
+}
+
+/* May user stop being an owner of project? */
+static bool another_owner_stays(struct sqlite_db *db, sio_slice project, sio_slice user, struct store_answer *a)
+{
+	sqlite3_stmt *st = sql_start(db, "SELECT 1 FROM collaborators WHERE project = ?1 AND user <> ?2 AND role = 'owner' "
+					 "LIMIT 1", "tt", project, user);
+	int r = sql_step(db, st);
+
+	if (r == SQLITE_DONE)
+		answer_fail(a, STORE_REFUSED, "'%.*s' is the last owner of project '%.*s'; make somebody else an owner first",
+			    (int)user.n, user.p, (int)project.n, project.p);
+	else if (r != SQLITE_ROW)
+		sql_fail(db, a);
+	if (st)
+		sqlite3_reset(st);
+	return r == SQLITE_ROW;
+}
+
+/* {"project_id", "user_id", "role", "updated_by"}; role empty: null. */
+static void collab_event(struct sqlite_db *db, const struct store_ask *ask, sio_slice role, struct store_answer *a)
+{
+	buf_str(&a->event, "{\"project_id\":");
+	buf_json(&a->event, ask->project);
+	buf_str(&a->event, ",\"user_id\":");
+	buf_json(&a->event, ask->user);
+	buf_str(&a->event, ",\"role\":");
+	if (role.n)
+		buf_json(&a->event, role);
+	else
+		buf_str(&a->event, "null");
+	buf_str(&a->event, ",\"updated_by\":");
+	if (ask->actor.n)
+		buf_json(&a->event, ask->actor);
+	else
+		buf_str(&a->event, "null");
+	buf_byte(&a->event, '}');
+	sqlite_event_add(db, a, ask->project, SIO_LIT("collaborator:changed"), buf_peek(&a->event));
+	db->is_access_touched = true;
+}
+
+static void collab_write(struct sqlite_db *db, const struct store_ask *ask, sio_slice role, struct store_answer *a)
+{
+	bool was_owner, is_same;
+
+	if (!sqlite_project_exists(db, a, ask->project) || !user_exists(db, ask->user, a) ||
+	    !role_read(db, ask->project, ask->user, a))
+		return;
+	was_owner = sio_slice_eq(sio_str(a->r.role), SIO_LIT("owner"));
+	is_same = sio_slice_eq(sio_str(a->r.role), role);
+	if (was_owner && !is_same && !another_owner_stays(db, ask->project, ask->user, a))
+		return;
+	if (!is_same && sql_exec(db, "INSERT INTO collaborators (project, user, role) VALUES (?1, ?2, ?3) "
+				     "ON CONFLICT (project, user) DO UPDATE SET role = excluded.role", "ttt",
+				 ask->project, ask->user, role) != SQLITE_DONE) {
+		sql_fail(db, a);
+		return;
+	}
+	one_row(db, sql_start(db, "SELECT u.id AS user_id, u.name, c.role FROM collaborators c JOIN users u ON u.id = c.user "
+				  "WHERE c.project = ?1 AND c.user = ?2", "tt", ask->project, ask->user), a, "collaborator",
+		ask->user);
+	snprintf(a->r.role, sizeof(a->r.role), "%.*s", (int)role.n, role.p);
+	if (!is_same && a->r.status == STORE_OK)
+		collab_event(db, ask, role, a);
+}
+
+void op_collab_put(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	struct fields f;
+	int r = fields_parse(&f, role_fields, COUNT(role_fields), ask->body, a->r.error, sizeof(a->r.error));
+
+	if (r == SIO_OK)
+		r = fields_complete(&f, 1, a->r.error, sizeof(a->r.error));
+	if (r == SIO_OK)
+		collab_write(db, ask, f.v[0].text, a);
+	else
+		a->r.status = r == SIO_ERR_INVAL ? STORE_INVALID : STORE_UNAVAILABLE;
+	fields_fini(&f);
+}
+
+void op_collab_delete(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	if (!sqlite_project_exists(db, a, ask->project) || !role_read(db, ask->project, ask->user, a))
+		return;
+	if (a->r.role[0] == '\0') {
+		answer_fail(a, STORE_NOT_FOUND, "'%.*s' is no collaborator of project '%.*s'", (int)ask->user.n, ask->user.p,
+			    (int)ask->project.n, ask->project.p);
+		return;
+	}
+	if (sio_slice_eq(sio_str(a->r.role), SIO_LIT("owner")) && !another_owner_stays(db, ask->project, ask->user, a))
+		return;
+	if (sql_exec(db, "DELETE FROM collaborators WHERE project = ?1 AND user = ?2", "tt", ask->project, ask->user) !=
+	    SQLITE_DONE) {
+		sql_fail(db, a);
+		return;
+	}
+	a->r.role[0] = '\0';
+	collab_event(db, ask, SIO_LIT(""), a);
+}
+
+/* ---- roles --------------------------------------------------------------- */
+
+void op_role_get(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	if (role_read(db, ask->project, ask->user, a) && a->r.role[0] == '\0')
+		sqlite_project_exists(db, a, ask->project);
+}
+
+void op_role_list(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	sio_slice rest, item;
+	char id[STORE_ID_MAX + 1];
+	uint32_t asked = 0;
+
+	if (sio_json_type(ask->body) != SIO_JSON_ARRAY || sio_json_check(ask->body) < 0) {
+		answer_fail(a, STORE_INVALID, "projects: must be an array of ids");
+		return;
+	}
+	buf_byte(&a->json, '[');
+	rest = sio_json_inside(ask->body);
+	while (a->r.status == STORE_OK && sio_json_next(&rest, &item) == SIO_OK) {
+		long n = sio_json_unquote(item, id, sizeof(id));
+		if (++asked > STORE_ROLES_MAX)
+			answer_fail(a, STORE_INVALID, "projects: at most %d ids in one request", (int)STORE_ROLES_MAX);
+		/* What is no id names no project: no role, no row. */
+		if (n <= 0 || a->r.status != STORE_OK || !role_read(db, sio_bytes(id, (size_t)n), ask->user, a) || !a->r.role[0])
+			continue;
+		buf_str(&a->json, a->r.rows_n++ ? ",{\"project_id\":" : "{\"project_id\":");
+		buf_json(&a->json, sio_bytes(id, (size_t)n));
+		buf_printf(&a->json, ",\"role\":\"%s\"}", a->r.role);
+	}
+	buf_byte(&a->json, ']');
+	a->r.role[0] = '\0';
+}

@@ -1,0 +1,274 @@
+/* sqlite_rows.c -- what is in a project, as tables: BoQ items, tasks, comments, and
+ * the project's own row; and the one change that touches many items.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <sio/json.h>
+
+#include "store/decimal.h"
+#include "store/sqlite.h"
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+/* ---- BoQ ----------------------------------------------------------------- */
+
+enum { BOQ_QTY = 3, BOQ_PRICE = 4, BOQ_COLUMNS = 6 };
+
+static const struct field_def boq_fields[] = {
+	{ "code", FIELD_TEXT, 64, NULL, "" },
+	{ "description", FIELD_TEXT, 2000, NULL, "" },
+	{ "unit", FIELD_TEXT, 32, NULL, "" },
+	[BOQ_QTY] = { "qty", FIELD_DECIMAL, 0, NULL, "0" },
+	[BOQ_PRICE] = { "unit_price", FIELD_DECIMAL, 0, NULL, "0" },
+	{ "section", FIELD_TEXT, 200, NULL, "" },
+	/* no columns to be set */
+	[BOQ_COLUMNS] = { "item_id", FIELD_ID, STORE_ID_MAX, NULL, NULL },
+	{ "version", FIELD_INT, 0, NULL, NULL },
+	{ "total", FIELD_IGNORED, 0, NULL, NULL },
+	{ "updated_at", FIELD_IGNORED, 0, NULL, NULL },
+	{ "updated_by", FIELD_IGNORED, 0, NULL, NULL },
+	{ "project_id", FIELD_IGNORED, 0, NULL, NULL },
+};
+
+static size_t boq_total(const struct fields *f, char *out)
+{
+	struct decimal qty = { 0 }, price = { 0 };
+
+	/* Both are canonical: they were parsed when they came in. */
+	if (decimal_parse(f->v[BOQ_QTY].text, &qty) < 0 || decimal_parse(f->v[BOQ_PRICE].text, &price) < 0)
+		qty = price = (struct decimal){ 0 };
+	return decimal_product(&qty, &price, out);
+}
+
+#define BOQ_ROW                                                                                                \
+	"item_id, code, description, unit, qty AS \"qty#\", unit_price AS \"unit_price#\", total AS \"total#\", " \
+	"section, version, updated_at, updated_by"
+
+const struct entity entity_boq = {
+	.what = "BoQ item",
+	.event_stem = "boq:item",
+	.id_name = "item_id",
+	.row_name = "item",
+	.id_is_given = true,
+	.fields = boq_fields,
+	.fields_n = COUNT(boq_fields),
+	.columns_n = BOQ_COLUMNS,
+	.select = "SELECT " BOQ_ROW " FROM boq_items WHERE project = ?1 AND item_id = ?2",
+	.values = "SELECT version, code, description, unit, qty, unit_price, section FROM boq_items "
+		  "WHERE project = ?1 AND item_id = ?2",
+	.insert = "INSERT INTO boq_items (project, item_id, updated_at, updated_by, code, description, unit, qty, "
+		  "unit_price, section, total) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+	.update = "UPDATE boq_items SET version = version + 1, updated_at = ?3, updated_by = ?4, code = ?5, "
+		  "description = ?6, unit = ?7, qty = ?8, unit_price = ?9, section = ?10, total = ?11 "
+		  "WHERE project = ?1 AND item_id = ?2",
+	.delete = "DELETE FROM boq_items WHERE project = ?1 AND item_id = ?2",
+	.page = { "SELECT " BOQ_ROW ", section AS _1, code AS _2, item_id AS _3 FROM boq_items "
+		  "WHERE project = ?1 AND (section, code, item_id) > (?3, ?4, ?5) "
+		  "ORDER BY section, code, item_id LIMIT ?6",
+		  "ttt" },
+	.derived_name = "total",
+	.derive = boq_total,
+};
+
+/* ---- project ------------------------------------------------------------- */
+
+static const struct field_def project_fields[] = {
+	{ "name", FIELD_LABEL, 200, NULL, NULL },
+	{ "description", FIELD_TEXT, 4000, NULL, "" },
+	{ "version", FIELD_INT, 0, NULL, NULL },
+	{ "project_id", FIELD_ID, STORE_ID_MAX, NULL, NULL },
+	{ "created_at", FIELD_IGNORED, 0, NULL, NULL },
+	{ "updated_at", FIELD_IGNORED, 0, NULL, NULL },
+	{ "seq", FIELD_IGNORED, 0, NULL, NULL },
+	{ "role", FIELD_IGNORED, 0, NULL, NULL },
+};
+
+const struct entity entity_project = {
+	.what = "project",
+	.event_stem = "project",
+	.id_name = "project_id",
+	.row_name = "project",
+	.id_is_given = true,
+	.fields = project_fields,
+	.fields_n = COUNT(project_fields),
+	.columns_n = 2,
+	.select = "SELECT id AS project_id, name, description, created_at, updated_at, version, "
+		  "coalesce((SELECT seq FROM streams WHERE project = id), 0) AS seq FROM projects WHERE id = ?1",
+	.values = "SELECT version, name, description FROM projects WHERE id = ?1",
+	.insert = "INSERT INTO projects (id, created_at, updated_at, name, description) VALUES (?2, ?3, ?3, ?5, ?6)",
+	.update = "UPDATE projects SET version = version + 1, updated_at = ?3, name = ?5, description = ?6 WHERE id = ?1",
+};
+
+/* ---- tasks and comments -------------------------------------------------- */
+
+static const struct field_def task_fields[] = {
+	{ "title", FIELD_LABEL, 300, NULL, NULL },
+	{ "description", FIELD_TEXT, 4000, NULL, "" },
+	{ "status", FIELD_CHOICE, 32, "todo in_progress blocked done", "todo" },
+	{ "assignee_id", FIELD_OPTIONAL, STORE_USER_MAX, NULL, NULL },
+	{ "due_date", FIELD_OPTIONAL, 32, NULL, NULL },
+	{ "item_id", FIELD_ID, STORE_ID_MAX, NULL, NULL },
+	{ "version", FIELD_INT, 0, NULL, NULL },
+	{ "task_id", FIELD_IGNORED, 0, NULL, NULL },
+	{ "created_at", FIELD_IGNORED, 0, NULL, NULL },
+	{ "updated_at", FIELD_IGNORED, 0, NULL, NULL },
+	{ "updated_by", FIELD_IGNORED, 0, NULL, NULL },
+	{ "project_id", FIELD_IGNORED, 0, NULL, NULL },
+};
+
+#define TASK_ROW                                                                                                  \
+	"task_id, title, description, status, assignee_id, due_date, item_id, version, created_at, updated_at, " \
+	"updated_by"
+
+const struct entity entity_task = {
+	.what = "task",
+	.event_stem = "task",
+	.id_name = "task_id",
+	.row_name = "task",
+	.id_is_number = true,
+	.fields = task_fields,
+	.fields_n = COUNT(task_fields),
+	.columns_n = 6,
+	.select = "SELECT " TASK_ROW " FROM tasks WHERE project = ?1 AND task_id = ?2",
+	.values = "SELECT version, title, description, status, assignee_id, due_date, item_id FROM tasks "
+		  "WHERE project = ?1 AND task_id = ?2",
+	.insert = "INSERT INTO tasks (project, task_id, created_at, updated_at, updated_by, title, description, status, "
+		  "assignee_id, due_date, item_id) VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+	.update = "UPDATE tasks SET version = version + 1, updated_at = ?3, updated_by = ?4, title = ?5, "
+		  "description = ?6, status = ?7, assignee_id = ?8, due_date = ?9, item_id = ?10 "
+		  "WHERE project = ?1 AND task_id = ?2",
+	.delete = "DELETE FROM tasks WHERE project = ?1 AND task_id = ?2",
+	.page = { "SELECT " TASK_ROW ", task_id AS _1 FROM tasks WHERE project = ?1 AND task_id > ?3 "
+		  "ORDER BY task_id LIMIT ?6",
+		  "i" },
+};
+
+static const struct field_def comment_fields[] = {
+	{ "text", FIELD_TEXT, 10000, NULL, NULL },
+	{ "item_id", FIELD_ID, STORE_ID_MAX, NULL, NULL },
+	{ "task_id", FIELD_ID, 20, NULL, NULL },
+	{ "comment_id", FIELD_IGNORED, 0, NULL, NULL },
+	{ "author_id", FIELD_IGNORED, 0, NULL, NULL },
+	{ "created_at", FIELD_IGNORED, 0, NULL, NULL },
+	{ "project_id", FIELD_IGNORED, 0, NULL, NULL },
+};
+
+#define COMMENT_ROW "comment_id, text, author_id, item_id, task_id, created_at"
+
+const struct entity entity_comment = {
+	.what = "comment",
+	.event_stem = "comment",
+	.id_name = "comment_id",
+	.row_name = "comment",
+	.id_is_number = true,
+	.fields = comment_fields,
+	.fields_n = COUNT(comment_fields),
+	.columns_n = 3,
+	.select = "SELECT " COMMENT_ROW " FROM comments WHERE project = ?1 AND comment_id = ?2",
+	.insert = "INSERT INTO comments (project, comment_id, created_at, author_id, text, item_id, task_id) "
+		  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	.delete = "DELETE FROM comments WHERE project = ?1 AND comment_id = ?2",
+	.page = { "SELECT " COMMENT_ROW ", comment_id AS _1 FROM comments WHERE project = ?1 AND comment_id > ?3 "
+		  "AND (?2 = '' OR item_id = ?2) ORDER BY comment_id LIMIT ?6",
+		  "i" },
+};
+
+/* ---- many items at once -------------------------------------------------- */
+
+struct bulk {
+	struct store_ask ask; /* of one item */
+	uint32_t total, updated;
+	struct buf why;       /* [{item_id, code, message}] without its brackets */
+};
+
+static void bulk_skip(struct bulk *b, sio_slice item, const char *code, const char *message)
+{
+	buf_str(&b->why, b->why.n ? ",{\"item_id\":" : "{\"item_id\":");
+	if (item.n)
+		buf_json(&b->why, item);
+	else
+		buf_str(&b->why, "null");
+	buf_printf(&b->why, ",\"code\":\"%s\",\"message\":", code);
+	buf_json(&b->why, sio_str(message));
+	buf_byte(&b->why, '}');
+}
+
+/* One item: changed, or skipped with a reason.  false: the whole request has failed. */
+static bool bulk_item(struct sqlite_db *db, struct bulk *b, sio_slice body, struct store_answer *a)
+{
+	struct store_answer one = { .r.op = STORE_BOQ_PATCH };
+	struct fields f;
+	bool goes_on;
+	int r = fields_parse(&f, boq_fields, COUNT(boq_fields), body, one.r.error, sizeof(one.r.error));
+
+	if (r == SIO_ERR_INVAL)
+		one.r.status = STORE_INVALID;
+	else if (r < 0)
+		answer_fail(&one, STORE_UNAVAILABLE, "out of memory");
+	b->ask.item = f.n > BOQ_COLUMNS && f.v[BOQ_COLUMNS].is_set ? f.v[BOQ_COLUMNS].text : SIO_LIT("");
+	if (r == SIO_OK && b->ask.item.n == 0)
+		answer_fail(&one, STORE_INVALID, "item_id: is missing");
+	if (one.r.status == STORE_OK)
+		entity_change(db, &entity_boq, &b->ask, &f, fields_version(&f), &one);
+	if (one.json.failed)
+		answer_fail(&one, STORE_UNAVAILABLE, "out of memory");
+	b->total++;
+	goes_on = one.r.status == STORE_OK || one.r.status == STORE_NOT_FOUND || one.r.status == STORE_CONFLICT ||
+		  one.r.status == STORE_INVALID || one.r.status == STORE_REFUSED;
+	if (!goes_on)
+		answer_fail(a, one.r.status, "%s", one.r.error);
+	else if (one.r.status == STORE_OK)
+		b->updated++;
+	else
+		bulk_skip(b, b->ask.item, store_status_name(one.r.status), one.r.error);
+	buf_fini(&one.json);
+	fields_fini(&f);
+	return goes_on;
+}
+
+static void bulk_finish(struct sqlite_db *db, const struct store_ask *ask, struct bulk *b, struct store_answer *a)
+{
+	uint32_t skipped = b->total - b->updated;
+
+	buf_printf(&a->json, "{\"total\":%u,\"updated\":%u,\"skipped\":%u,\"why\":[", b->total, b->updated, skipped);
+	buf_slice(&a->json, buf_peek(&b->why));
+	buf_str(&a->json, "]}");
+	a->json.failed |= b->why.failed;
+	if (b->updated == 0)
+		return;
+	buf_str(&a->event, "{\"project_id\":");
+	buf_json(&a->event, ask->project);
+	buf_printf(&a->event, ",\"summary\":{\"total\":%u,\"updated\":%u,\"skipped\":%u},\"updated_by\":", b->total,
+		   b->updated, skipped);
+	buf_json(&a->event, ask->actor);
+	buf_byte(&a->event, '}');
+	sqlite_event_add(db, a, ask->project, SIO_LIT("boq:bulk:updated"), buf_peek(&a->event));
+}
+
+void op_boq_bulk(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	struct bulk b = { .ask = *ask };
+	sio_slice rest, item;
+	int r;
+
+	if (sio_json_type(ask->body) != SIO_JSON_ARRAY || sio_json_check(ask->body) < 0) {
+		answer_fail(a, STORE_INVALID, "updates: must be an array of objects with item_id");
+		return;
+	}
+	if (!sqlite_project_exists(db, a, ask->project))
+		return;
+	rest = sio_json_inside(ask->body);
+	while ((r = sio_json_next(&rest, &item)) == SIO_OK) {
+		if (b.total == STORE_BULK_MAX) {
+			answer_fail(a, STORE_INVALID, "updates: at most %d items in one request", (int)STORE_BULK_MAX);
+			break;
+		}
+		if (!bulk_item(db, &b, item, a))
+			break;
+	}
+	if (a->r.status == STORE_OK && r != SIO_ERR_NOENT)
+		answer_fail(a, STORE_INVALID, "updates: is not a valid array");
+	if (a->r.status == STORE_OK)
+		bulk_finish(db, ask, &b, a);
+	buf_fini(&b.why);
+}

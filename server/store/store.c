@@ -1,0 +1,488 @@
+/* store.c -- the queue, the store thread and the way back to the loops.
+ *
+ * Life of a request: store_submit copies it behind the queue; the thread takes a
+ * batch, the back end executes it with one commit; each loop gets its share of the
+ * completions, in order, by one post.  A loop that is closed cannot take them:
+ * they wait in `stranded` until store_close calls them, so that every completion
+ * runs exactly once.
+ *
+ *   submit -> queue -> (thread) batch -> commit -> post -> done
+ *                                             \-> stranded -> store_close -> done
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "store/backend.h"
+
+enum { POLL_MS = 250, POST_RETRY_US = 500 };
+
+struct job_list {
+	struct store_job *first, **last;
+};
+
+struct store {
+	const struct store_ops *ops;
+	void *db;                     /* of the thread, or of the caller when there is none */
+	struct store_options options; /* url: see shown_url */
+	char *shown_url;
+	bool has_thread;
+	pthread_t thread;
+	struct job_list stranded;     /* of the thread, then of store_close */
+
+	pthread_mutex_t lock;         /* guards what follows */
+	pthread_cond_t wake;          /* the thread: something is queued, or the end */
+	pthread_cond_t answered;      /* store_run: a batch is done */
+	struct job_list queue;
+	uint32_t queued_n;
+	bool is_closing;
+	struct store_stats stats;
+};
+
+/* ---- jobs ---------------------------------------------------------------- */
+
+static void list_init(struct job_list *list)
+{
+	list->first = NULL;
+	list->last = &list->first;
+}
+
+static void list_add(struct job_list *list, struct store_job *job)
+{
+	job->next = NULL;
+	*list->last = job;
+	list->last = &job->next;
+}
+
+/* The first n jobs, as a list of their own. */
+static struct store_job *list_take(struct job_list *list, uint32_t n)
+{
+	struct store_job *first = list->first, **at = &list->first;
+
+	while (*at && n-- > 0)
+		at = &(*at)->next;
+	list->first = *at;
+	*at = NULL;
+	if (!list->first)
+		list->last = &list->first;
+	return at == &list->first ? NULL : first;
+}
+
+static uint64_t monotonic_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void slice_keep(sio_slice *s, char **at)
+{
+	if (s->n == 0) {
+		*s = (sio_slice){ NULL, 0 };
+		return;
+	}
+	memcpy(*at, s->p, s->n);
+	s->p = *at;
+	*at += s->n;
+}
+
+/* A copy of the ask with its bytes behind it, and an empty answer. */
+static struct store_job *job_new(const struct store_ask *ask)
+{
+	const sio_slice *in[] = { &ask->project, &ask->user, &ask->actor, &ask->item, &ask->body,
+				  &ask->event, &ask->secret, &ask->cursor, &ask->key };
+	struct store_job *job;
+	size_t bytes = 0;
+	char *at;
+
+	for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++)
+		bytes += in[i]->n;
+	job = calloc(1, sizeof(*job) + bytes);
+	if (!job)
+		return NULL;
+	job->answer = answer_new(ask->op);
+	if (!job->answer) {
+		free(job);
+		return NULL;
+	}
+	job->ask = *ask;
+	at = (char *)(job + 1);
+	sio_slice *out[] = { &job->ask.project, &job->ask.user, &job->ask.actor, &job->ask.item, &job->ask.body,
+			     &job->ask.event, &job->ask.secret, &job->ask.cursor, &job->ask.key };
+	for (size_t i = 0; i < sizeof(out) / sizeof(out[0]); i++)
+		slice_keep(out[i], &at);
+	job->queued_us = monotonic_us();
+	return job;
+}
+
+static void job_free(struct store_job *job)
+{
+	store_result_free((struct store_result *)job->answer);
+	free(job);
+}
+
+/* ---- the way back -------------------------------------------------------- */
+
+/* On the asker's loop: the completions of one batch, in the order of the asking. */
+static void call_done(void *arg)
+{
+	struct store_job *job = arg, *next;
+
+	for (; job; job = next) {
+		struct store_answer *answer = job->answer;
+		next = job->next;
+		job->answer = NULL;
+		job->ask.done(&answer->r, job->ask.arg);
+		job_free(job);
+	}
+}
+
+static bool is_closing(struct store *store)
+{
+	bool closing;
+
+	pthread_mutex_lock(&store->lock);
+	closing = store->is_closing;
+	pthread_mutex_unlock(&store->lock);
+	return closing;
+}
+
+/* A full queue of the loop is waited for; while closing it is not, because the loop's
+ * thread may be the one that waits for us in store_close. */
+static int post_patiently(struct store *store, void *loop, void (*fn)(void *), void *arg)
+{
+	const struct timespec pause = { .tv_nsec = POST_RETRY_US * 1000L };
+	int r;
+
+	while ((r = store->options.post(loop, fn, arg)) == SIO_ERR_BUSY && !is_closing(store))
+		nanosleep(&pause, NULL);
+	return r;
+}
+
+static void *loop_of(const struct store *store, const struct store_job *job)
+{
+	return job->ask.loop ? job->ask.loop : store->options.post_ctx;
+}
+
+static void hand_over(struct store *store, struct store_job *jobs)
+{
+	while (jobs) {
+		void *loop = loop_of(store, jobs);
+		struct job_list same, others;
+		list_init(&same);
+		list_init(&others);
+		for (struct store_job *job = jobs, *next; job; job = next) {
+			next = job->next;
+			list_add(loop_of(store, job) == loop ? &same : &others, job);
+		}
+		jobs = others.first;
+		if (post_patiently(store, loop, call_done, same.first) < 0) {
+			*store->stranded.last = same.first;
+			store->stranded.last = same.last;
+		}
+	}
+}
+
+/* ---- news ---------------------------------------------------------------- */
+
+struct telling {
+	struct store_options options;
+	struct store_news *news;
+};
+
+static void tell(void *arg)
+{
+	struct telling *t = arg;
+
+	if (t->news->changes_n && t->options.on_access_changed)
+		t->options.on_access_changed(t->news->changes, t->news->changes_n, t->options.arg);
+	if (t->news->events_n && t->options.on_foreign_events)
+		t->options.on_foreign_events(t->news->events, t->news->events_n, t->options.arg);
+	store_news_free(t->news);
+	free(t);
+}
+
+static void tell_news(struct store *store)
+{
+	struct store_news *news = store->ops->news(store->db);
+	struct telling *t;
+
+	if (!news)
+		return;
+	t = malloc(sizeof(*t));
+	if (t)
+		*t = (struct telling){ store->options, news };
+	if (!t || post_patiently(store, store->options.post_ctx, tell, t) < 0) {
+		free(t);
+		store_news_free(news);
+	}
+}
+
+/* ---- the thread ---------------------------------------------------------- */
+
+/* Wait for work, at most until the next look for news.  NULL: none came. */
+static struct store_job *next_batch(struct store *store, bool *goes_on)
+{
+	struct store_job *jobs;
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += POLL_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	pthread_mutex_lock(&store->lock);
+	while (!store->queue.first && !store->is_closing)
+		if (pthread_cond_timedwait(&store->wake, &store->lock, &until) != 0)
+			break;
+	*goes_on = store->queue.first || !store->is_closing;
+	jobs = list_take(&store->queue, STORE_BATCH_MAX);
+	for (struct store_job *job = jobs; job; job = job->next)
+		store->queued_n--;
+	pthread_mutex_unlock(&store->lock);
+	return jobs;
+}
+
+static void count_batch(struct store *store, const struct store_job *jobs, bool is_done)
+{
+	struct store_stats *s = &store->stats;
+	uint64_t now = monotonic_us(), n = 0, writes = 0;
+
+	for (const struct store_job *job = jobs; job; job = job->next, n++) {
+		writes += store_op_is_write(job->ask.op);
+		s->op_total[job->ask.op]++;
+		s->op_us_total[job->ask.op] += job->took_us;
+		s->wait_us_total += now - job->queued_us;
+	}
+	s->batch_max = n > s->batch_max ? n : s->batch_max;
+	s->commits_total += writes > 0 && is_done;
+	s->commit_failures_total += !is_done;
+}
+
+/* Those that store_run waits for are marked and taken out; the rest is returned.  Under the lock. */
+static struct store_job *mark_answered(struct store *store, struct store_job *jobs)
+{
+	struct job_list rest;
+
+	list_init(&rest);
+	for (struct store_job *job = jobs, *next; job; job = next) {
+		next = job->next;
+		if (job->is_sync)
+			job->is_answered = true;
+		else
+			list_add(&rest, job);
+	}
+	pthread_cond_broadcast(&store->answered);
+	return rest.first;
+}
+
+static void run_batch(struct store *store, struct store_job *jobs)
+{
+	bool is_done = store->ops->run(store->db, jobs);
+
+	pthread_mutex_lock(&store->lock);
+	count_batch(store, jobs, is_done);
+	jobs = mark_answered(store, jobs);
+	pthread_mutex_unlock(&store->lock);
+	hand_over(store, jobs);
+}
+
+static void *thread_main(void *arg)
+{
+	struct store *store = arg;
+	bool goes_on = true;
+	uint64_t told_us = 0;
+
+	while (goes_on) {
+		struct store_job *jobs = next_batch(store, &goes_on);
+		bool has_writes = false;
+		for (struct store_job *job = jobs; job; job = job->next)
+			has_writes |= store_op_is_write(job->ask.op);
+		if (jobs)
+			run_batch(store, jobs);
+		if (goes_on && (has_writes || monotonic_us() - told_us >= POLL_MS * 1000)) {
+			tell_news(store);
+			told_us = monotonic_us();
+		}
+	}
+	return NULL;
+}
+
+/* ---- asking -------------------------------------------------------------- */
+
+/* Put job behind the queue.  force: beyond the limit too (store_run waits anyway). */
+static int enqueue(struct store *store, struct store_job *job, bool force)
+{
+	int r = SIO_OK;
+
+	pthread_mutex_lock(&store->lock);
+	if (store->is_closing) {
+		r = SIO_ERR_CLOSED;
+	} else if (store->queued_n >= store->options.queue_max && !force) {
+		r = SIO_ERR_BUSY;
+		store->stats.refused_total++;
+	} else {
+		list_add(&store->queue, job);
+		store->queued_n++;
+		store->stats.requests_total++;
+		pthread_cond_signal(&store->wake);
+	}
+	pthread_mutex_unlock(&store->lock);
+	return r;
+}
+
+int store_submit(struct store *store, const struct store_ask *ask)
+{
+	struct store_job *job;
+	int r;
+
+	if ((unsigned)ask->op >= STORE_OP_N || !ask->done || !store->has_thread)
+		return SIO_ERR_INVAL;
+	job = job_new(ask);
+	if (!job)
+		return SIO_ERR_NOMEM;
+	r = enqueue(store, job, false);
+	if (r < 0)
+		job_free(job);
+	return r;
+}
+
+static void wait_answered(struct store *store, struct store_job *job)
+{
+	if (enqueue(store, job, true) < 0) {
+		answer_fail(job->answer, STORE_UNAVAILABLE, "the store is closed");
+		answer_seal(job->answer);
+		return;
+	}
+	pthread_mutex_lock(&store->lock);
+	while (!job->is_answered)
+		pthread_cond_wait(&store->answered, &store->lock);
+	pthread_mutex_unlock(&store->lock);
+}
+
+struct store_result *store_run(struct store *store, const struct store_ask *ask)
+{
+	struct store_answer *answer;
+	struct store_job *job;
+
+	if ((unsigned)ask->op >= STORE_OP_N)
+		return NULL;
+	job = job_new(ask);
+	if (!job)
+		return NULL;
+	job->is_sync = true;
+	if (store->has_thread) {
+		wait_answered(store, job);
+	} else {
+		bool is_done = store->ops->run(store->db, job);
+		count_batch(store, job, is_done);
+	}
+	answer = job->answer;
+	job->answer = NULL;
+	job_free(job);
+	return &answer->r;
+}
+
+/* ---- opening and closing ------------------------------------------------- */
+
+static int start_thread(struct store *store)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_mutex_init(&store->lock, NULL);
+	pthread_cond_init(&store->wake, &monotonic);
+	pthread_cond_init(&store->answered, NULL);
+	pthread_condattr_destroy(&monotonic);
+	if (!store->options.post)
+		return SIO_OK;
+	store->has_thread = true;
+	if (pthread_create(&store->thread, NULL, thread_main, store) == 0)
+		return SIO_OK;
+	store->has_thread = false;
+	return SIO_ERR_SYSTEM;
+}
+
+int store_open(const struct store_options *options, struct store **out, char error[STORE_ERROR_MAX])
+{
+	struct store_url url;
+	struct store *store;
+	int r = store_url_parse(options->url, &url, error);
+
+	if (r < 0)
+		return r;
+	store = calloc(1, sizeof(*store));
+	if (!store || !(store->shown_url = strdup(options->url))) {
+		free(store);
+		snprintf(error, STORE_ERROR_MAX, "out of memory");
+		return SIO_ERR_NOMEM;
+	}
+	store->ops = url.ops;
+	store->options = *options;
+	store->options.url = store->shown_url;
+	store->options.queue_max = options->queue_max ? options->queue_max : STORE_QUEUE_DEFAULT;
+	list_init(&store->queue);
+	list_init(&store->stranded);
+	r = url.ops->open(&store->options, url.path, &store->db, error);
+	if (r < 0) {
+		free(store->shown_url);
+		free(store);
+		return r;
+	}
+	r = start_thread(store);
+	if (r < 0) {
+		snprintf(error, STORE_ERROR_MAX, "cannot start the store's thread");
+		store_close(store);
+		return r;
+	}
+	*out = store;
+	return SIO_OK;
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	if (store->has_thread) {
+		pthread_mutex_lock(&store->lock);
+		store->is_closing = true;
+		pthread_cond_signal(&store->wake);
+		pthread_mutex_unlock(&store->lock);
+		pthread_join(store->thread, NULL);
+	}
+	assert(!store->queue.first);
+	call_done(store->stranded.first);
+	store->ops->close(store->db);
+	pthread_cond_destroy(&store->answered);
+	pthread_cond_destroy(&store->wake);
+	pthread_mutex_destroy(&store->lock);
+	free(store->shown_url);
+	free(store);
+}
+
+void store_stats(const struct store *store, struct store_stats *out)
+{
+	struct store *s = (struct store *)store; /* only the lock is changed */
+
+	pthread_mutex_lock(&s->lock);
+	*out = s->stats;
+	out->queued = s->queued_n;
+	pthread_mutex_unlock(&s->lock);
+}
+
+const char *store_url_shown(const struct store *store)
+{
+	return store->shown_url;
+}
+
+enum store_status store_demo_bulk(struct store *store, uint32_t users, uint32_t projects, char error[STORE_ERROR_MAX])
+{
+	assert(!store->has_thread);
+	return store->ops->demo_bulk(store->db, users, projects, error);
+}

@@ -1,0 +1,62 @@
+// 10,000 connects and disconnects; afterwards memory is where it was and no
+// descriptor is left.  Memory is judged on the release build only: a sanitizer
+// keeps freed memory on purpose.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { Polling, RawWs } from './lib/eio.mjs';
+import { SANITIZED, startServer } from './lib/harness.mjs';
+import { sleep, until } from './lib/queue.mjs';
+
+const ROUNDS = Number(process.env.SOAK_ROUNDS ?? (SANITIZED ? 1000 : 10000));
+const WARM = Math.min(1000, ROUNDS / 2);
+const BATCH = 50; // connections at the same time
+
+let server, tokens;
+before(async () => {
+  server = await startServer({ env: { MAX_CONNECTIONS_PER_USER: 0, PRESENCE_GRACE: 0, LOG_LEVEL: 'warning' } });
+  tokens = ['anna', 'ben', 'cleo', 'eve'].map((u) => server.token(u, { ttl: 36000 }));
+});
+after(() => server?.stop());
+
+// One visit: connect, join, say something, and go in one of four ways.
+async function visit(n) {
+  const auth = { token: tokens[n % 4], projects: ['proj-123'] };
+  if (n % 10 === 9) {
+    const p = await (await new Polling(server.port).open()).connect(auth);
+    await p.next('42["joined_project"');
+    await p.post('1');
+    return;
+  }
+  const w = await (await new RawWs(server.port).handshakeDone()).connect(auth);
+  await w.text('42["joined_project"');
+  w.send('42["cursor:move",{"project_id":"proj-123","cursor":{"x":1}}]');
+  if (n % 4 === 0) w.send('41').send(Buffer.from([3, 232]), { opcode: 8 });
+  else if (n % 4 === 1) w.send('1');
+  else if (n % 4 === 2) w.destroy();
+  else w.tcp.resetAndDestroy?.() ?? w.destroy();
+  if (n % 4 < 2) await w.end();
+}
+
+async function visits(from, to) {
+  for (let n = from; n < to; n += BATCH) await Promise.all(Array.from({ length: Math.min(BATCH, to - n) }, (_, i) => visit(n + i)));
+  await until(async () => {
+    const s = await server.status();
+    return s.active_connections === 0 && s.active_project_rooms === 0;
+  }, 'everybody has gone');
+}
+
+describe(`${ROUNDS} connects and disconnects`, () => {
+  it('leave no descriptor, no room and no memory behind', { timeout: 300000 }, async (t) => {
+    await visits(0, WARM);
+    await sleep(1500); // lets the server give memory back
+    const fds = server.fds();
+    const warm = server.memory();
+    await visits(WARM, ROUNDS);
+    await sleep(1500);
+    const end = server.memory();
+    t.diagnostic(`PSS ${warm.pss} -> ${end.pss} KiB, RSS ${warm.rss} -> ${end.rss} KiB`);
+    await until(() => server.fds() <= fds, `not more than ${fds} descriptors`);
+    if (SANITIZED) return;
+    for (const kind of ['pss', 'rss']) assert.ok(end[kind] <= warm[kind] * 1.05, `${kind}: ${warm[kind]} -> ${end[kind]} KiB`);
+  });
+});

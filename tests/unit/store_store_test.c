@@ -1,0 +1,420 @@
+/* store_store_test.c -- the queue, the thread, the hand-over and the news, with
+ * loops played by threads.  Run under TSan too.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include "unit/store_help.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <time.h>
+
+/* ---- a loop: a thread that runs what is posted --------------------------- */
+
+enum { LOOP_SLOTS = 64 };
+
+struct loop {
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct {
+		void (*fn)(void *);
+		void *arg;
+	} slots[LOOP_SLOTS];
+	int n;
+	bool is_closed, is_stuck; /* stuck: takes nothing, as a loop that is busy elsewhere */
+	pthread_t thread;
+};
+
+static int loop_post(void *ctx, void (*fn)(void *), void *arg)
+{
+	struct loop *loop = ctx;
+	int r = SIO_OK;
+
+	pthread_mutex_lock(&loop->lock);
+	if (loop->is_closed)
+		r = SIO_ERR_CLOSED;
+	else if (loop->n == LOOP_SLOTS || loop->is_stuck)
+		r = SIO_ERR_BUSY;
+	else {
+		loop->slots[loop->n].fn = fn;
+		loop->slots[loop->n++].arg = arg;
+		pthread_cond_signal(&loop->more);
+	}
+	pthread_mutex_unlock(&loop->lock);
+	return r;
+}
+
+static void *loop_main(void *arg)
+{
+	struct loop *loop = arg;
+
+	pthread_mutex_lock(&loop->lock);
+	while (loop->n > 0 || !loop->is_closed) {
+		if (loop->n == 0) {
+			pthread_cond_wait(&loop->more, &loop->lock);
+			continue;
+		}
+		void (*fn)(void *) = loop->slots[0].fn;
+		void *what = loop->slots[0].arg;
+		memmove(loop->slots, loop->slots + 1, sizeof(loop->slots[0]) * (size_t)--loop->n);
+		pthread_mutex_unlock(&loop->lock);
+		fn(what);
+		pthread_mutex_lock(&loop->lock);
+	}
+	pthread_mutex_unlock(&loop->lock);
+	return NULL;
+}
+
+static void loop_start(struct loop *loop)
+{
+	memset(loop, 0, sizeof(*loop));
+	pthread_mutex_init(&loop->lock, NULL);
+	pthread_cond_init(&loop->more, NULL);
+	pthread_create(&loop->thread, NULL, loop_main, loop);
+}
+
+static void loop_end(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	loop->is_closed = true;
+	pthread_cond_signal(&loop->more);
+	pthread_mutex_unlock(&loop->lock);
+	pthread_join(loop->thread, NULL);
+}
+
+static void nap(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+}
+
+#define wait_until(condition)                                                    \
+	do {                                                                     \
+		int help_left_ = 5000;                                           \
+		while (!(condition) && help_left_-- > 0)                         \
+			nap();                                                   \
+		if (help_left_ <= 0)                                             \
+			fail_msg("waited 5 s in vain for %s", #condition);       \
+	} while (0)
+
+/* ---- tests --------------------------------------------------------------- */
+
+static struct store *open_threaded(struct loop *loop, uint32_t queue_max)
+{
+	struct store_options options = { .url = help_url(), .post = loop_post, .post_ctx = loop, .queue_max = queue_max };
+	struct store *store;
+	char error[STORE_ERROR_MAX];
+
+	if (store_open(&options, &store, error) < 0)
+		fail_msg("%s", error);
+	return store;
+}
+
+struct tally {
+	pthread_t loop_thread;
+	atomic_int done, failed, wrong_thread, out_of_order;
+	int64_t last_seq;
+};
+
+static void count_done(struct store_result *r, void *arg)
+{
+	struct tally *t = arg;
+
+	if (!pthread_equal(pthread_self(), t->loop_thread))
+		t->wrong_thread++;
+	if (r->status != STORE_OK)
+		t->failed++;
+	if (r->seq && r->seq <= t->last_seq)
+		t->out_of_order++;
+	t->last_seq = r->seq ? r->seq : t->last_seq;
+	store_result_free(r);
+	t->done++;
+}
+
+struct writer {
+	struct store *store;
+	struct loop *loop;
+	struct tally *tally;
+	char project[16];
+	int n;
+};
+
+static void *write_many(void *arg)
+{
+	struct writer *w = arg;
+
+	for (int i = 0; i < w->n;) {
+		struct store_ask ask = { .op = i % 4 ? STORE_EVENT_APPEND : STORE_EVENT_LIST, .project = S(w->project), .event = S("x"),
+					 .body = S("{}"), .limit = 1, .done = count_done, .arg = w->tally, .loop = w->loop };
+		if (i % 4 == 0) /* its seq is not of an event of its own */
+			ask.op = STORE_PING;
+		int r = store_submit(w->store, &ask);
+		if (r == SIO_ERR_BUSY)
+			nap();
+		else
+			assert_int_equal(r, SIO_OK), i++;
+	}
+	return NULL;
+}
+
+/* Two loops, two submitters, a small queue: everything is answered once, on its own
+ * loop, in order, with dense numbers; commits are shared. */
+static void many_requests(void **state)
+{
+	enum { N = 2000 };
+	struct loop loops[2];
+	struct tally tallies[2] = { 0 };
+	struct writer writers[2];
+	pthread_t threads[2];
+	struct store_stats stats;
+	struct store *store;
+
+	(void)state;
+	loop_start(&loops[0]);
+	loop_start(&loops[1]);
+	store = open_threaded(&loops[0], 100);
+	for (int i = 0; i < 2; i++) {
+		tallies[i].loop_thread = loops[i].thread;
+		writers[i] = (struct writer){ .store = store, .loop = &loops[i], .tally = &tallies[i], .n = N };
+		snprintf(writers[i].project, sizeof(writers[i].project), "p%d", i);
+		pthread_create(&threads[i], NULL, write_many, &writers[i]);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0; i < 2; i++) {
+		wait_until(tallies[i].done == N);
+		assert_int_equal(tallies[i].failed, 0);
+		assert_int_equal(tallies[i].wrong_thread, 0);
+		assert_int_equal(tallies[i].out_of_order, 0);
+		assert_int_equal(tallies[i].last_seq, N * 3 / 4);
+	}
+	store_stats(store, &stats);
+	assert_int_equal(stats.requests_total, 2 * N);
+	assert_int_equal(stats.queued, 0);
+	assert_true(stats.batch_max > 1);
+	assert_true(stats.commits_total < 2 * N);
+	loop_end(&loops[0]);
+	loop_end(&loops[1]);
+	store_close(store);
+}
+
+/* A full queue is refused at once and counted. */
+static void queue_full(void **state)
+{
+	struct loop loop;
+	struct tally tally = { 0 };
+	struct store *store;
+	struct store_stats stats;
+	sqlite3 *h;
+	char path[128];
+	int accepted = 0, refused = 0;
+
+	(void)state;
+	loop_start(&loop);
+	tally.loop_thread = loop.thread;
+	store = open_threaded(&loop, 8);
+	/* Another process writes: the store thread waits, the queue fills. */
+	snprintf(path, sizeof(path), "%s/test.db", help_folder);
+	sqlite3_open(path, &h);
+	assert_int_equal(sqlite3_exec(h, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	for (int i = 0; i < 40; i++) {
+		int r = store_submit(store, ASK(.op = STORE_EVENT_APPEND, .project = S("p"), .event = S("x"), .body = S("1"),
+						.done = count_done, .arg = &tally));
+		accepted += r == SIO_OK;
+		refused += r == SIO_ERR_BUSY;
+	}
+	assert_int_equal(accepted + refused, 40);
+	assert_true(refused >= 40 - 8 - STORE_BATCH_MAX && refused > 0);
+	sqlite3_exec(h, "ROLLBACK", NULL, NULL, NULL);
+	sqlite3_close(h);
+	wait_until(tally.done == accepted);
+	assert_int_equal(tally.failed, 0);
+	store_stats(store, &stats);
+	assert_int_equal(stats.refused_total, refused);
+	loop_end(&loop);
+	store_close(store);
+}
+
+/* A loop whose own queue is full loses nothing; one that closes meanwhile neither. */
+static void loop_full_then_closed(void **state)
+{
+	struct loop loop;
+	struct tally tally = { 0 };
+	struct store *store;
+
+	(void)state;
+	loop_start(&loop);
+	tally.loop_thread = loop.thread;
+	store = open_threaded(&loop, 0);
+	pthread_mutex_lock(&loop.lock);
+	loop.is_stuck = true;
+	pthread_mutex_unlock(&loop.lock);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(store_submit(store, ASK(.op = STORE_PING, .done = count_done, .arg = &tally)), SIO_OK);
+	for (int i = 0; i < 30; i++)
+		nap();
+	assert_int_equal(tally.done, 0);
+	pthread_mutex_lock(&loop.lock);
+	loop.is_stuck = false;
+	pthread_mutex_unlock(&loop.lock);
+	wait_until(tally.done == 10);
+	assert_int_equal(tally.wrong_thread, 0);
+	loop_end(&loop);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(store_submit(store, ASK(.op = STORE_EVENT_APPEND, .project = S("p"), .event = S("x"), .body = S("1"),
+							 .done = count_done, .arg = &tally)), SIO_OK);
+	store_close(store);
+	assert_int_equal(tally.done, 20);
+	assert_int_equal(tally.failed, 0);
+}
+
+/* store_close while the loop takes nothing (its thread is the one that closes). */
+static void close_with_stuck_loop(void **state)
+{
+	struct loop loop;
+	struct tally tally = { 0 };
+	struct store *store;
+
+	(void)state;
+	loop_start(&loop);
+	store = open_threaded(&loop, 0);
+	pthread_mutex_lock(&loop.lock);
+	loop.is_stuck = true;
+	pthread_mutex_unlock(&loop.lock);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(store_submit(store, ASK(.op = STORE_PING, .done = count_done, .arg = &tally)), SIO_OK);
+	store_close(store);
+	assert_int_equal(tally.done, 5);
+	loop_end(&loop);
+}
+
+static void submit_refused(void **state)
+{
+	struct loop loop;
+	struct store *store = help_open();
+	struct store_result *r;
+
+	(void)state;
+	assert_int_equal(store_submit(store, ASK(.op = STORE_PING, .done = count_done)), SIO_ERR_INVAL); /* no thread */
+	store_close(store);
+	loop_start(&loop);
+	store = open_threaded(&loop, 0);
+	assert_int_equal(store_submit(store, ASK(.op = STORE_PING)), SIO_ERR_INVAL);
+	assert_int_equal(store_submit(store, ASK(.op = STORE_OP_N, .done = count_done)), SIO_ERR_INVAL);
+	r = help_run(store, ASK(.op = STORE_COUNTS), STORE_OK); /* also with a thread */
+	assert_has(r->json, "\"users\":0");
+	store_result_free(r);
+	store_close(store);
+	loop_end(&loop);
+}
+
+/* ---- news ---------------------------------------------------------------- */
+
+struct heard {
+	pthread_mutex_t lock;
+	char text[4096];
+};
+
+static void heard_add(struct heard *h, const char *line)
+{
+	pthread_mutex_lock(&h->lock);
+	snprintf(h->text + strlen(h->text), sizeof(h->text) - strlen(h->text), "%s\n", line);
+	pthread_mutex_unlock(&h->lock);
+}
+
+static void on_access(const struct store_access_change *changes, size_t n, void *arg)
+{
+	char line[128];
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(line, sizeof(line), "access %s %s '%s'", changes[i].project, changes[i].user, changes[i].role);
+		heard_add(arg, line);
+	}
+}
+
+static void on_events(const struct store_foreign_event *events, size_t n, void *arg)
+{
+	char line[256];
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(line, sizeof(line), "event %s %lld %s %.*s", events[i].project, (long long)events[i].seq, events[i].type,
+			 (int)events[i].data.n, events[i].data.p);
+		heard_add(arg, line);
+	}
+}
+
+static bool has_heard(struct heard *h, const char *line)
+{
+	bool found;
+
+	pthread_mutex_lock(&h->lock);
+	found = strstr(h->text, line) != NULL;
+	pthread_mutex_unlock(&h->lock);
+	return found;
+}
+
+/* The CLI, a second store on the same file, changes roles: the server hears of it
+ * soon, and of its events, but not of its own. */
+static void changes_by_another_process(void **state)
+{
+	struct heard heard = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct loop loop;
+	struct store *cli = help_open(), *server;
+	struct store_options options = { .url = help_url(), .post = loop_post, .post_ctx = &loop, .on_access_changed = on_access,
+					 .on_foreign_events = on_events, .arg = &heard };
+	char error[STORE_ERROR_MAX];
+	struct timespec a, b;
+
+	(void)state;
+	loop_start(&loop);
+	help_fill(cli);
+	assert_int_equal(store_open(&options, &server, error), SIO_OK);
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	help_do(cli, ASK(.op = STORE_COLLAB_DELETE, .project = S("proj-1"), .user = S("ben")), STORE_OK);
+	wait_until(has_heard(&heard, "access proj-1 ben ''"));
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	assert_true((b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000 < 800);
+	wait_until(has_heard(&heard, "event proj-1 2 collaborator:changed {\"project_id\":\"proj-1\",\"user_id\":\"ben\",\"role\":null"));
+	/* Our own change of a role is told as well; our own event is not, another's between is. */
+	help_do(server, ASK(.op = STORE_EVENT_APPEND, .project = S("proj-1"), .event = S("own"), .body = S("1")), STORE_OK);
+	help_do(cli, ASK(.op = STORE_EVENT_APPEND, .project = S("proj-1"), .event = S("theirs"), .body = S("2")), STORE_OK);
+	help_do(server, ASK(.op = STORE_COLLAB_PUT, .project = S("proj-1"), .user = S("cleo"), .body = S("{\"role\":\"viewer\"}")), STORE_OK);
+	wait_until(has_heard(&heard, "access proj-1 cleo 'viewer'"));
+	wait_until(has_heard(&heard, "event proj-1 4 theirs 2"));
+	/* A deleted project takes its roles along. */
+	help_do(cli, ASK(.op = STORE_PROJECT_DELETE, .project = S("proj-1")), STORE_OK);
+	wait_until(has_heard(&heard, "access proj-1 anna ''"));
+	assert_false(has_heard(&heard, " own "));
+	assert_false(has_heard(&heard, "collaborator:changed {\"project_id\":\"proj-1\",\"user_id\":\"cleo\""));
+	loop_end(&loop);
+	store_close(server);
+	store_close(cli);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	help_folder_make();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	help_folder_remove();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(many_requests, setup, teardown),
+		cmocka_unit_test_setup_teardown(queue_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(loop_full_then_closed, setup, teardown),
+		cmocka_unit_test_setup_teardown(close_with_stuck_loop, setup, teardown),
+		cmocka_unit_test_setup_teardown(submit_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(changes_by_another_process, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
