@@ -327,6 +327,9 @@ static int listen_on(struct service *s)
 		return command_fail("cannot listen on HOST=%s PORT=%u: %s%s", c->host, c->port,
 				    err == SIO_ERR_SYSTEM ? strerror(errno) : sio_strerror(err),
 				    err == SIO_ERR_SYSTEM && errno == EADDRINUSE ? "; PORT=0 picks a free port" : "");
+	/* "localhost" is ::1 first for many clients; a machine without IPv6 has no ::1 to be had. */
+	if (strcmp(c->host, "127.0.0.1") == 0 || strcmp(c->host, "localhost") == 0)
+		(void)!sio_server_listen(s->server, "::1", sio_server_port(s->server));
 	log_info(strchr(c->host, ':') ? "Listening on http://[%s]:%u" : "Listening on http://%s:%u", c->host,
 		 (unsigned)sio_server_port(s->server));
 	return EXIT_DONE;

@@ -1,8 +1,8 @@
 /* client.c -- memory of a client, its seats (the projects it has joined), its wishes.
  *
  * A seat is a pointer to the member (user, project) that the client counts
- * towards.  Most clients sit in one project, so two seats stand in the struct and
- * a block is made for the third only.
+ * towards.  Most clients sit in one project, so one seat stands in the struct and
+ * a block is made for the second only.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -21,8 +21,7 @@ struct client *client_new(struct collab *collab, struct presence_user *user)
 		return NULL;
 	client->collab = collab;
 	client->user = user;
-	client->seats = client->near;
-	client->seats_cap = CLIENT_NEAR;
+	client->seats_cap = 1;
 	client->end_ms = UINT64_MAX;
 	client->connected_s = (uint32_t)(collab_wall_ms() / 1000);
 	client->refs = 1;
@@ -35,7 +34,7 @@ void client_unref(struct client *client)
 	if (--client->refs > 0)
 		return;
 	assert(client->seats_n == 0);
-	if (client->seats != client->near)
+	if (client->seats_cap > 1)
 		free(client->seats);
 	if (client->socket)
 		sio_socket_unref(client->socket);
@@ -45,31 +44,17 @@ void client_unref(struct client *client)
 
 /* ---- seats ------------------------------------------------------------------ */
 
-/* Is id, the JSON text of a string, the id of this project?  Clients write ids as
- * we do, except for those that escape what needs no escape. */
-static bool seat_is(const struct presence_member *member, sio_slice id)
-{
-	const struct presence_name *name = &member->project->text;
-	char plain[PRESENCE_ID_MAX + 1];
-	long n;
-
-	if (sio_slice_eq(presence_quoted(name), id))
-		return true;
-	if (!memchr(id.p, '\\', id.n))
-		return false;
-	n = sio_json_unquote(id, plain, sizeof(plain));
-	return n > 0 && sio_slice_eq(presence_id(name), sio_bytes(plain, (size_t)n));
-}
-
 struct presence_member *client_seat(struct client *client, sio_slice id)
 {
-	for (unsigned i = 0; i < client->seats_n; i++) {
-		struct presence_member *member = client->seats[i];
+	struct presence_member **seats = client_seats(client);
 
-		if (!seat_is(member, id))
+	for (unsigned i = 0; i < client->seats_n; i++) {
+		struct presence_member *member = seats[i];
+
+		if (!sio_slice_eq(presence_id(&member->project->node), id))
 			continue;
-		client->seats[i] = client->seats[0];
-		client->seats[0] = member;
+		seats[i] = seats[0];
+		seats[0] = member;
 		return member;
 	}
 	return NULL;
@@ -78,16 +63,15 @@ struct presence_member *client_seat(struct client *client, sio_slice id)
 static int seats_grow(struct client *client)
 {
 	size_t cap = (size_t)client->seats_cap * 2;
-	bool is_near = client->seats == client->near;
-	struct presence_member **seats;
+	struct presence_member *seat = client->seat, **seats;
 
 	if (cap > UINT16_MAX)
 		return SIO_ERR_LIMIT;
-	seats = realloc(is_near ? NULL : client->seats, cap * sizeof(*seats));
+	seats = realloc(client->seats_cap > 1 ? client->seats : NULL, cap * sizeof(*seats));
 	if (!seats)
 		return SIO_ERR_NOMEM;
-	if (is_near)
-		memcpy(seats, client->near, sizeof(client->near));
+	if (client->seats_cap == 1)
+		seats[0] = seat;
 	client->seats = seats;
 	client->seats_cap = (uint16_t)cap;
 	return SIO_OK;
@@ -101,17 +85,18 @@ int client_seat_add(struct client *client, struct presence_member *member)
 		if (err < 0)
 			return err;
 	}
-	client->seats[client->seats_n++] = member;
+	client_seats(client)[client->seats_n++] = member;
 	return SIO_OK;
 }
 
 void client_seat_drop(struct client *client, struct presence_member *member)
 {
+	struct presence_member **seats = client_seats(client);
 	unsigned i = 0;
 
-	while (client->seats[i] != member)
+	while (seats[i] != member)
 		i++;
-	client->seats[i] = client->seats[--client->seats_n];
+	seats[i] = seats[--client->seats_n];
 }
 
 /* ---- what a client asks for -------------------------------------------------------- */
@@ -123,6 +108,23 @@ sio_slice client_object(const struct sio_event *event)
 	if (sio_json_next(&rest, &item) < 0)
 		return sio_bytes("", 0);
 	return item;
+}
+
+/* The seat that a field names.  Clients write ids as they are; one that escapes what
+ * needs no escape is decoded first. */
+static struct presence_member *seat_of(struct client *client, const struct sio_json_field *field)
+{
+	char plain[PRESENCE_ID_MAX + 1];
+	sio_slice id;
+	long n;
+
+	if (field->type != SIO_JSON_STRING)
+		return NULL;
+	id = client_unquoted(field->value);
+	if (!memchr(id.p, '\\', id.n))
+		return client_seat(client, id);
+	n = sio_json_unquote(field->value, plain, sizeof(plain));
+	return n > 0 ? client_seat(client, sio_bytes(plain, (size_t)n)) : NULL;
 }
 
 struct presence_member *client_ask(struct client *client, const struct sio_event *event,
@@ -138,11 +140,9 @@ struct presence_member *client_ask(struct client *client, const struct sio_event
 			   "Send one JSON object without binary data and without repeated keys", sio_bytes("", 0));
 		return NULL;
 	}
-	if (fields[0].type == SIO_JSON_STRING) {
-		member = client_seat(client, fields[0].value);
-		if (member)
-			return member;
-	}
+	member = seat_of(client, &fields[0]);
+	if (member)
+		return member;
 	emit_error_project(client, event->ack, "not_joined",
 			   "Join the project first: send join_project with its project_id", fields[0].value);
 	return NULL;

@@ -76,24 +76,25 @@ struct collab {
 	struct collab_handler handlers[COLLAB_ROWS_MAX];
 };
 
-#define CLIENT_NEAR 2 /* seats without a block of their own */
-
-/* Behind one connected socket.  seats[0..seats_n) are its joined projects, the
- * last used one first; each counts as one connection of that member. */
+/* Behind one connected socket; there are tens of thousands, so it is kept small.
+ * Its seats are its joined projects, the last used one first; each counts as one
+ * connection of that member. */
 struct client {
 	struct collab *collab;
-	struct sio_socket *socket;       /* referenced: its memory stays as long as ours */
-	struct presence_user *user;      /* referenced */
-	struct presence_member **seats;  /* near, or a block of seats_cap */
-	struct presence_member *near[CLIENT_NEAR];
+	struct sio_socket *socket;            /* referenced: its memory stays as long as ours */
+	struct presence_user *user;           /* referenced */
+	union {
+		struct presence_member *seat;     /* seats_cap == 1: the only one */
+		struct presence_member **seats;   /* seats_cap > 1: a block of that many */
+	};
 	struct sio_timer expiry;
-	uint64_t end_ms;                 /* of the token, in the server's time; UINT64_MAX: never */
-	uint64_t limited_ms;             /* last rate_limited error */
-	uint32_t connected_s;            /* Unix time */
+	uint64_t end_ms;                      /* of the token, in the server's time; UINT64_MAX: never */
+	uint32_t limited_ms;                  /* last rate_limited error; low bits of the server's time */
+	uint32_t connected_s;                 /* Unix time */
 	uint16_t refs;
 	uint16_t seats_n;
 	uint16_t seats_cap;
-	bool is_warned;                  /* token:expiring was sent for this token */
+	bool is_warned;                       /* token:expiring was sent for this token */
 };
 
 /* ---- client.c: memory and seats ----------------------------------------------- */
@@ -106,11 +107,22 @@ static inline struct client *client_ref(struct client *client)
 	return client;
 }
 
-/* The seat in the project whose id, as JSON text, is id; NULL when not joined.
- * The one found is first next time. */
+static inline struct presence_member **client_seats(struct client *client)
+{
+	return client->seats_cap > 1 ? client->seats : &client->seat;
+}
+
+/* The seat in the project of that id; NULL when not joined.  The one found is first
+ * next time. */
 struct presence_member *client_seat(struct client *client, sio_slice id);
 SIO_MUST_CHECK int client_seat_add(struct client *client, struct presence_member *member);
 void client_seat_drop(struct client *client, struct presence_member *member);
+
+/* The inside of a JSON string without its quotes, escapes as they are. */
+static inline sio_slice client_unquoted(sio_slice json)
+{
+	return sio_bytes(json.p + 1, json.n - 2);
+}
 
 /* The first argument of an event, the empty slice when there is none. */
 sio_slice client_object(const struct sio_event *event);
@@ -121,6 +133,9 @@ struct presence_member *client_ask(struct client *client, const struct sio_event
 				   struct sio_json_field *fields, size_t n);
 
 /* ---- emit.c: payloads, answers, errors --------------------------------------------- */
+
+/* Append a user's or project's id as a JSON string. */
+void emit_id(struct buf *b, const struct map_node *node);
 
 /* Build an answer: members of an object behind emit_begin, then emit_answer
  * emits them as event (NULL: none) and acknowledges with them.  Frees b. */
@@ -154,7 +169,9 @@ void connect_on_end(struct sio_socket *socket, sio_slice reason, void *collab);
 void project_on_join(struct client *client, const struct sio_event *event);
 void project_on_leave(struct client *client, const struct sio_event *event);
 
-/* Put an admitted client into a project and answer; id as the client sent it. */
+/* Put an admitted client into a project and answer.  id is JSON text as the client
+ * sent it: for project_enter the string of a plain id, without escapes; for the
+ * others anything. */
 void project_enter(struct client *client, uint64_t ack, sio_slice id, enum role role);
 void project_deny(struct client *client, uint64_t ack, sio_slice id);
 void project_unavailable(struct client *client, uint64_t ack, sio_slice id);

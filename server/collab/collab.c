@@ -69,8 +69,8 @@ static void on_limited(struct sio_socket *socket, const struct sio_event *event,
 	client_ref(client);
 	snprintf(message, sizeof(message), "Too many events: wait %u ms, then send fewer", (unsigned)retry_ms);
 	snprintf(extra, sizeof(extra), ",\"retry_after_ms\":%u", (unsigned)retry_ms);
-	if (client->limited_ms == 0 || now - client->limited_ms >= COLLAB_LIMITED_EVERY_MS) {
-		client->limited_ms = now;
+	if (client->limited_ms == 0 || (uint32_t)now - client->limited_ms >= COLLAB_LIMITED_EVERY_MS) {
+		client->limited_ms = (uint32_t)now;
 		emit_error_event(client, "rate_limited", message, sio_str(extra));
 	}
 	emit_error_ack(client, event->ack, "rate_limited", message);

@@ -105,7 +105,7 @@ static struct buf want_projects(struct pending *pending, sio_slice list)
 		if (n > 1)
 			buf_byte(&pending->wanted, ',');
 		buf_slice(&pending->wanted, is_string ? item : SIO_LIT("null"));
-		if (!is_string || !access_id_ok(sio_bytes(item.p + 1, item.n - 2)))
+		if (!is_string || !access_id_ok(client_unquoted(item)))
 			continue;
 		buf_byte(&ids, ids.n == 0 ? '[' : ',');
 		buf_slice(&ids, item);
@@ -136,14 +136,14 @@ static enum role role_in(const struct store_result *roles, sio_slice id)
 			continue;
 		if (fields[1].type != SIO_JSON_STRING)
 			return ROLE_NONE;
-		return access_role_parse(sio_bytes(fields[1].value.p + 1, fields[1].value.n - 2));
+		return access_role_parse(client_unquoted(fields[1].value));
 	}
 	return ROLE_NONE;
 }
 
 static void admit_to_project(struct client *client, const struct pending *pending, sio_slice id)
 {
-	bool is_possible = sio_json_type(id) == SIO_JSON_STRING && access_id_ok(sio_bytes(id.p + 1, id.n - 2));
+	bool is_possible = sio_json_type(id) == SIO_JSON_STRING && access_id_ok(client_unquoted(id));
 	enum role role = is_possible && pending->roles ? role_in(pending->roles, id) : ROLE_NONE;
 
 	if (access_may(role, ACCESS_PROJECT_JOIN))
@@ -361,7 +361,7 @@ void connect_on_end(struct sio_socket *socket, sio_slice reason, void *arg)
 		 client->user->node.key);
 	sio_timer_stop(&client->expiry);
 	while (client->seats_n > 0)
-		project_vacate(client, client->seats[client->seats_n - 1], is_clean_end(reason));
+		project_vacate(client, client_seats(client)[client->seats_n - 1], is_clean_end(reason));
 	presence_user_disconnect(&collab->presence, client->user);
 	sio_socket_set_data(socket, NULL);
 	client_unref(client);

@@ -9,7 +9,7 @@
  * Copyright the SkyBuild Realtime authors */
 #include "collab/client.h"
 
-enum { PAYLOAD_MAX = COLLAB_CURSOR_MAX + 2 * PRESENCE_QUOTED_MAX + 64 };
+enum { PAYLOAD_MAX = COLLAB_CURSOR_MAX + 2 * PRESENCE_ID_MAX + 64 };
 
 static char *put(char *at, sio_slice s)
 {
@@ -20,12 +20,12 @@ static char *put(char *at, sio_slice s)
 /* {"project_id":..,"user_id":..,"cursor":..} into out; returns its length. */
 static size_t cursor_payload(char out[PAYLOAD_MAX], const struct presence_member *member, sio_slice cursor)
 {
-	char *at = put(out, SIO_LIT("{\"project_id\":"));
+	char *at = put(out, SIO_LIT("{\"project_id\":\""));
 
-	at = put(at, presence_quoted(&member->project->text));
-	at = put(at, SIO_LIT(",\"user_id\":"));
-	at = put(at, presence_quoted(&member->user->text));
-	at = put(at, SIO_LIT(",\"cursor\":"));
+	at = put(at, presence_id(&member->project->node)); /* plain: no escapes */
+	at = put(at, SIO_LIT("\",\"user_id\":\""));
+	at = put(at, presence_id(&member->user->node));
+	at = put(at, SIO_LIT("\",\"cursor\":"));
 	at = put(at, cursor);
 	*at++ = '}';
 	return (size_t)(at - out);
@@ -42,7 +42,7 @@ static void cursor_relay(struct client *client, const struct presence_member *me
 		.rooms_n = 1,
 		.skip = client->socket,
 		.is_volatile = true,
-		.latest_key = member->key,
+		.latest_key = presence_key(member),
 	};
 
 	/* Without memory this one is lost, as a volatile event may be; the next repairs it. */

@@ -35,6 +35,13 @@ static void acknowledge(struct client *client, uint64_t ack, sio_slice json)
 		give_up(client);
 }
 
+void emit_id(struct buf *b, const struct map_node *node)
+{
+	buf_byte(b, '"');
+	buf_slice(b, presence_id(node)); /* plain: no escapes */
+	buf_byte(b, '"');
+}
+
 /* ---- answers ----------------------------------------------------------------- */
 
 /* The acknowledgement is {"ok":true,MEMBERS}, the event {MEMBERS}.  Both are the
@@ -131,7 +138,6 @@ void emit_to_others(struct collab *collab, const struct presence_project *projec
 	struct sio_args args = sio_args_json(buf_peek(b));
 
 	if (b->failed || sio_broadcast(collab->server, &target, sio_str(event), &args) == SIO_ERR_NOMEM)
-		log_error("Out of memory: nobody heard of %s in project %.*s", event,
-			  (int)presence_id(&project->node).n, presence_id(&project->node).p);
+		log_error("Out of memory: nobody heard of %s in project %s", event, project->node.key);
 	buf_fini(b);
 }

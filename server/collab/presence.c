@@ -32,10 +32,10 @@ void presence_fini(struct presence *p)
 		struct presence_project *project = MAP_OWNER(node, struct presence_project, node);
 		struct presence_member *member = project->first;
 
-		project->connections_n -= member->connections_n;
-		if (member->connections_n && project->connections_n == 0)
-			p->occupied_n--;
-		member->connections_n = 0;
+		if (member->connections_n > 0) { /* nobody's any more */
+			member->connections_n = 0;
+			member->typing = NULL;
+		}
 		presence_remove(p, member);
 	}
 	map_fini(&p->projects);
@@ -351,7 +351,9 @@ static bool leaving_sane(const struct presence *p)
 	uint64_t last_ms = 0;
 
 	for (const struct presence_leaving *l = p->leaving; l; l = l->next) {
-		if (l->prev != link || l->leave_at_ms < last_ms || l->member->connections_n > 0 || l->member->leaving != l)
+		if (l->prev != link || l->leave_at_ms < last_ms)
+			return false;
+		if (l->member->connections_n > 0 || l->member->leaving != l)
 			return false;
 		last_ms = l->leave_at_ms;
 		link = &l->next;

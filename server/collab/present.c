@@ -35,7 +35,7 @@ static void put_user(struct buf *b, const struct presence_member *member, enum p
 	}
 	if (member->state) {
 		buf_str(b, ",\"state\":");
-		buf_slice(b, sio_bytes(member->state, member->state_n));
+		buf_slice(b, sio_bytes(member->state->text, member->state->n));
 	}
 	buf_byte(b, '}');
 }
@@ -122,7 +122,7 @@ void collab_presence_json(struct collab *collab, sio_slice project_id, struct bu
 static void put_socket(struct sio_socket *socket, void *arg)
 {
 	struct buf *out = arg;
-	const struct client *client = sio_socket_data(socket);
+	struct client *client = sio_socket_data(socket);
 
 	if (!client)
 		return;
@@ -136,7 +136,7 @@ static void put_socket(struct sio_socket *socket, void *arg)
 	for (unsigned i = 0; i < client->seats_n; i++) {
 		if (i > 0)
 			buf_byte(out, ',');
-		emit_id(out, &client->seats[i]->project->node);
+		emit_id(out, &client_seats(client)[i]->project->node);
 	}
 	buf_str(out, "]}");
 }

@@ -125,7 +125,7 @@ static int enter_room(struct client *client, struct presence_member *member)
 void project_enter(struct client *client, uint64_t ack, sio_slice id, enum role role)
 {
 	struct collab *collab = client->collab;
-	struct presence_member *member = client_seat(client, id);
+	struct presence_member *member = client_seat(client, client_unquoted(id));
 	bool is_new;
 	int err;
 
@@ -133,7 +133,7 @@ void project_enter(struct client *client, uint64_t ack, sio_slice id, enum role 
 		answer_joined(client, ack, member);
 		return;
 	}
-	member = presence_join(&collab->presence, client->user, sio_bytes(id.p + 1, id.n - 2), collab_wall_ms(),
+	member = presence_join(&collab->presence, client->user, client_unquoted(id), collab_wall_ms(),
 			       &is_new);
 	err = member ? enter_room(client, member) : SIO_ERR_NOMEM;
 	if (err < 0) {
@@ -195,7 +195,7 @@ static int join_ask(struct client *client, uint64_t ack, sio_slice id)
 	struct join *join = malloc(sizeof(*join));
 	struct store_ask ask = {
 		.op = STORE_ROLE_GET,
-		.project = sio_bytes(id.p + 1, id.n - 2),
+		.project = client_unquoted(id),
 		.user = presence_id(&client->user->node),
 		.done = join_done,
 		.arg = join,
@@ -222,7 +222,7 @@ static int join_ask(struct client *client, uint64_t ack, sio_slice id)
 static bool is_project_id(const struct sio_json_field *field)
 {
 	return field->type == SIO_JSON_STRING && field->value.n > 2 &&
-	       access_id_ok(sio_bytes(field->value.p + 1, field->value.n - 2));
+	       access_id_ok(client_unquoted(field->value));
 }
 
 void project_on_join(struct client *client, const struct sio_event *event)
@@ -234,7 +234,7 @@ void project_on_join(struct client *client, const struct sio_event *event)
 		project_deny(client, event->ack, id.value);
 		return;
 	}
-	member = client_seat(client, id.value);
+	member = client_seat(client, client_unquoted(id.value));
 	if (member)
 		answer_joined(client, event->ack, member);
 	else if (join_ask(client, event->ack, id.value) < 0)
@@ -252,7 +252,7 @@ void project_vacate(struct client *client, struct presence_member *member, bool 
 	client_seat_drop(client, member);
 	if (presence_leave(&collab->presence, member, sio_server_now_ms(collab->server), is_clean))
 		project_gone(collab, member);
-	else if (member->leave_at_ms)
+	else if (member->connections_n == 0)
 		grace_arm(collab);
 }
 
@@ -267,7 +267,7 @@ void project_on_leave(struct client *client, const struct sio_event *event)
 		project_deny(client, event->ack, id.value);
 		return;
 	}
-	member = client_seat(client, id.value);
+	member = client_seat(client, client_unquoted(id.value));
 	if (member) {
 		log_info("User %s left project room: %s", client->user->node.key,
 			 member->project->node.key);
@@ -277,7 +277,7 @@ void project_on_leave(struct client *client, const struct sio_event *event)
 	buf_str(&b, "\"project_id\":");
 	buf_slice(&b, id.value);
 	buf_str(&b, ",\"message\":\"Left project ");
-	buf_slice(&b, sio_bytes(id.value.p + 1, id.value.n - 2));
+	buf_slice(&b, client_unquoted(id.value));
 	buf_byte(&b, '"');
 	emit_answer(client, event->ack, "left_project", &b);
 }

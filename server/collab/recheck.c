@@ -37,8 +37,8 @@ static void recheck_free(struct recheck *recheck)
 
 /* ---- eviction ----------------------------------------------------------------- */
 
-/* Called for each socket of the user; arg: the project's id as JSON text, copied,
- * for the project may go with its last member. */
+/* Called for each socket of the user; arg: a copy of the project's id, for the
+ * project may go with its last member. */
 static void evict_socket(struct sio_socket *socket, void *arg)
 {
 	const sio_slice *id = arg;
@@ -54,7 +54,7 @@ static void evict_socket(struct sio_socket *socket, void *arg)
 	project_vacate(client, member, true);
 	emit_begin(&b);
 	buf_str(&b, "\"project_id\":");
-	buf_slice(&b, *id);
+	buf_json(&b, *id);
 	emit_answer(client, SIO_ACK_NONE, "access:revoked", &b);
 	client_unref(client);
 }
@@ -62,16 +62,17 @@ static void evict_socket(struct sio_socket *socket, void *arg)
 static void evict(struct collab *collab, struct presence_member *member)
 {
 	struct presence_user *user = member->user;
-	char quoted[PRESENCE_QUOTED_MAX];
-	sio_slice id = sio_bytes(quoted, presence_quoted(&member->project->text).n);
+	const struct presence_project *project;
+	char copy[PRESENCE_ID_MAX];
+	sio_slice id;
 
-	memcpy(quoted, presence_quoted(&member->project->text).p, id.n);
+	memcpy(copy, member->project->node.key, member->project->node.key_n);
+	id = sio_bytes(copy, member->project->node.key_n);
 	user->refs++; /* its room's name is needed to the end */
 	sio_room_each(collab->server, presence_user_room(user), evict_socket, &id);
 	/* Left over: a member whose last socket had dropped, its grace running. */
-	for (member = user->members; member; member = member->next_of_user)
-		if (sio_slice_eq(presence_quoted(&member->project->text), id))
-			break;
+	project = presence_project_find(&collab->presence, id);
+	member = project ? presence_member_find(user, project) : NULL;
 	if (member && member->connections_n == 0)
 		project_gone(collab, member);
 	presence_user_unref(&collab->presence, user);

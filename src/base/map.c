@@ -9,7 +9,10 @@
 
 #include "base/random.h"
 
-enum { MAP_MIN = 16 };
+enum {
+	MAP_MIN = 16,
+	MAP_LOAD = 2, /* nodes a bucket on average, at most: memory counts for more than one step */
+};
 
 static inline uint64_t rotl(uint64_t x, int b)
 {
@@ -100,7 +103,7 @@ static int map_grow(struct map *m)
 
 int map_put(struct map *m, struct map_node *node, sio_slice key)
 {
-	if (!m->buckets || m->n > m->mask) {
+	if (!m->buckets || m->n / MAP_LOAD > m->mask) {
 		/* A full table still works, only slower: growth may fail later on. */
 		if (map_grow(m) < 0 && !m->buckets)
 			return SIO_ERR_NOMEM;

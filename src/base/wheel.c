@@ -83,7 +83,8 @@ void wheel_run(struct wheel *w, uint64_t now_ms)
 		return;
 	if (last - first >= WHEEL_SLOTS) /* a long sleep: each slot once is enough */
 		first = last - WHEEL_SLOTS + 1;
-	for (uint64_t tick = first; tick <= last; tick++)
+	/* Backwards, for each goes to the head: so the earliest deadline fires first. */
+	for (uint64_t tick = last; tick >= first; tick--)
 		collect(w, tick % WHEEL_SLOTS, now_ms);
 	w->tick = last;
 	/* A callback may stop, set or free any timer, the next one in the list too. */

@@ -15,7 +15,7 @@
 static const uint16_t class_bytes[FRAME_CLASSES] = { 256, 1024, 8192 };
 static const uint16_t class_idle[FRAME_CLASSES] = { 4096, 512, 64 };
 
-enum { FRAME_KEEP = 64 }; /* idle frames of a size that are always kept */
+static const uint16_t class_keep[FRAME_CLASSES] = { 64, 32, 4 }; /* idle ones that always stay */
 
 void frame_pool_init(struct frame_pool *fp)
 {
@@ -30,10 +30,13 @@ void frame_pool_fini(struct frame_pool *fp)
 		pool_fini(&fp->size[i]);
 }
 
-void frame_pool_relax(struct frame_pool *fp)
+size_t frame_pool_relax(struct frame_pool *fp)
 {
+	size_t n = 0;
+
 	for (int i = 0; i < FRAME_CLASSES; i++)
-		pool_relax(&fp->size[i], FRAME_KEEP);
+		n += pool_relax(&fp->size[i], class_keep[i]);
+	return n;
 }
 
 uint64_t frame_pool_mallocs(const struct frame_pool *fp)

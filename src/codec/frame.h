@@ -45,7 +45,7 @@ struct frame {
 
 void frame_pool_init(struct frame_pool *fp);
 void frame_pool_fini(struct frame_pool *fp);
-void frame_pool_relax(struct frame_pool *fp);   /* see pool_relax */
+size_t frame_pool_relax(struct frame_pool *fp); /* see pool_relax */
 uint64_t frame_pool_mallocs(const struct frame_pool *fp);
 
 /* A frame for up to text_max bytes of text and copies of the attachments.

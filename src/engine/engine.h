@@ -12,6 +12,7 @@
  *                    |  +-------------------------------------------+
  *                    | (on WebSocket now)
  *   OPEN, PROBING --eio_close--> CLOSING --drained--> CLOSED
+ *                         (a client that is switching may still finish doing so)
  *   OPEN, PROBING, CLOSING --fault, peer closes, time-out--> CLOSED
  *
  * Outgoing packets wait in one queue a session, whatever the transport, so their
@@ -107,7 +108,7 @@ struct eio_session {
 	struct map_node by_sid;
 	struct eio_engine *engine;
 	struct eio_session *next_dirty;
-	struct eio_probe *probe;   /* exactly while PROBING */
+	struct eio_probe *probe;   /* while PROBING; in CLOSING when its "5" is still to come */
 	struct sio_timer timer;    /* heartbeat; in CLOSING the end of patience */
 	struct outq out;
 	char sid[RANDOM_ID_LEN];
@@ -125,7 +126,7 @@ struct eio_session {
 
 int eio_engine_init(struct eio_engine *e, const struct eio_limits *limits, const struct eio_ops *ops, struct wheel *wheel);
 void eio_engine_fini(struct eio_engine *e);
-void eio_engine_relax(struct eio_engine *e);     /* give back what bursts left in the pools */
+size_t eio_engine_relax(struct eio_engine *e);   /* see pool_relax */
 void eio_engine_discard_all(struct eio_engine *e, const char *reason);
 
 /* ---- a request arrives (section 3) ------------------------------------------ */

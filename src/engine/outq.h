@@ -1,7 +1,8 @@
 /* outq.h -- what one client has still to receive: a queue of shared frames.
  *
- * Frames wait in chunks from a pool of the worker, so an empty queue holds no
- * memory and a busy one allocates nothing.  The first frame may be written in
+ * A single frame stands in the queue itself; more wait in chunks from a pool of the
+ * worker.  So an empty queue holds no memory, a busy one allocates nothing, and one
+ * message to a thousand clients touches no more than their queues.  The first frame may be written in
  * part; sent_n tells how far.  Whoever writes peeks iovecs and consumes bytes
  * (WebSocket), or walks the frames and pops them (polling).
  *
@@ -24,10 +25,15 @@ struct outq_chunk {
 	struct frame *frame[OUTQ_CHUNK];
 };
 
-/* Invariant: n == 0 exactly when head is NULL; frames are head->frame[first] ...
- * tail->frame[end - 1]; bytes is their WebSocket size less sent_n. */
+/* Invariant: without a tail there is one frame (only) or none (only is NULL);
+ * with one the frames are head->frame[first] ... tail->frame[end - 1].  bytes is
+ * their WebSocket size less sent_n. */
 struct outq {
-	struct outq_chunk *head, *tail;
+	union {
+		struct frame *only;
+		struct outq_chunk *head;
+	};
+	struct outq_chunk *tail;
 	uint32_t n;
 	uint32_t bytes;
 	uint32_t sent_n;
@@ -37,19 +43,23 @@ struct outq {
 bool outq_is_sane(const struct outq *q);
 
 /* Append a frame; the queue takes a reference of its own.  false: out of memory. */
-bool outq_grow(struct outq *q, struct pool *chunks);
+bool outq_grow(struct outq *q, struct pool *chunks); /* for outq_push */
 static inline bool outq_push(struct outq *q, struct pool *chunks, struct frame *f)
 {
-	if ((!q->tail || q->end == OUTQ_CHUNK) && !outq_grow(q, chunks))
-		return false;
-	q->tail->frame[q->end++] = frame_ref(f);
+	if (q->n == 0) {
+		q->only = frame_ref(f);
+	} else {
+		if ((!q->tail || q->end == OUTQ_CHUNK) && !outq_grow(q, chunks))
+			return false;
+		q->tail->frame[q->end++] = frame_ref(f);
+	}
 	q->n++;
 	q->bytes += f->n;
 	return true;
 }
 
-/* Put f in the place of a waiting frame of the same key, among the newest ones.
- * false: there is none. */
+/* Put f in the place of the last waiting frame of the same key, among the newest
+ * ones.  false: there is none. */
 bool outq_replace(struct outq *q, struct frame *f);
 
 /* Up to max iovecs of the WebSocket form, from where writing stopped. */

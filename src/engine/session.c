@@ -17,9 +17,11 @@
 enum {
 	NOOP_PERIOD_MS = 100,  /* section 1: how often a pending GET is released while probing */
 	CLOSE_WAIT_MS = 30000, /* section 1: how long a closing polling session waits for a GET */
+	CHUNKS_IDLE = 65536,   /* idle ones that may wait for the next burst */
 	CHUNKS_KEEP = 64,      /* idle chunks of queues that are always kept */
 	BURST_FACTOR = 16,     /* send_queue_bytes times this, before the first write */
 	LINGER_MS = 100,       /* section 16.8: a GET that crossed the client's "1" */
+	QUEUE_MAX = 1 << 30,   /* with one more frame outq.bytes still holds it */
 };
 
 struct eio_probe {
@@ -35,7 +37,7 @@ static const struct {
 	unsigned next;
 } eio_states[EIO_NSTATES] = {
 	[EIO_S_OPEN] = { "open", TO(EIO_S_PROBING) | TO(EIO_S_CLOSING) | TO(EIO_S_CLOSED) },
-	[EIO_S_PROBING] = { "probing", TO(EIO_S_OPEN) | TO(EIO_S_CLOSED) },
+	[EIO_S_PROBING] = { "probing", TO(EIO_S_OPEN) | TO(EIO_S_CLOSING) | TO(EIO_S_CLOSED) },
 	[EIO_S_CLOSING] = { "closing", TO(EIO_S_CLOSED) },
 	[EIO_S_CLOSED] = { "closed", 0 },
 };
@@ -49,7 +51,9 @@ static void session_move(struct eio_session *s, enum eio_state to)
 
 bool eio_is_sane(const struct eio_session *s)
 {
-	return outq_is_sane(&s->out) && (s->probe != NULL) == (s->state == EIO_S_PROBING) &&
+	bool may_probe = s->state == EIO_S_PROBING || (s->state == EIO_S_CLOSING && s->transport == EIO_POLLING);
+
+	return outq_is_sane(&s->out) && (s->probe ? may_probe : s->state != EIO_S_PROBING) &&
 	       !(s->has_get && s->transport == EIO_WEBSOCKET) && !(s->state == EIO_S_CLOSED && s->has_get);
 }
 
@@ -57,7 +61,7 @@ int eio_engine_init(struct eio_engine *e, const struct eio_limits *limits, const
 {
 	*e = (struct eio_engine){ .limits = *limits, .ops = ops, .wheel = wheel };
 	frame_pool_init(&e->frames);
-	pool_init(&e->chunks, sizeof(struct outq_chunk), 4096);
+	pool_init(&e->chunks, sizeof(struct outq_chunk), CHUNKS_IDLE);
 	map_init(&e->sessions);
 	e->ping = frame_of_text(&e->frames, WS_TEXT, SIO_LIT("2"));
 	return e->ping ? SIO_OK : SIO_ERR_NOMEM;
@@ -87,7 +91,9 @@ static void mark_dirty(struct eio_session *s)
  * burst coming; one that is behind has used up its patience. */
 static uint64_t queue_limit(const struct eio_session *s)
 {
-	return (uint64_t)s->engine->limits.send_queue_bytes * (eio_is_lagging(s) ? 1 : BURST_FACTOR);
+	uint64_t limit = (uint64_t)s->engine->limits.send_queue_bytes * (eio_is_lagging(s) ? 1 : BURST_FACTOR);
+
+	return limit < QUEUE_MAX ? limit : QUEUE_MAX;
 }
 
 static bool enqueue(struct eio_session *s, struct frame *f)
@@ -136,6 +142,7 @@ static void drop_queue(struct eio_session *s)
 
 /* ---- the one way to end --------------------------------------------------------- */
 
+/* Before a session_move that fits, or in CLOSING. */
 static void probe_drop(struct eio_session *s)
 {
 	wheel_del(&s->probe->timer);
@@ -146,12 +153,14 @@ static void probe_drop(struct eio_session *s)
 static void probe_abort(struct eio_session *s)
 {
 	probe_drop(s);
-	session_move(s, EIO_S_OPEN);
+	if (s->state == EIO_S_PROBING)
+		session_move(s, EIO_S_OPEN);
 	s->engine->ops->ws_close(s, EIO_WIRE_PROBE, 0);
 }
 
 static void session_gone(struct eio_session *s)
 {
+	s->is_lingering = false;
 	wheel_del(&s->timer);
 	map_del(&s->engine->sessions, &s->by_sid);
 	s->engine->ops->gone(s);
@@ -173,19 +182,19 @@ struct ending {
 static void session_end(struct eio_session *s, const struct ending *how)
 {
 	const struct eio_ops *ops = s->engine->ops;
-	bool was_open = s->state <= EIO_S_PROBING, had_get = s->has_get;
+	bool was_open = s->state <= EIO_S_PROBING, had_get = s->has_get, had_probe = s->probe != NULL;
 	int ws_code = s->out.sent_n > 0 ? EIO_WS_CUT : how->ws_code; /* no close frame inside another */
 
 	if (s->state == EIO_S_CLOSED)
 		return;
-	if (s->probe) {
+	if (had_probe)
 		probe_drop(s);
-		ops->ws_close(s, EIO_WIRE_PROBE, 0);
-	}
 	wheel_del(&s->timer);
 	drop_queue(s);
 	s->has_get = false;
 	session_move(s, EIO_S_CLOSED);
+	if (had_probe)
+		ops->ws_close(s, EIO_WIRE_PROBE, 0);
 	if (had_get)
 		ops->answer(s, EIO_WIRE_GET, 200, sio_str(how->get_body));
 	if (s->transport == EIO_WEBSOCKET && !how->is_wire_gone)
@@ -214,22 +223,23 @@ void eio_close(struct eio_session *s, const char *reason)
 {
 	if (s->state > EIO_S_PROBING)
 		return;
-	if (s->probe) /* the client goes on polling, where it learns of the end */
-		probe_abort(s);
 	if (s->out.n == 0 && (s->transport == EIO_WEBSOCKET || s->has_get)) {
 		eio_discard(s, reason);
 		return;
 	}
+	/* Section 10.2: a client that has its 3probe polls no more and learns of the end
+	 * behind its "5"; any other goes on polling. */
+	if (s->probe && !s->probe->is_confirmed)
+		probe_abort(s);
 	session_move(s, EIO_S_CLOSING);
 	s->engine->ops->closed(s, reason);
 	wheel_set(s->engine->wheel, &s->timer, s->engine->now_ms + CLOSE_WAIT_MS, on_close_wait_over);
 	mark_dirty(s);
 }
 
-void eio_engine_relax(struct eio_engine *e)
+size_t eio_engine_relax(struct eio_engine *e)
 {
-	frame_pool_relax(&e->frames);
-	pool_relax(&e->chunks, CHUNKS_KEEP);
+	return frame_pool_relax(&e->frames) + pool_relax(&e->chunks, CHUNKS_KEEP);
 }
 
 void eio_engine_discard_all(struct eio_engine *e, const char *reason)
@@ -476,7 +486,9 @@ void eio_take_payload(struct eio_session *s, struct buf *out)
 		if (!is_first)
 			buf_byte(out, EIO_SEPARATOR);
 		is_first = false;
-		buf_slice(out, frame_peek_poll(outq_first(&s->out)));
+		sio_slice packet = frame_peek_poll(outq_first(&s->out));
+		buf_slice(out, packet);
+		out->failed |= packet.n == 0; /* no memory for its polling form */
 		outq_pop(&s->out, &s->engine->chunks);
 	}
 	s->has_get = false;
@@ -559,24 +571,28 @@ bool eio_probe_begin(struct eio_session *s)
 
 static void upgrade(struct eio_session *s)
 {
+	bool had_get = s->has_get;
+
 	probe_drop(s);
-	if (s->has_get) { /* a correct client has none; it must not read this as the end */
-		s->has_get = false;
-		s->engine->ops->answer(s, EIO_WIRE_GET, 200, SIO_LIT("6"));
-	}
+	s->has_get = false;
 	s->transport = EIO_WEBSOCKET;
-	session_move(s, EIO_S_OPEN);
+	if (s->state == EIO_S_PROBING)
+		session_move(s, EIO_S_OPEN);
 	s->engine->upgrades++;
+	if (had_get) /* a correct client has none; it must not read this as the end */
+		s->engine->ops->answer(s, EIO_WIRE_GET, 200, SIO_LIT("6"));
 	s->engine->ops->upgraded(s);
 	if (s->out.n > 0)
 		mark_dirty(s);
+	else if (s->state == EIO_S_CLOSING)
+		eio_discard(s, "forced close");
 }
 
 void eio_probe_text(struct eio_session *s, char *data, size_t n)
 {
 	sio_slice text = sio_bytes(data, n);
 
-	if (s->state != EIO_S_PROBING)
+	if (!s->probe)
 		return;
 	if (sio_slice_eq(text, SIO_LIT("2probe"))) {
 		uint64_t next = s->engine->now_ms + NOOP_PERIOD_MS;
@@ -593,8 +609,9 @@ void eio_probe_text(struct eio_session *s, char *data, size_t n)
 
 void eio_probe_gone(struct eio_session *s)
 {
-	if (s->state != EIO_S_PROBING)
+	if (!s->probe)
 		return;
 	probe_drop(s);
-	session_move(s, EIO_S_OPEN);
+	if (s->state == EIO_S_PROBING)
+		session_move(s, EIO_S_OPEN);
 }

@@ -41,6 +41,8 @@ static enum eio_error verify_session(struct eio_session *s, const struct eio_req
 	bool is_post = sio_slice_eq(req->method, SIO_LIT("POST"));
 
 	/* An upgrade that speaks another revision than its session would garble it. */
+	if (req->is_upgrade && !is_get)
+		return EIO_ERR_METHOD;
 	if (req->is_upgrade)
 		return is_polling || (version.n && !sio_slice_eq(version, SIO_LIT("4"))) ? EIO_ERR_REQUEST : EIO_ERR_NONE;
 	/* A WebSocket session has nothing to say to a plain request (never-answered in

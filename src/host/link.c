@@ -137,7 +137,8 @@ static void on_upgraded(struct eio_session *s)
 	struct link *link = link_of(s);
 	struct net_conn *c = detach(link, EIO_WIRE_PROBE);
 
-	link_server(link)->websockets++;
+	if (eio_is_open(s)) /* else it is counted out already */
+		link_server(link)->websockets++;
 	link_attach(link, EIO_WIRE_WS, c);
 }
 
@@ -153,7 +154,10 @@ static void on_gone(struct eio_session *s)
 {
 	struct link *link = link_of(s);
 	struct sio_server *server = link_server(link);
+	struct net_conn *get = detach(link, EIO_WIRE_GET);
 
+	if (get) /* its answer could not be made: out of memory */
+		net_close(get);
 	/* A POST still being read will find its sid unknown; one whose packets are being
 	 * delivered right now is answered by who delivers them. */
 	if (!s->is_delivering)

@@ -20,6 +20,7 @@ enum {
 	PARTIAL_MS = 30000,     /* for the attachments of a binary packet */
 	RELAX_MS = 5000,        /* between two looks at memory that is not needed any more */
 	RELAX_LINKS = 1000,     /* a crowd; when half of one has left, its memory is given back */
+	RELAX_BLOCKS = 1000,    /* idle pool blocks; so many at once were a burst */
 	SPARE_DESCRIPTORS = 64, /* for listeners, the store, files */
 };
 
@@ -160,6 +161,11 @@ static void on_gone(struct net_conn *c)
 		route_conn_gone(c->owner);
 }
 
+static void on_turn(void *owner)
+{
+	begin_turn(owner);
+}
+
 static void on_flush(void *owner)
 {
 	struct sio_server *server = owner;
@@ -182,6 +188,7 @@ static const struct net_ops net_callbacks = {
 	.writable = on_writable,
 	.eof = on_eof,
 	.gone = on_gone,
+	.turn = on_turn,
 	.flush = on_flush,
 	.stopped = on_stopped,
 };
@@ -193,12 +200,13 @@ static const struct net_ops net_callbacks = {
 static void on_relax(struct sio_timer *timer)
 {
 	struct sio_server *server = MAP_OWNER(timer, struct sio_server, relax);
+	bool was_burst = eio_engine_relax(&server->engine) > RELAX_BLOCKS;
+	bool has_crowd_left = server->links_peak > RELAX_LINKS && server->links < server->links_peak / 2;
 
-	eio_engine_relax(&server->engine);
-	if (server->links_peak > RELAX_LINKS && server->links < server->links_peak / 2) {
+	if (was_burst || has_crowd_left)
 		malloc_trim(0);
+	if (has_crowd_left)
 		server->links_peak = server->links;
-	}
 	sio_timer_start(server, timer, RELAX_MS, on_relax);
 }
 
@@ -237,8 +245,8 @@ static int check_options(const struct sio_server *server, const struct sio_serve
 		wrong = "max_payload_bytes must be at most 268435456";
 	else if (o->send_queue_bytes > 256u << 20)
 		wrong = "send_queue_bytes must be at most 268435456";
-	else if (o->events_burst > 1000000)
-		wrong = "events_burst must be at most 1000000";
+	else if (o->events_per_second > 1000000 || o->events_burst > 1000000)
+		wrong = "events_per_second and events_burst must be at most 1000000";
 	if (!wrong)
 		return SIO_OK;
 	host_log(server, SIO_LOG_ERROR, "Option out of range: %s", wrong);

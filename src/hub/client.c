@@ -9,7 +9,10 @@
 
 #include "hub/hub.h"
 
-enum { PARTIAL_FACTOR = 4 }; /* attachments together: at most this many payloads */
+enum {
+	PARTIAL_FACTOR = 4,  /* attachments together: at most this many payloads */
+	REFUSALS_MAX = 100,  /* of one client, then its session is closed */
+};
 
 /* A binary packet whose attachments are on their way (section 3). */
 struct hub_partial {
@@ -85,6 +88,11 @@ static void emit_refusal(struct hub_client *c, sio_slice nsp, sio_slice message,
 	struct buf b = { 0 };
 	struct packet p = { .type = PACKET_CONNECT_ERROR, .nsp = nsp, .id = PACKET_NO_ID };
 
+	c->hub->refused++;
+	if (c->refused_n++ == REFUSALS_MAX) {
+		client_fault(c);
+		return;
+	}
 	buf_str(&b, "{\"message\":");
 	buf_json(&b, message);
 	if (data.n) {
@@ -96,7 +104,20 @@ static void emit_refusal(struct hub_client *c, sio_slice nsp, sio_slice message,
 	if (!b.failed)
 		emit_packet(c, &p, NULL);
 	buf_fini(&b);
-	c->hub->refused++;
+}
+
+static void connect_free(struct sio_connect *req)
+{
+	if (req->client) {
+		struct sio_connect **at = &req->client->asking;
+		while (*at != req)
+			at = &(*at)->next;
+		*at = req->next;
+	}
+	if (req->opening)
+		hub_opening_unref(req->opening);
+	buf_fini(&req->auth);
+	free(req);
 }
 
 static void on_connect(struct hub_client *c, const struct packet *p)
@@ -122,24 +143,15 @@ static void on_connect(struct hub_client *c, const struct packet *p)
 		req->opening->refs++;
 	buf_slice(&req->auth, p->data.n ? p->data : SIO_LIT("{}"));
 	c->asking = req;
+	if (req->auth.failed) {
+		connect_free(req);
+		eio_close(c->session, "forced close");
+		return;
+	}
 	if (c->hub->on_connect)
 		c->hub->on_connect(req, c->hub->connect_arg);
 	else
 		sio_connect_accept(req);
-}
-
-static void connect_free(struct sio_connect *req)
-{
-	if (req->client) {
-		struct sio_connect **at = &req->client->asking;
-		while (*at != req)
-			at = &(*at)->next;
-		*at = req->next;
-	}
-	if (req->opening)
-		hub_opening_unref(req->opening);
-	buf_fini(&req->auth);
-	free(req);
 }
 
 struct sio_socket *sio_connect_accept(struct sio_connect *req)
@@ -154,13 +166,15 @@ struct sio_socket *sio_connect_accept(struct sio_connect *req)
 	if (!c || !eio_is_open(c->session))
 		return NULL;
 	s = socket_new(c, nsp);
-	if (!s) {
+	if (s)
+		p.data = sio_bytes(answer, (size_t)snprintf(answer, sizeof(answer), "{\"sid\":\"%.*s\"}", SIO_ID_LEN, s->id));
+	if (!s || emit_packet(c, &p, NULL) < 0) {
+		if (s)
+			socket_cancel(s);
 		eio_close(c->session, "forced close");
 		return NULL;
 	}
 	opening_drop(c);
-	p.data = sio_bytes(answer, (size_t)snprintf(answer, sizeof(answer), "{\"sid\":\"%.*s\"}", SIO_ID_LEN, s->id));
-	emit_packet(c, &p, NULL);
 	return s;
 }
 
@@ -169,9 +183,10 @@ void sio_connect_refuse(struct sio_connect *req, sio_slice message, sio_slice da
 	struct hub_client *c = req->client;
 	struct nsp *nsp = req->nsp;
 
-	connect_free(req);
+	/* message and data may be slices of what req holds. */
 	if (c && eio_is_open(c->session))
 		emit_refusal(c, sio_str(nsp->name), message, data);
+	connect_free(req);
 }
 
 sio_slice sio_connect_auth(const struct sio_connect *req)

@@ -90,6 +90,7 @@ struct hub_client {
 	struct hub_partial *partial;  /* a binary packet whose attachments are on their way */
 	struct hub_opening *opening;  /* until the first namespace is connected */
 	bool was_disconnected;        /* by us, from a namespace: late packets are forgiven */
+	uint8_t refused_n;            /* CONNECTs refused so far */
 };
 
 void hub_client_open(struct hub_client *c, struct hub *hub, struct eio_session *session, struct hub_opening *opening);
@@ -134,6 +135,8 @@ struct sio_socket {
 
 struct sio_socket *socket_new(struct hub_client *c, struct nsp *nsp);
 void socket_end(struct sio_socket *s, const char *reason);
+/* Take back a socket of which nobody has heard yet. */
+void socket_cancel(struct sio_socket *s);
 /* An event for s: dispatch it now, or hold it while s is paused. */
 void socket_event(struct sio_socket *s, const struct packet *p, const sio_slice *attachments);
 

@@ -328,7 +328,7 @@ static long send_target(struct nsp *nsp, const struct sio_target *t, struct fram
 {
 	if (t->rooms_n == 1 && t->except_n == 0) {
 		struct room *room = room_find(nsp, t->rooms[0]);
-		if (room)
+		if (room && !socket_find(nsp, t->rooms[0])) /* unless it is named like a socket */
 			return send_room(room, t->skip, f);
 	}
 	/* Marks of 2^32 broadcasts ago may look fresh once; 0 is never an epoch. */

@@ -11,6 +11,7 @@
 /* An event that came while the socket was paused, with all its bytes behind it. */
 struct held {
 	struct held *next;
+	size_t n;                 /* bytes of it all */
 	struct packet packet;
 	sio_slice attachments[SIO_ATTACHMENTS_MAX];
 	char bytes[];
@@ -19,7 +20,7 @@ struct held {
 /* Made when the first event must wait, gone when none does. */
 struct held_queue {
 	struct held *first, **end;
-	size_t bytes;
+	size_t bytes;             /* of them all */
 };
 
 struct sio_socket *socket_new(struct hub_client *c, struct nsp *nsp)
@@ -69,7 +70,7 @@ static void held_drop(struct sio_socket *s)
 	s->held = NULL;
 }
 
-void socket_end(struct sio_socket *s, const char *reason)
+static void unlink_socket(struct sio_socket *s)
 {
 	struct sio_socket **at = &s->client->sockets;
 
@@ -77,9 +78,20 @@ void socket_end(struct sio_socket *s, const char *reason)
 		at = &(*at)->next;
 	*at = s->next;
 	s->client = NULL;
+	nsp_del(s->nsp, s);
+}
+
+void socket_cancel(struct sio_socket *s)
+{
+	unlink_socket(s);
+	sio_socket_unref(s);
+}
+
+void socket_end(struct sio_socket *s, const char *reason)
+{
 	held_drop(s);
 	room_leave_all(s);
-	nsp_del(s->nsp, s);
+	unlink_socket(s);
 	if (s->nsp->hub->on_disconnect)
 		s->nsp->hub->on_disconnect(s, sio_str(reason), s->nsp->hub->disconnect_arg);
 	sio_socket_unref(s);
@@ -159,12 +171,12 @@ static sio_slice put(char **at, sio_slice s)
 
 static struct held *held_new(const struct packet *p, const sio_slice *attachments, size_t bytes)
 {
-	struct held *h = malloc(sizeof(*h) + bytes);
+	struct held *h = malloc(bytes);
 	char *at;
 
 	if (!h)
 		return NULL;
-	*h = (struct held){ .packet = *p };
+	*h = (struct held){ .n = bytes, .packet = *p };
 	at = h->bytes;
 	h->packet.name = put(&at, p->name);
 	h->packet.data = put(&at, p->data);
@@ -176,7 +188,7 @@ static struct held *held_new(const struct packet *p, const sio_slice *attachment
 /* false: too much is held already, or memory ran out. */
 static bool hold(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)
 {
-	size_t bytes = p->name.n + p->data.n;
+	size_t bytes = sizeof(struct held) + p->name.n + p->data.n;
 	struct held *h;
 
 	for (unsigned i = 0; i < p->attachments_n; i++)
@@ -192,7 +204,7 @@ static bool hold(struct sio_socket *s, const struct packet *p, const sio_slice *
 		return false;
 	*s->held->end = h;
 	s->held->end = &h->next;
-	s->held->bytes += sizeof(*h) + bytes;
+	s->held->bytes += bytes;
 	return true;
 }
 
@@ -209,21 +221,19 @@ void sio_socket_pause(struct sio_socket *s)
 	s->paused_n++;
 }
 
-/* Dispatch the oldest held event; it stays at the head meanwhile, so that order
- * holds.  false: the socket has ended, and the queue with it. */
-static bool release_one(struct sio_socket *s)
+/* Dispatch the oldest held event.  It is out of the queue by then, for its handler
+ * may end the socket; what comes meanwhile queues up behind the others. */
+static void release_one(struct sio_socket *s)
 {
 	struct held_queue *q = s->held;
 	struct held *h = q->first;
 
+	q->first = h->next;
+	q->bytes -= h->n;
 	s->paused_n++;
 	dispatch(s, &h->packet, h->attachments);
 	s->paused_n--;
-	if (s->held != q)
-		return false;
-	q->first = h->next;
 	free(h);
-	return true;
 }
 
 void sio_socket_resume(struct sio_socket *s)
@@ -231,8 +241,8 @@ void sio_socket_resume(struct sio_socket *s)
 	if (s->paused_n == 0 || --s->paused_n > 0)
 		return;
 	sio_socket_ref(s); /* a handler may end the socket */
-	while (s->paused_n == 0 && s->held && s->held->first && release_one(s))
-		;
+	while (s->paused_n == 0 && s->held && s->held->first)
+		release_one(s);
 	if (s->held && !s->held->first)
 		held_drop(s);
 	sio_socket_unref(s);
@@ -265,22 +275,27 @@ void *sio_socket_data(const struct sio_socket *s)
 	return s->data;
 }
 
+static void disconnect_one(struct sio_socket *s)
+{
+	struct packet p = { .type = PACKET_DISCONNECT, .nsp = sio_str(s->nsp->name), .id = PACKET_NO_ID };
+
+	emit_packet(s->client, &p, NULL);
+	s->client->was_disconnected = true;
+	socket_end(s, "server namespace disconnect");
+}
+
 void sio_socket_disconnect(struct sio_socket *s, bool close_session)
 {
 	struct hub_client *c = s->client;
-	struct packet p = { .type = PACKET_DISCONNECT, .nsp = sio_str(s->nsp->name), .id = PACKET_NO_ID };
 
 	if (!c)
 		return;
-	if (close_session) { /* each connected namespace is told, then the session ends */
-		while (c->sockets && c->sockets != s)
-			sio_socket_disconnect(c->sockets, false);
-	}
-	emit_packet(c, &p, NULL);
-	c->was_disconnected = true;
-	socket_end(s, "server namespace disconnect");
-	if (close_session)
-		eio_close(c->session, "forced close");
+	disconnect_one(s);
+	if (!close_session)
+		return;
+	while (c->sockets) /* each connected namespace is told, then the session ends */
+		disconnect_one(c->sockets);
+	eio_close(c->session, "forced close");
 }
 
 void sio_socket_close_transport(struct sio_socket *s)

@@ -162,6 +162,10 @@ void conn_flush(struct net_conn *c)
 
 	if (c->mode == NET_DEAD || !side)
 		return;
+	if (side->out.failed) { /* a piece of it is missing */
+		conn_lost(c);
+		return;
+	}
 	if (left > 0) {
 		sent = send(c->fd, side->out.p + side->out_sent, left, MSG_NOSIGNAL);
 		c->net->stats.writes++;
@@ -203,7 +207,8 @@ static void on_eof(struct net_conn *c)
 	c->is_eof = true;
 	/* A client may close its half and still read; a request under way is answered. */
 	if (c->mode == NET_HTTP && side && (side->is_busy || side->out.n > 0 || side->in.n > 0)) {
-		side->is_last = true;
+		if (side->in.n == 0) /* else http_resume will say so */
+			side->is_last = true;
 		if (side->is_busy && c->owner)
 			c->net->ops->eof(c);
 		conn_watch(c);

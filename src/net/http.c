@@ -54,7 +54,8 @@ void net_reply(struct net_conn *c, int status, const char *content_type, sio_sli
 		return;
 	if (side->reader && !http1_request(side->reader)->is_keep_alive)
 		side->is_last = true;
-	if (c->net->is_stopping)
+	/* Before it was read whole: where the next request begins is not known. */
+	if (c->net->is_stopping || !side->is_busy)
 		side->is_last = true;
 	write_answer(c, status, content_type, headers, body);
 	if (side->out.failed) {
@@ -136,10 +137,11 @@ static void stash(struct net_conn *c, const char *p, size_t n)
 		conn_watch(c);
 }
 
-/* Must what comes next wait?  For an answer, for the peer to read, for others. */
+/* Must what comes next wait?  For an answer, for what waits already, for the peer to
+ * read, for others. */
 static bool must_wait(const struct net_side *side, int requests)
 {
-	return side->is_busy || side->out.n > NET_OUT_MAX || requests >= NET_REQUESTS_A_TURN;
+	return side->is_busy || side->in.n > 0 || side->out.n > NET_OUT_MAX || requests >= NET_REQUESTS_A_TURN;
 }
 
 static bool get_ready(struct net_conn *c)
@@ -221,4 +223,8 @@ void http_resume(struct net_conn *c)
 	conn_watch(c);
 	http_feed(c, in.p, in.n);
 	buf_fini(&in);
+	if (c->is_eof && c->mode == NET_HTTP && side->in.n == 0) { /* nothing can follow */
+		side->is_last = true;
+		conn_mark_dirty(c);
+	}
 }

@@ -14,6 +14,7 @@ enum {
 	NET_READ_BYTES = 65536,      /* one read; the buffer is the worker's */
 	NET_IN_MAX = 131072,         /* pipelined bytes that may wait, then we stop reading */
 	NET_OUT_MAX = 1048576,       /* unsent answers, then pipelined requests wait */
+	NET_CONTROL_MAX = 4096,      /* unsent small WebSocket messages, then more are dropped */
 	NET_REQUESTS_A_TURN = 32,    /* of one connection, then others come first */
 	NET_EVENTS = 512,
 	NET_ACCEPTS_A_TURN = 128,

@@ -13,6 +13,14 @@
 
 static void on_timer(uv_timer_t *handle);
 
+/* Whatever wakes the loop, timers and posts too: those who keep the time hear of it
+ * before anything else is called. */
+static void begin_turn(struct net *net)
+{
+	net->now_ms = uv_now(net->loop);
+	net->ops->turn(net->owner);
+}
+
 /* ---- the turn ---------------------------------------------------------------------- */
 
 static void on_ready(uv_poll_t *handle, int status, int events)
@@ -22,7 +30,7 @@ static void on_ready(uv_poll_t *handle, int status, int events)
 	int n;
 
 	(void)status, (void)events;
-	net->now_ms = uv_now(net->loop);
+	begin_turn(net);
 	n = epoll_wait(net->epoll_fd, ev, NET_EVENTS, 0);
 	for (int i = 0; i < n; i++) {
 		if (ev[i].data.u64 & 1)
@@ -88,7 +96,7 @@ static void on_timer(uv_timer_t *handle)
 {
 	struct net *net = handle->data;
 
-	net->now_ms = uv_now(net->loop);
+	begin_turn(net);
 	wheel_run(&net->wheel, net->now_ms);
 }
 
@@ -100,7 +108,7 @@ static void on_wake(uv_async_t *handle)
 	struct post *posts;
 	uint32_t n;
 
-	net->now_ms = uv_now(net->loop);
+	begin_turn(net);
 	uv_mutex_lock(&net->post_lock);
 	posts = net->posts;
 	n = net->posts_n;
@@ -161,7 +169,7 @@ static void on_work_done(uv_work_t *work, int status)
 	struct job *job = work->data;
 
 	(void)status;
-	job->net->now_ms = uv_now(job->net->loop);
+	begin_turn(job->net);
 	job->net->works--;
 	job->done(job->arg);
 	free(job);
@@ -303,8 +311,9 @@ void net_free(struct net *net)
 		flush_dirty(net);
 		reap(net);
 		net_check_stopped(net);
-		uv_run(net->loop, UV_RUN_NOWAIT);
 	}
+	while (net->handles_n > 0) /* posts and jobs under way come to their end first */
+		uv_run(net->loop, UV_RUN_NOWAIT);
 	close(net->epoll_fd);
 	if (net->reserve_fd >= 0)
 		close(net->reserve_fd);

@@ -56,6 +56,8 @@ struct net_ops {
 	void (*eof)(struct net_conn *c);
 	/* The peer has gone, or a time-out has passed; the connection is closed. */
 	void (*gone)(struct net_conn *c);
+	/* net_now_ms has moved on: callbacks of this turn follow. */
+	void (*turn)(void *owner);
 	/* The end of a turn: write what waits. */
 	void (*flush)(void *owner);
 	/* net_stop is complete: no handle is left, net_free may follow. */

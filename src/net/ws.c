@@ -6,22 +6,29 @@
 
 #include "net/inner.h"
 
+struct feed {
+	struct net_conn *c;
+	bool has_message;   /* a message was complete; control frames do not count */
+};
+
 static bool on_message(void *ctx, enum ws_op op, char *data, size_t n)
 {
-	struct net_conn *c = ctx;
+	struct feed *feed = ctx;
 
-	c->net->ops->ws_message(c, op, data, n);
-	return c->mode == NET_WS;
+	feed->has_message |= op < WS_CLOSE;
+	feed->c->net->ops->ws_message(feed->c, op, data, n);
+	return feed->c->mode == NET_WS;
 }
 
 void ws_feed(struct net_conn *c, char *p, size_t n)
 {
 	struct ws_reader *reader = c->ws;
+	struct feed feed = { .c = c };
 	bool was_partial = reader != NULL;
 	int code;
 
 	c->ws = NULL; /* in our hands, whatever happens to the connection meanwhile */
-	code = ws_read(&reader, &c->net->limits.ws, p, n, on_message, c);
+	code = ws_read(&reader, &c->net->limits.ws, p, n, on_message, &feed);
 	c->ws = reader;
 	if (c->mode != NET_WS)
 		return; /* its memory goes with the connection */
@@ -29,7 +36,7 @@ void ws_feed(struct net_conn *c, char *p, size_t n)
 		c->net->ops->ws_fault(c, code);
 		return;
 	}
-	if (reader && !was_partial)
+	if (reader && (!was_partial || feed.has_message)) /* another one has begun */
 		conn_deadline(c, c->net->limits.body_timeout_ms);
 	else if (!reader && was_partial)
 		conn_deadline(c, 0);
@@ -42,7 +49,8 @@ void net_ws_write(struct net_conn *c, enum ws_op op, sio_slice payload)
 	struct net_side *side = conn_side(c);
 	char head[WS_HEAD_MAX];
 
-	if (!side)
+	/* Pongs to a peer that does not read: the latest ones need not be answered. */
+	if (!side || (op != WS_CLOSE && side->out.n > NET_CONTROL_MAX))
 		return;
 	buf_put(&side->out, head, ws_head_write(head, op, payload.n));
 	buf_slice(&side->out, payload);

@@ -57,7 +57,6 @@ describe('a configuration that is refused, in one line that names it', () => {
     ['JWT_PUBLIC_KEY', '/nowhere/key.pem'],
     ['DATABASE_URL', 'mysql://x'],
     ['DATABASE_URL', 'sqlite://nothing'],
-    ['DATABASE_URL', 'sqlite:////nowhere/at/all/x.db'],
     ['REDIS_ENABLED', 'perhaps'],
     ['REDIS_URL', 'http://x'],
     ['CORS_ALLOWED_ORIGINS', 'example.com'],
@@ -68,7 +67,7 @@ describe('a configuration that is refused, in one line that names it', () => {
     it(`${name}=${value}`, async () => {
       const got = await cli(['serve', '--check'], { env: { [name]: value } });
       assert.equal(got.code, 1, `${got.stdout}${got.stderr}`);
-      const lines = got.stderr.trim().split('\n').filter((l) => !/warning/i.test(l));
+      const lines = got.stderr.trim().split('\n').filter((l) => !/\bwarning:/i.test(l));
       assert.equal(lines.length, 1, got.stderr);
       assert.match(lines[0], new RegExp(name.replace(/_FILE$/, '')));
       if (!/SECRET|DATABASE|REDIS_URL/.test(name)) assert.ok(lines[0].includes(value), lines[0]);
@@ -96,6 +95,12 @@ describe('a configuration that is refused, in one line that names it', () => {
     const got = await cli(['serve', '--check'], { env: { JWT_SECRET: 'short' } });
     assert.equal(got.code, 0);
     assert.match(got.stderr + got.stdout, /warning.*JWT_SECRET/is);
+  });
+
+  it('a database that cannot be opened stops the start', async () => {
+    const got = await cli(['serve'], { env: { DATABASE_URL: 'sqlite:////nowhere/at/all/x.db' } });
+    assert.equal(got.code, 1, got.stdout + got.stderr);
+    assert.match(got.stderr, /nowhere/);
   });
 
   it('serve does not start either, and a taken port is told', async () => {
@@ -230,8 +235,11 @@ describe('demo', () => {
     }
   });
 
-  it('in production the page and the demo passwords are not offered', async () => {
-    const server = await startServer({ fill: 'demo', env: { SKYBUILD_ENV: 'production', WEB_ROOT: undefined } });
+  it('in production neither the page nor the demo accounts are offered', async () => {
+    const refused = await cli(['demo'], { env: { SKYBUILD_ENV: 'production' } });
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /SKYBUILD_ENV/);
+    const server = await startServer({ env: { SKYBUILD_ENV: 'production', WEB_ROOT: undefined } });
     try {
       assert.equal((await request(server.port, 'GET', '/')).status, 404);
     } finally {

@@ -2,6 +2,7 @@
 // server lives, and another session that was there before goes on unharmed.
 import assert from 'node:assert/strict';
 import { createHmac, generateKeyPairSync } from 'node:crypto';
+import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { clientPool } from './lib/clients.mjs';
 import { frame, Polling, RawWs, RS, tcpTalk } from './lib/eio.mjs';
@@ -15,7 +16,7 @@ const pool = clientPool();
 
 before(async () => {
   server = await startServer({
-    env: { MAX_PAYLOAD: MAX, PING_INTERVAL: 60000, UPGRADE_TIMEOUT: 500, CONNECT_TIMEOUT: 30000, MAX_CONNECTIONS_PER_USER: 0, RATE_LIMIT_EVENTS: 0, LOG_LEVEL: 'warning' },
+    env: { MAX_PAYLOAD: MAX, PING_INTERVAL: 60000, UPGRADE_TIMEOUT: 500, CONNECT_TIMEOUT: 30000, MAX_CONNECTIONS_PER_USER: 0, RATE_LIMIT_EVENTS: 0 },
   });
   bystander = await pool.user(server, 'ben', { project: 'proj-123', name: 'bystander' });
 });
@@ -189,6 +190,49 @@ describe('HTTP framing: accepted, counted or bounded', () => {
   });
 });
 
+describe('deadlines', () => {
+  // Trickles bytes until the server closes; gives the seconds it took.
+  const trickle = (begin, byte, every) =>
+    new Promise((resolve) => {
+      const tcp = net.connect(server.port, '127.0.0.1', () => tcp.write(begin));
+      const begun = Date.now();
+      const timer = setInterval(() => tcp.write(byte), every);
+      const late = setTimeout(() => tcp.destroy(), 60000);
+      tcp.on('error', () => {});
+      tcp.resume();
+      tcp.on('close', () => {
+        clearInterval(timer);
+        clearTimeout(late);
+        resolve((Date.now() - begun) / 1000);
+      });
+    });
+  const until = async (w) => {
+    const begun = Date.now();
+    await w.end(60000);
+    return (Date.now() - begun) / 1000;
+  };
+
+  hostile('slow heads, slow bodies and unfinished messages end, whatever trickles in', async () => {
+    const fresh = async () => (await new RawWs(server.port).handshakeDone()).connect({ token: server.token('anna') });
+    const [half, attachments] = [await fresh(), await fresh()];
+    half.send('42["cursor', { fin: false });
+    attachments.send('451-["e",{"_placeholder":true,"num":0}]');
+    const body = 'POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n';
+    const seconds = {};
+    const [head, silence, slowBody, message, attachment] = await Promise.all([
+      trickle('GET /ws/status HTTP/1.1\r\nHost: x\r\nX: ', 'a', 500),
+      trickle('GET /ws/sta', '', 500),
+      trickle(body, ' ', 500),
+      until(half),
+      until(attachments),
+    ]);
+    Object.assign(seconds, { head, silence, slowBody, message, attachment });
+    assert.ok(head > 8 && head < 14, `head after ${JSON.stringify(seconds)}`);
+    assert.ok(silence > 8 && silence < 14, `half a head after ${JSON.stringify(seconds)}`);
+    for (const s of [slowBody, message, attachment]) assert.ok(s > 20 && s < 40, JSON.stringify(seconds));
+  });
+});
+
 describe('origins', () => {
   const own = () => `http://127.0.0.1:${server.port}`;
   for (const origin of ['https://evil.example', 'null', 'https://127.0.0.1.evil.example', 'http://evil127.0.0.1', 'http://127.0.0.1:1', 'http://127.0.0.1', 'file://', 'http://', 'x'])
@@ -230,7 +274,7 @@ describe('origins', () => {
         assert.equal(res.status, 200, origin);
         assert.equal(res.headers['access-control-allow-origin'].toLowerCase(), origin.toLowerCase());
         assert.match(res.headers.vary, /Origin/i);
-        const pre = await request(listed.port, 'OPTIONS', '/api/projects', { headers: { origin, 'access-control-request-method': 'PATCH', 'access-control-request-headers': 'authorization,content-type' } });
+        const pre = await request(listed.port, 'OPTIONS', '/api/projects/x', { headers: { origin, 'access-control-request-method': 'PATCH', 'access-control-request-headers': 'authorization,content-type' } });
         assert.equal(pre.status, 204);
         assert.match(pre.headers['access-control-allow-methods'], /PATCH/);
         assert.match(pre.headers['access-control-allow-headers'], /authorization/i);
@@ -320,7 +364,7 @@ describe('Engine.IO', () => {
     ['a key of 17 bytes', { headers: { 'Sec-WebSocket-Key': Buffer.alloc(17).toString('base64') } }, [400]],
     ['a key that is no base64', { headers: { 'Sec-WebSocket-Key': '!!!!!!!!!!!!!!!!!!!!!!==' } }, [400]],
     ['two keys', { headers: { 'Sec-WebSocket-Key': ['dGhlIHNhbXBsZSBub25jZQ==', 'dGhlIHNhbXBsZSBub25jZQ=='] } }, [400]],
-    ['Connection without upgrade', { headers: { Connection: 'keep-alive' } }, [400]],
+    ['Connection without upgrade', { headers: { Connection: 'close' } }, [400]],
     ['a POST', { method: 'POST', headers: { 'Content-Length': '0' } }, [400, 405]],
     ['an unknown sid', { sid: 'nobody' }, [400]],
     ['EIO=3', { query: 'EIO=3&transport=websocket' }, [400]],
@@ -508,6 +552,8 @@ describe('Socket.IO packets', () => {
     ['num negative', ['451-["e",{"_placeholder":true,"num":-1}]', Buffer.from([1])]],
     ['num a string', ['451-["e",{"_placeholder":true,"num":"0"}]', Buffer.from([1])]],
     ['num a fraction', ['451-["e",{"_placeholder":true,"num":0.5}]', Buffer.from([1])]],
+    ['the same num twice', ['451-["e",{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]', Buffer.from([1])]],
+    ['_placeholder a string', ['451-["e",{"_placeholder":"true","num":0}]', Buffer.from([1])]],
     ['num missing', ['451-["e",{"_placeholder":true}]', Buffer.from([1])]],
     ['a binary header before CONNECT', null],
     ['depth 100,000', [`42["e",${'['.repeat(40000)}${']'.repeat(40000)}]`]],
@@ -522,8 +568,7 @@ describe('Socket.IO packets', () => {
     });
 
   for (const [name, packets] of [
-    ['the same placeholder twice', ['451-["e",{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]', Buffer.from([1])]],
-    ['_placeholder a string', ['451-["e",{"_placeholder":"true","num":0}]', Buffer.from([1])]],
+    ['an attachment without a placeholder', ['451-["e",{}]', Buffer.from([1])]],
     ['a placeholder in a plain event', ['42["e",{"_placeholder":true,"num":0}]']],
     ['acknowledgements that nobody waits for', Array.from({ length: 2000 }, (_, i) => `43${i}["x"]`)],
     ['server events from a client', ['42["connected",{"user_id":"x"}]', '42["user:joined",{"user_id":"x","project_id":"proj-123"}]', '42["error",{}]', '42["boq:item:updated",{"project_id":"proj-123"}]']],

@@ -13,7 +13,7 @@ const BATCH = 50; // connections at the same time
 
 let server, tokens;
 before(async () => {
-  server = await startServer({ env: { MAX_CONNECTIONS_PER_USER: 0, PRESENCE_GRACE: 0, LOG_LEVEL: 'warning' } });
+  server = await startServer({ env: { MAX_CONNECTIONS_PER_USER: 0, PRESENCE_GRACE: 0 } });
   tokens = ['anna', 'ben', 'cleo', 'eve'].map((u) => server.token(u, { ttl: 36000 }));
 });
 after(() => server?.stop());

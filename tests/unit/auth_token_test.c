@@ -206,6 +206,35 @@ static void every_algorithm(void **state)
 	}
 }
 
+/* A signature of any length, all zero or all ones: refused, and cjose lives. */
+static void signatures_of_any_length(void **state)
+{
+	static const char *const names[] = { "HS256", "RS256", "PS256", "ES256", "ES384", "ES512" };
+	EVP_PKEY *keys[] = { NULL, rsa_key, rsa_key, ec_256, ec_384, ec_521 };
+	unsigned char sig[600];
+	char token[2048], header[64];
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++) {
+		char *pem = keys[i] ? pem_of(keys[i]) : NULL;
+		struct token_verifier *v = verifier_of((struct token_options){ .algorithms = names[i], .public_key = pem });
+		snprintf(header, sizeof(header), "{\"alg\":\"%s\"}", names[i]);
+		for (size_t n = 1; n < 520; n += n < 140 ? 1 : 37) {
+			for (int fill = 0; fill < 256; fill += 255) {
+				size_t at = base64url(header, strlen(header), token);
+				token[at++] = '.';
+				at += base64url(GOOD_CLAIMS, strlen(GOOD_CLAIMS), token + at);
+				token[at++] = '.';
+				memset(sig, fill, sizeof(sig));
+				base64url(sig, n, token + at);
+				expect(v, token, TOKEN_INVALID, names[i]);
+			}
+		}
+		token_verifier_free(v);
+		free(pem);
+	}
+}
+
 static void algorithm_tricks(void **state)
 {
 	static const char *const headers[] = {
@@ -549,7 +578,7 @@ static int keys_free(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good),	     cmocka_unit_test(every_algorithm),	    cmocka_unit_test(algorithm_tricks),
+		cmocka_unit_test(good),	     cmocka_unit_test(every_algorithm), cmocka_unit_test(signatures_of_any_length),	    cmocka_unit_test(algorithm_tricks),
 		cmocka_unit_test(key_confusion), cmocka_unit_test(form),		    cmocka_unit_test(sizes),
 		cmocka_unit_test(times),     cmocka_unit_test(users),		    cmocka_unit_test(issuer_and_audience),
 		cmocka_unit_test(configurations), cmocka_unit_test(signing),	    cmocka_unit_test(headers),

@@ -107,7 +107,7 @@ static void test_back_in_time_is_no_news(void **state)
 	assert_true(presence_sane(&p));
 	assert_ptr_equal(join(&p, anna, "p1", &is_new), a);
 	assert_false(is_new);
-	assert_int_equal(a->state_n, 13); /* what she looked at is still known */
+	assert_int_equal(a->state->n, 13); /* what she looked at is still known */
 	assert_ptr_equal(presence_due(&p, 10000), b);
 	presence_remove(&p, b);
 	assert_null(presence_due(&p, 10000));
@@ -143,13 +143,13 @@ static void test_names_are_made_once(void **state)
 
 	(void)state;
 	presence_init(&p, GRACE_MS);
-	user = open_user(&p, "a\"b");
+	user = open_user(&p, "anna");
 	member = join(&p, user, "p1", &is_new);
-	assert_true(sio_slice_eq(presence_room(&user->text), SIO_LIT("user:a\"b")));
-	assert_true(sio_slice_eq(presence_id(&user->text), SIO_LIT("a\"b")));
-	assert_true(sio_slice_eq(presence_quoted(&user->text), SIO_LIT("\"a\\\"b\"")));
-	assert_string_equal(presence_id_text(&user->text), "a\"b");
-	assert_true(sio_slice_eq(presence_room(&member->project->text), SIO_LIT("project:p1")));
+	assert_true(sio_slice_eq(presence_user_room(user), SIO_LIT("user:anna")));
+	assert_true(sio_slice_eq(presence_id(&user->node), SIO_LIT("anna")));
+	assert_string_equal(user->node.key, "anna");
+	assert_true(sio_slice_eq(presence_project_room(member->project), SIO_LIT("project:p1")));
+	assert_true(presence_key(member) != 0);
 	presence_user_unref(&p, user);
 	presence_fini(&p);
 }
@@ -171,8 +171,8 @@ static void test_ids_have_a_limit(void **state)
 	assert_null(presence_join(&p, user, sio_bytes(id, 0), 1, &is_new));
 	assert_null(presence_join(&p, user, sio_bytes(id, sizeof(id)), 1, &is_new));
 	assert_non_null(presence_join(&p, user, sio_bytes(id, PRESENCE_ID_MAX), 1, &is_new));
-	memset(id, '\n', sizeof(id)); /* six bytes each in JSON */
-	assert_null(presence_user_open(&p, sio_bytes(id, PRESENCE_ID_MAX)));
+	assert_null(presence_user_open(&p, SIO_LIT("a\"b"))); /* not plain */
+	assert_null(presence_join(&p, user, SIO_LIT("a\nb"), 1, &is_new));
 	presence_user_unref(&p, user);
 	presence_fini(&p);
 }

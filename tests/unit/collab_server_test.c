@@ -173,8 +173,10 @@ static void test_join_denied(void **state)
 	expect_part(anna, "\"project_id\":\"user:ben\"");
 	send_event(anna, "join_project", P1, 3);
 	answer_role("");
-	expect(anna, "error {\"message\":\"Access denied to project\",\"code\":\"access_denied\",\"project_id\":\"p1\"}\n"
-		     "ack 3 {\"ok\":false,\"error\":{\"code\":\"access_denied\",\"message\":\"Access denied to project\"}}\n");
+	expect(anna, "error {\"message\":\"Access denied to project\",\"code\":\"access_denied\","
+		     "\"project_id\":\"p1\"}\n"
+		     "ack 3 {\"ok\":false,\"error\":{\"code\":\"access_denied\","
+		     "\"message\":\"Access denied to project\"}}\n");
 	send_event(anna, "join_project", P1, 0);
 	answer(STORE_ROLE_GET, STORE_NOT_FOUND, "", "");
 	expect_part(anna, "access_denied");
@@ -276,7 +278,8 @@ static void test_cursor(void **state)
 
 	(void)state;
 	buf_clear(&ben->out);
-	send_event(anna, "cursor:move", "{\"cursor\": {\"x\":1, \"y\":[2]}, \"user_id\":\"ben\", \"project_id\":\"p1\"}", 0);
+	send_event(anna, "cursor:move",
+		   "{\"cursor\": {\"x\":1, \"y\":[2]}, \"user_id\":\"ben\", \"project_id\":\"p1\"}", 0);
 	expect(ben, "cursor:moved {\"project_id\":\"p1\",\"user_id\":\"anna\",\"cursor\":{\"x\":1, \"y\":[2]}}\n");
 	assert_true(server.last_key != 0);
 	expect(anna, "");

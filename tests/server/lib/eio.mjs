@@ -64,10 +64,17 @@ export class Polling {
     return this;
   }
 
-  // Must the session be gone?  Then its sid is unknown.
+  // Is the session gone, or closing?  Gone: its sid is unknown.  Closing: what is
+  // queued still comes, with "1" as the last, and then the sid is unknown.
   async isGone() {
-    const res = await this.post('3').catch(() => ({ status: 0 }));
-    return res.status === 400;
+    let closing = false;
+    for (let i = 0; i < 5; i++) {
+      if (!closing && (await this.post('3')).status === 400) return true;
+      const res = await this.get({ timeout: 2000 }).catch(() => ({ status: 0, body: '' }));
+      if (res.status !== 200) return res.status === 400;
+      closing ||= res.body.split(RS).includes('1');
+    }
+    return false;
   }
 }
 

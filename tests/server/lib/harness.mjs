@@ -62,6 +62,10 @@ export function jwt(claims, { secret, alg = 'HS256', header = {}, ttl = 3600 } =
   return `${signed}.${createHmac(`sha${alg.slice(2)}`, secret).update(signed).digest('base64url')}`;
 }
 
+// A test file that ends early takes its servers with it.
+const running = new Set();
+process.on('exit', () => running.forEach((p) => p.child.kill('SIGKILL')));
+
 // Follow a child's stdout and stderr line by line until it says where it listens.
 class Process {
   constructor(file, args, { env, cwd, name }) {
@@ -70,8 +74,12 @@ class Process {
     this.log = new Queue(`${name} log`);
     this.child = spawn(file, args, { env: cleanEnv(env), cwd, stdio: ['ignore', 'pipe', 'pipe'] });
     this.pid = this.child.pid;
+    running.add(this);
+    // What is under test may not keep the test's own process from ending.
+    this.child.unref();
     for (const stream of [this.child.stdout, this.child.stderr]) {
       let rest = '';
+      stream.unref?.();
       stream.setEncoding('utf8');
       stream.on('data', (text) => {
         const parts = (rest + text).split('\n');
@@ -84,6 +92,7 @@ class Process {
       this.child.on('error', reject);
       this.child.on('close', (code, signal) => {
         this.code = code ?? `signal ${signal}`;
+        running.delete(this);
         this.log.end(`the process ended with ${this.code}`);
         resolve(this.code);
       });
@@ -101,9 +110,11 @@ class Process {
       .next((l) => /Listening on http:\/\/\S+/.test(l), { timeout, what: 'the line "Listening on http://…"' })
       .catch((e) => {
         this.child.kill('SIGKILL');
-        throw new Error(`${this.name} did not start: ${e.message}\n${this.lines.slice(-20).join('\n')}`);
+        const error = new Error(`${this.name} did not start: ${e.message}\n${this.lines.slice(-20).join('\n')}`);
+        console.error(error.message); // a failed before() is not told by every runner
+        throw error;
       });
-    this.url = line.match(/Listening on (http:\/\/\S+)/)[1];
+    this.url = line.match(/Listening on (http:\/\/[^\s"]+)/)[1];
     this.port = Number(new URL(this.url).port);
     return this;
   }
@@ -133,6 +144,8 @@ class Process {
   }
 
   async end(signal = 'SIGTERM', timeout = 15000) {
+    const early = !this.alive() && !this.stopped;
+    this.stopped = true;
     if (this.alive()) {
       this.child.kill(signal);
       await within(this.exited, timeout, `${this.name}: end after ${signal}`).catch((e) => {
@@ -142,7 +155,8 @@ class Process {
     }
     const at = this.lines.findIndex((l) => REPORT.test(l));
     if (at >= 0) throw new Error(`${this.name}: sanitizer report:\n${this.lines.slice(at, at + 60).join('\n')}`);
-    if (this.code !== 0) throw new Error(`${this.name} ended with ${this.code}, not 0:\n${this.lines.slice(-25).join('\n')}`);
+    if (early || this.code !== 0)
+      throw new Error(`${this.name} ended with ${this.code}${early ? ' before it was told to' : ', not 0'}:\n${this.lines.slice(-25).join('\n')}`);
     if (existsSync(`/proc/${this.pid}`)) throw new Error(`${this.name}: process ${this.pid} is still there`);
   }
 }

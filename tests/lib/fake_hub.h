@@ -1,0 +1,136 @@
+/* fake_hub.h -- a hub over the engine of fake_engine.h: a Socket.IO server without a
+ * network, in simulated time.
+ *
+ * Defines struct sio_server and hub_of in the place of host/, so exactly one file of
+ * a program may include it, and such a program uses no call of <sio/server.h>.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#ifndef TESTS_LIB_FAKE_HUB_H
+#define TESTS_LIB_FAKE_HUB_H
+
+#include <stdlib.h>
+
+#include "lib/fake_engine.h"
+
+struct sio_server {
+	struct fake *fake;
+	struct hub hub;
+};
+
+struct hub *hub_of(const struct sio_server *server)
+{
+	return (struct hub *)(uintptr_t)&server->hub;
+}
+
+static const struct hub_limits hub_usual = {
+	.connect_timeout_ms = 45000,
+	.partial_timeout_ms = 30000,
+	.max_payload_bytes = 10000,
+};
+
+static void hub_on_message(struct fake_client *c, char *data, size_t n, bool is_binary)
+{
+	hub_message(&c->link->hub_client, data, n, is_binary);
+}
+
+static void hub_on_closed(struct fake_client *c, const char *reason)
+{
+	hub_closed(&c->link->hub_client, reason);
+}
+
+static inline struct sio_server *hub_start(const struct hub_limits *limits, const struct eio_limits *eio)
+{
+	struct sio_server *server = calloc(1, sizeof(*server));
+
+	server->fake = fake_new(eio);
+	server->fake->message = hub_on_message;
+	server->fake->on_closed = hub_on_closed;
+	assert_int_equal(hub_init(&server->hub, server, &server->fake->engine, limits ? limits : &hub_usual), SIO_OK);
+	return server;
+}
+
+static inline void hub_stop(struct sio_server *server)
+{
+	eio_engine_discard_all(&server->fake->engine, "server shutting down");
+	assert_int_equal(server->hub.sockets, 0);
+	assert_int_equal(server->hub.rooms, 0);
+	fake_free(server->fake);
+	hub_fini(&server->hub);
+	free(server);
+}
+
+/* A client with one header, its first packets delivered, the log empty. */
+static inline struct fake_client *hub_open(struct sio_server *server, enum eio_transport transport)
+{
+	struct fake_client *c = fake_open(server->fake, transport);
+	struct hub_opening *o = calloc(1, sizeof(*o) + sizeof(o->headers[0]));
+
+	o->refs = 1;
+	o->headers_n = 1;
+	o->headers[0].name = SIO_LIT("user-agent");
+	o->headers[0].value = SIO_LIT("fake/1");
+	o->url = SIO_LIT("/socket.io/?EIO=4");
+	o->address = SIO_LIT("192.0.2.1");
+	hub_client_open(&c->link->hub_client, &server->hub, &c->link->session, o);
+	fake_turn(server->fake);
+	buf_clear(&c->log);
+	return c;
+}
+
+/* The client says text on whatever transport it has. */
+static inline void hub_say(struct fake_client *c, const char *text)
+{
+	if (c->has_wire[EIO_WIRE_WS])
+		fake_ws(c, text);
+	else
+		fake_post(c, text);
+}
+
+/* The socket of the client in "/", NULL when there is none. */
+static inline struct sio_socket *hub_socket(struct fake_client *c)
+{
+	return c->link ? c->link->hub_client.sockets : NULL;
+}
+
+/* A WebSocket client connected to "/", with an empty log. */
+static inline struct fake_client *hub_connected(struct sio_server *server)
+{
+	struct fake_client *c = hub_open(server, EIO_WEBSOCKET);
+
+	fake_ws(c, "40");
+	fake_turn(server->fake);
+	buf_clear(&c->log);
+	assert_non_null(hub_socket(c));
+	return c;
+}
+
+/* Every count and list of the hub agrees with every other. */
+static inline void hub_check(struct sio_server *server)
+{
+	struct nsp *nsp = server->hub.nsps;
+	uint32_t sockets = 0;
+
+	fake_check(server->fake);
+	for (struct fake_client *c = server->fake->clients; c; c = c->next) {
+		if (!c->link)
+			continue;
+		if (c->closed_n) {
+			assert_null(c->link->hub_client.sockets);
+			assert_null(c->link->hub_client.opening);
+			assert_null(c->link->hub_client.partial);
+			assert_null(c->link->hub_client.asking);
+		}
+		for (struct sio_socket *s = c->link->hub_client.sockets; s; s = s->next) {
+			assert_ptr_equal(nsp->sockets[s->index], s);
+			assert_ptr_equal(map_get(&nsp->sockets_by_id, sio_socket_id(s)), &s->by_id);
+			sockets++;
+		}
+	}
+	assert_int_equal(sockets, nsp->sockets_n);
+	assert_int_equal(sockets, nsp->sockets_by_id.n);
+	assert_int_equal(sockets, server->hub.sockets);
+	assert_int_equal(nsp->rooms.n, server->hub.rooms);
+}
+
+#endif
