@@ -57,6 +57,7 @@ size:
 	@scripts/size
 bench: build-release
 	@bench/run
+	@bench/memory
 
 install: build-release
 	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"

@@ -30,7 +30,7 @@
 #include "collab/collab.h"
 #include "store/store.h"
 
-enum { SIGNALS_N = 2, ORIGINS_MAX = 256, PEM_MAX = 65536 };
+enum { SIGNALS_N = 3, ORIGINS_MAX = 256, PEM_MAX = 65536 };
 
 struct service {
 	struct config config;
@@ -279,6 +279,10 @@ static void on_signal(uv_signal_t *handle, int number)
 	struct service *s = handle->data;
 	const char *name = number == SIGINT ? "SIGINT" : "SIGTERM";
 
+	if (number == SIGHUP) { /* the habit of operators; certificates will be read again here */
+		log_info("SIGHUP: there is nothing to read again in this version");
+		return;
+	}
 	s->signals_seen++;
 	if (s->signals_seen == 1) {
 		log_info("%s: draining, at most %u s", name, s->config.shutdown_timeout_s);
@@ -293,7 +297,7 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static int watch_signals(struct service *s)
 {
-	static const int numbers[SIGNALS_N] = { SIGTERM, SIGINT };
+	static const int numbers[SIGNALS_N] = { SIGTERM, SIGINT, SIGHUP };
 
 	signal(SIGPIPE, SIG_IGN);
 	for (unsigned i = 0; i < SIGNALS_N; i++) {

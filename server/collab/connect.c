@@ -40,11 +40,14 @@ static const struct {
 	[REFUSE_UNAVAILABLE] = { "unavailable", "The server is out of memory: try again later" },
 };
 
-static void refuse(struct collab *collab, struct sio_connect *req, enum collab_refusal why)
+/* reason is for the log alone: a stranger learns the code. */
+static void refuse(struct collab *collab, struct sio_connect *req, enum collab_refusal why, const char *reason)
 {
 	struct buf data = { 0 };
 
 	collab->refused[why]++;
+	log_info("Client refused: %s%s%s, from %.*s", refusals[why].code, *reason ? ": " : "", reason,
+		 (int)sio_connect_address(req).n, sio_connect_address(req).p);
 	buf_printf(&data, "{\"code\":\"%s\"}", refusals[why].code);
 	sio_connect_refuse(req, sio_str(refusals[why].message), data.failed ? sio_bytes("", 0) : buf_peek(&data));
 	buf_fini(&data);
@@ -214,7 +217,7 @@ static void admit(struct pending *pending)
 	if (!client) {
 		presence_user_disconnect(&collab->presence, pending->user);
 		presence_user_unref(&collab->presence, pending->user);
-		refuse(collab, pending->req, REFUSE_UNAVAILABLE);
+		refuse(collab, pending->req, REFUSE_UNAVAILABLE, "");
 		pending_free(pending);
 		return;
 	}
@@ -292,7 +295,7 @@ static void welcome(struct collab *collab, struct sio_connect *req, struct prese
 	if (!pending) {
 		presence_user_disconnect(&collab->presence, user);
 		presence_user_unref(&collab->presence, user);
-		refuse(collab, req, REFUSE_UNAVAILABLE);
+		refuse(collab, req, REFUSE_UNAVAILABLE, "");
 		return;
 	}
 	*pending = (struct pending){ .collab = collab, .req = req, .user = user, .exp_s = claims->exp_s };
@@ -316,7 +319,7 @@ void connect_on_request(struct sio_connect *req, void *arg)
 	struct collab *collab = arg;
 	struct sio_json_field fields[] = { { .key = "token" }, { .key = "projects" } };
 	uint32_t max = collab->options.max_connections_per_user;
-	struct token_claims claims;
+	struct token_claims claims = { .reason = "" };
 	enum token_status status = TOKEN_INVALID;
 	struct presence_user *user;
 	int err = sio_json_pick(sio_connect_auth(req), fields, 2);
@@ -324,17 +327,17 @@ void connect_on_request(struct sio_connect *req, void *arg)
 	if (err != SIO_ERR_EXISTS && err != SIO_ERR_LIMIT) /* no object: no token in it */
 		status = judge(collab, req, &fields[0], &claims);
 	if (status != TOKEN_OK) {
-		refuse(collab, req, refusal_of(status));
+		refuse(collab, req, refusal_of(status), claims.reason);
 		return;
 	}
 	user = presence_user_open(&collab->presence, sio_str(claims.user));
 	if (!user) {
-		refuse(collab, req, REFUSE_UNAVAILABLE);
+		refuse(collab, req, REFUSE_UNAVAILABLE, "");
 		return;
 	}
 	if (max > 0 && user->connections_n >= max) {
+		refuse(collab, req, REFUSE_TOO_MANY, user->node.key);
 		presence_user_unref(&collab->presence, user);
-		refuse(collab, req, REFUSE_TOO_MANY);
 		return;
 	}
 	presence_user_connect(&collab->presence, user);

@@ -52,11 +52,9 @@ void pool_trim(struct pool *p, size_t keep)
 	}
 }
 
-size_t pool_relax(struct pool *p, size_t keep)
+void pool_relax(struct pool *p, size_t keep)
 {
-	size_t surplus = p->idle_low > keep ? p->idle_low - keep : 0;
-
-	pool_trim(p, p->idle_n - surplus);
+	if (p->idle_low > keep)
+		pool_trim(p, p->idle_n - (p->idle_low - keep));
 	p->idle_low = p->idle_n;
-	return surplus;
 }

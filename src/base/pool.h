@@ -28,8 +28,7 @@ void pool_give(struct pool *p, void *block);
 void pool_trim(struct pool *p, size_t keep);
 
 /* Give back what nobody needed since the last call, all but keep.  Called at long
- * intervals it frees what a burst left behind and leaves a steady load alone.
- * Returns the number of blocks given back. */
-size_t pool_relax(struct pool *p, size_t keep);
+ * intervals it frees what a burst left behind and leaves a steady load alone. */
+void pool_relax(struct pool *p, size_t keep);
 
 #endif

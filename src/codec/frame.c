@@ -30,13 +30,10 @@ void frame_pool_fini(struct frame_pool *fp)
 		pool_fini(&fp->size[i]);
 }
 
-size_t frame_pool_relax(struct frame_pool *fp)
+void frame_pool_relax(struct frame_pool *fp)
 {
-	size_t n = 0;
-
 	for (int i = 0; i < FRAME_CLASSES; i++)
-		n += pool_relax(&fp->size[i], class_keep[i]);
-	return n;
+		pool_relax(&fp->size[i], class_keep[i]);
 }
 
 uint64_t frame_pool_mallocs(const struct frame_pool *fp)
@@ -123,6 +120,8 @@ void frame_free(struct frame *f)
 
 	if (f->poll)
 		frame_unref(f->poll);
+	if (f->b64)
+		frame_unref(f->b64);
 	if (f->class == FRAME_CLASSES)
 		free(f);
 	else
@@ -181,4 +180,42 @@ sio_slice frame_peek_poll(struct frame *f)
 	if (!f->poll)
 		f->poll = encode_poll(f);
 	return f->poll ? sio_bytes(f->poll->data, f->poll->n) : sio_bytes("", 0);
+}
+
+static struct frame *encode_b64(struct frame *f)
+{
+	const char *at = frame_text(f) + f->text_n;
+	size_t bytes = WS_HEAD_MAX + f->text_n;
+	struct frame *b64;
+	char *out;
+
+	for (unsigned i = 0; i < f->attachments_n; i++)
+		bytes += WS_HEAD_MAX + 1 + BASE64_ENCODED(next_attachment(&at).n);
+	b64 = frame_alloc(f->pool, bytes);
+	if (!b64)
+		return NULL;
+	b64->start = f->start;
+	b64->text_n = f->text_n;
+	b64->is_volatile = f->is_volatile;
+	b64->key = f->key;
+	out = frame_text(b64) + f->text_n;
+	memcpy(b64->data + f->start, f->data + f->start, (size_t)(out - b64->data) - f->start);
+	at = frame_text(f) + f->text_n;
+	for (unsigned i = 0; i < f->attachments_n; i++) {
+		sio_slice part = next_attachment(&at);
+		out += ws_head_write(out, WS_TEXT, 1 + BASE64_ENCODED(part.n));
+		*out++ = 'b';
+		out += base64_encode(part.p, part.n, out);
+	}
+	b64->n = (uint32_t)(out - (b64->data + b64->start));
+	return b64;
+}
+
+struct frame *frame_peek_b64(struct frame *f)
+{
+	if (f->attachments_n == 0)
+		return f;
+	if (!f->b64)
+		f->b64 = encode_b64(f);
+	return f->b64;
 }

@@ -32,6 +32,7 @@ struct frame_pool {
 struct frame {
 	struct frame_pool *pool;
 	struct frame *poll;     /* polling form; NULL: not made, or the text itself */
+	struct frame *b64;      /* WebSocket form without binary messages; NULL: not made */
 	uint32_t refs;
 	uint32_t key;           /* volatile: gives way to a newer one of the same key; 0: none */
 	uint32_t n;             /* bytes of the WebSocket form, from start */
@@ -45,7 +46,7 @@ struct frame {
 
 void frame_pool_init(struct frame_pool *fp);
 void frame_pool_fini(struct frame_pool *fp);
-size_t frame_pool_relax(struct frame_pool *fp); /* see pool_relax */
+void frame_pool_relax(struct frame_pool *fp);   /* see pool_relax */
 uint64_t frame_pool_mallocs(const struct frame_pool *fp);
 
 /* A frame for up to text_max bytes of text and copies of the attachments.
@@ -84,5 +85,10 @@ static inline sio_slice frame_peek_ws(const struct frame *f)
 /* The packet as it stands in a polling payload: text, and attachments in base64
  * behind separators.  Borrowed from the frame.  Empty when out of memory. */
 sio_slice frame_peek_poll(struct frame *f);
+
+/* The frame for a WebSocket client that asked for b64=1: attachments are text
+ * messages of "b" and base64.  f itself when it has none.  Borrowed from f; NULL
+ * when out of memory. */
+struct frame *frame_peek_b64(struct frame *f);
 
 #endif

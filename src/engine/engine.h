@@ -121,12 +121,13 @@ struct eio_session {
 	bool is_dirty : 1;
 	bool is_blocked : 1;       /* the WebSocket took less than it was given */
 	bool is_slow : 1;          /* send_queue_bytes passed: to be cut at the flush */
+	bool is_b64 : 1;           /* binary goes as base64 text over the WebSocket too (section 7) */
 	bool is_lingering : 1;     /* ended by the client's "1": the next GET is answered "6" */
 };
 
 int eio_engine_init(struct eio_engine *e, const struct eio_limits *limits, const struct eio_ops *ops, struct wheel *wheel);
 void eio_engine_fini(struct eio_engine *e);
-size_t eio_engine_relax(struct eio_engine *e);   /* see pool_relax */
+void eio_engine_relax(struct eio_engine *e);     /* see pool_relax */
 void eio_engine_discard_all(struct eio_engine *e, const char *reason);
 
 /* ---- a request arrives (section 3) ------------------------------------------ */
@@ -163,6 +164,7 @@ void eio_take_payload(struct eio_session *s, struct buf *out);
 /* ---- WebSocket ---------------------------------------------------------------- */
 
 bool eio_probe_begin(struct eio_session *s);         /* false: refused, close that wire */
+void eio_ws_query(struct eio_session *s, sio_slice query); /* of the WebSocket's URL: b64 counts */
 void eio_probe_text(struct eio_session *s, char *data, size_t n);
 void eio_probe_gone(struct eio_session *s);
 void eio_ws_text(struct eio_session *s, char *data, size_t n);

@@ -106,6 +106,30 @@ int outq_peek(const struct outq *q, struct iovec *iov, int max)
 	return n;
 }
 
+static void convert_one(struct outq *q, struct frame **place, struct frame *(*other)(struct frame *f))
+{
+	struct frame *old = *place, *f = other(old);
+
+	if (!f || f == old)
+		return;
+	*place = frame_ref(f);
+	q->bytes += f->n - old->n;
+	frame_unref(old);
+}
+
+void outq_convert(struct outq *q, struct frame *(*other)(struct frame *f))
+{
+	unsigned left = q->n, i = q->first;
+
+	if (q->n == 1 && !q->tail) {
+		convert_one(q, &q->only, other);
+		return;
+	}
+	for (struct outq_chunk *chunk = q->head; left > 0; chunk = chunk->next, i = 0)
+		for (; i < OUTQ_CHUNK && left > 0; i++, left--)
+			convert_one(q, &chunk->frame[i], other);
+}
+
 struct frame *outq_first(const struct outq *q)
 {
 	if (q->n == 0)

@@ -129,6 +129,11 @@ void eio_send(struct eio_session *s, struct frame *f)
 {
 	if (s->state > EIO_S_PROBING || s->is_slow)
 		return;
+	if (s->is_b64 && s->transport == EIO_WEBSOCKET && !(f = frame_peek_b64(f))) {
+		s->is_slow = true; /* no memory: a gap in the stream would be worse than its end */
+		mark_dirty(s);
+		return;
+	}
 	if (f->is_volatile && eio_is_lagging(s) && give_way(s, f))
 		return;
 	s->engine->deliveries += enqueue(s, f);
@@ -237,9 +242,10 @@ void eio_close(struct eio_session *s, const char *reason)
 	mark_dirty(s);
 }
 
-size_t eio_engine_relax(struct eio_engine *e)
+void eio_engine_relax(struct eio_engine *e)
 {
-	return frame_pool_relax(&e->frames) + pool_relax(&e->chunks, CHUNKS_KEEP);
+	frame_pool_relax(&e->frames);
+	pool_relax(&e->chunks, CHUNKS_KEEP);
 }
 
 void eio_engine_discard_all(struct eio_engine *e, const char *reason)
@@ -576,6 +582,11 @@ static void upgrade(struct eio_session *s)
 	probe_drop(s);
 	s->has_get = false;
 	s->transport = EIO_WEBSOCKET;
+	if (s->is_b64) {
+		s->engine->queued_bytes -= s->out.bytes;
+		outq_convert(&s->out, frame_peek_b64);
+		s->engine->queued_bytes += s->out.bytes;
+	}
 	if (s->state == EIO_S_PROBING)
 		session_move(s, EIO_S_OPEN);
 	s->engine->upgrades++;

@@ -52,6 +52,13 @@ static enum eio_error verify_session(struct eio_session *s, const struct eio_req
 	return is_get || is_post ? EIO_ERR_NONE : EIO_ERR_METHOD;
 }
 
+void eio_ws_query(struct eio_session *s, sio_slice query)
+{
+	sio_slice value;
+
+	s->is_b64 = http1_query_get(query, "b64", &value) && value.n > 0;
+}
+
 enum eio_error eio_verify(struct eio_engine *e, const struct eio_request *req, struct eio_session **session)
 {
 	char transport_text[16], sid_text[RANDOM_ID_LEN + 8], version_text[8];

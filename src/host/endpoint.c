@@ -19,6 +19,7 @@ static void refuse(struct sio_server *server, struct net_conn *c, const struct h
 {
 	struct buf h = { 0 }, body = { 0 };
 
+	net_count_refused(server->net);
 	origin_headers(server, req, &h);
 	if (req->is_upgrade) { /* as the reference: the bare text, then the end */
 		net_reply_last(c, 400, "text/html", buf_peek(&h), sio_str(eio_error_text(code)));
@@ -34,6 +35,7 @@ static void refuse_origin(struct net_conn *c, const struct http1_request *req)
 {
 	struct buf body = { 0 }, text = { 0 };
 
+	net_count_refused(c->net);
 	buf_str(&text, "Forbidden: the origin ");
 	buf_slice(&text, http1_header(req, "origin"));
 	buf_str(&text, " is not in the server's list of allowed origins");
@@ -47,6 +49,7 @@ static void refuse_origin(struct net_conn *c, const struct http1_request *req)
 
 static void refuse_busy(struct net_conn *c)
 {
+	net_count_refused(c->net);
 	net_reply_last(c, 503, "application/json", SIO_LIT("Retry-After: 5\r\n"),
 		       SIO_LIT("{\"code\":3,\"message\":\"The server has reached its limit of connections\"}"));
 }
@@ -78,12 +81,14 @@ static unsigned count_header(const struct http1_request *req, const char *name)
 static bool check_handshake(struct net_conn *c, const struct http1_request *req, char accept[29])
 {
 	if (!sio_slice_eq(http1_header(req, "sec-websocket-version"), SIO_LIT("13"))) {
+		net_count_refused(c->net);
 		net_reply_last(c, 426, "text/plain", SIO_LIT("Sec-WebSocket-Version: 13\r\n"),
 			       SIO_LIT("This server speaks WebSocket version 13"));
 		return false;
 	}
 	if (req->has_body || count_header(req, "sec-websocket-key") != 1 ||
 	    !ws_accept(http1_header(req, "sec-websocket-key"), accept)) {
+		net_count_refused(c->net);
 		net_reply_last(c, 400, "text/plain", sio_bytes("", 0), SIO_LIT("Bad Sec-WebSocket-Key"));
 		return false;
 	}
@@ -111,12 +116,13 @@ static void accept_websocket(struct sio_server *server, struct net_conn *c, stru
 	origin_headers(server, req, &h);
 	net_ws_accept(c, accept, buf_peek(&h));
 	buf_fini(&h);
-	if (!session)
-		link_attach(link, EIO_WIRE_WS, c);
-	else if (eio_probe_begin(session))
-		link_attach(link, EIO_WIRE_PROBE, c);
-	else /* section 10.2: a second WebSocket is closed, the session is untouched */
+	if (session && !eio_probe_begin(session)) {
+		/* Section 10.2: a second WebSocket is closed, the session is untouched. */
 		net_ws_close(c, 0);
+		return;
+	}
+	eio_ws_query(&link->session, req->query);
+	link_attach(link, session ? EIO_WIRE_PROBE : EIO_WIRE_WS, c);
 }
 
 /* ---- plain requests ---------------------------------------------------------------------- */

@@ -42,7 +42,7 @@ struct sio_server {
 	struct link *dead;            /* ended links, freed at the end of the turn */
 	uint64_t links, websockets, links_total;
 	struct sio_timer relax;       /* the next look at memory that is not needed any more */
-	uint64_t links_peak;          /* since memory was last given back to the system */
+	uint64_t moves_seen, moves_trimmed; /* links opened and closed; see on_relax */
 	struct buf payload;           /* scratch for polling answers and headers */
 	sio_log_fn *log;
 	void *log_arg;

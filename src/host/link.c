@@ -68,8 +68,7 @@ struct link *link_open(struct sio_server *server, struct net_conn *c, struct htt
 		return NULL;
 	}
 	hub_client_open(&link->client, &server->hub, &link->session, opening);
-	if (++server->links > server->links_peak)
-		server->links_peak = server->links;
+	server->links++;
 	server->links_total++;
 	if (transport == EIO_WEBSOCKET)
 		server->websockets++;
@@ -315,7 +314,7 @@ static void flush_one(struct link *link)
 		return;
 	if (s->is_slow) {
 		host_log(link_server(link), SIO_LOG_WARNING,
-			 "Client disconnected: it reads too slowly, %u bytes waited (session %.6s...)", s->out.bytes, s->sid);
+			 "Slow client cut: %u bytes waited for it (session %.6s...)", s->out.bytes, s->sid);
 		eio_cut_slow(s);
 	} else if (s->transport == EIO_WEBSOCKET) {
 		flush_ws(link);

@@ -53,6 +53,7 @@ void reply_problem(struct sio_server *server, struct net_conn *c, int status, co
 	char detail[512];
 	va_list ap;
 
+	net_count_refused(server->net);
 	va_start(ap, fmt);
 	vsnprintf(detail, sizeof(detail), fmt, ap);
 	va_end(ap);
@@ -244,6 +245,7 @@ static void refuse_method(struct sio_server *server, struct net_conn *c, const s
 {
 	struct buf allow = { 0 }, headers = { 0 }, body = { 0 };
 
+	net_count_refused(server->net);
 	allowed_methods(server, http->path, &allow);
 	buf_printf(&headers, "Allow: %.*s\r\n", (int)allow.n, allow.p);
 	origin_headers(server, http, &headers);

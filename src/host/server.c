@@ -19,8 +19,7 @@ enum {
 	PACKETS_N = 1000,       /* in one polling payload */
 	PARTIAL_MS = 30000,     /* for the attachments of a binary packet */
 	RELAX_MS = 5000,        /* between two looks at memory that is not needed any more */
-	RELAX_LINKS = 1000,     /* a crowd; when half of one has left, its memory is given back */
-	RELAX_BLOCKS = 1000,    /* idle pool blocks; so many at once were a burst */
+	RELAX_LINKS = 1000,     /* a crowd */
 	SPARE_DESCRIPTORS = 64, /* for listeners, the store, files */
 };
 
@@ -195,18 +194,21 @@ static const struct net_ops net_callbacks = {
 
 /* ---- memory ----------------------------------------------------------------------------- */
 
-/* What a burst left in the pools goes back to malloc, and what a crowd left in
- * malloc goes back to the system, which malloc does not do by itself. */
+/* What a burst left in the pools goes back to malloc.  What a crowd left in malloc
+ * when it came or went goes back to the system, once it is quiet again: malloc does
+ * not do that by itself. */
 static void on_relax(struct sio_timer *timer)
 {
 	struct sio_server *server = MAP_OWNER(timer, struct sio_server, relax);
-	bool was_burst = eio_engine_relax(&server->engine) > RELAX_BLOCKS;
-	bool has_crowd_left = server->links_peak > RELAX_LINKS && server->links < server->links_peak / 2;
+	uint64_t moves = 2 * server->links_total - server->links; /* comings and goings */
+	bool is_quiet = moves - server->moves_seen < RELAX_LINKS / 10;
 
-	if (was_burst || has_crowd_left)
+	eio_engine_relax(&server->engine);
+	if (is_quiet && moves - server->moves_trimmed > RELAX_LINKS) {
 		malloc_trim(0);
-	if (has_crowd_left)
-		server->links_peak = server->links;
+		server->moves_trimmed = moves;
+	}
+	server->moves_seen = moves;
 	sio_timer_start(server, timer, RELAX_MS, on_relax);
 }
 

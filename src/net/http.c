@@ -181,7 +181,6 @@ static bool read_some(struct net_conn *c, const char **p, size_t *n, int *reques
 		on_done(c);
 		return *n > 0;
 	case HTTP1_BAD:
-		c->net->stats.refused++;
 		c->net->ops->refuse(c, status);
 		return false;
 	}

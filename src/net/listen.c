@@ -94,7 +94,7 @@ void listener_close(struct net_listener *l)
 static void refuse_one(struct net_listener *l, int fd)
 {
 	static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
-				   "Retry-After: 5\r\nConnection: close\r\nContent-Length: 112\r\n\r\n"
+				   "Retry-After: 5\r\nConnection: close\r\nContent-Length: 111\r\n\r\n"
 				   "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
 				   "\"detail\":\"Too many connections\",\"code\":\"busy\"}";
 

@@ -337,6 +337,11 @@ void *net_owner(const struct net *net)
 	return net->owner;
 }
 
+void net_count_refused(struct net *net)
+{
+	net->stats.refused++;
+}
+
 const struct net_stats *net_stats(const struct net *net)
 {
 	return &net->stats;

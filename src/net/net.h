@@ -119,6 +119,7 @@ struct wheel *net_wheel(struct net *net);
 uint64_t net_now_ms(const struct net *net);
 void *net_owner(const struct net *net);
 const struct net_stats *net_stats(const struct net *net);
+void net_count_refused(struct net *net);   /* one more request answered with our own 4xx or 503 */
 int net_post(struct net *net, sio_post_fn *fn, void *arg);                           /* any thread */
 int net_work(struct net *net, sio_post_fn *work, sio_post_fn *done, void *arg);
 

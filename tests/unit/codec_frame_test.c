@@ -68,7 +68,7 @@ static void want_poll(struct buf *b, const char *p, size_t n)
 static void check(size_t text_n, size_t spare, const size_t *sizes, unsigned n)
 {
 	char *text = filled(text_n, 1);
-	sio_slice attachments[10];
+	sio_slice attachments[10] = { { 0 } };
 	struct buf ws = { 0 }, poll = { 0 };
 	struct frame *f;
 

@@ -127,6 +127,12 @@ sio_slice sio_connect_auth(const struct sio_connect *req)
 	return sio_str(req->auth);
 }
 
+sio_slice sio_connect_address(const struct sio_connect *req)
+{
+	(void)req;
+	return SIO_LIT("127.0.0.1");
+}
+
 sio_slice sio_connect_header(const struct sio_connect *req, const char *name)
 {
 	return strcmp(name, "authorization") == 0 ? sio_str(req->authorization) : sio_bytes("", 0);

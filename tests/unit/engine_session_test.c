@@ -692,6 +692,49 @@ static void test_volatile_by_polling(void **state)
 	assert_int_equal(f->engine.volatile_dropped, 1);
 }
 
+static void send_binary(const char *text, const char *bytes, uint32_t key)
+{
+	struct frame *fr = frame_new(&f->engine.frames, 100, (sio_slice[]){ sio_str(bytes) }, 1);
+
+	memcpy(frame_text(fr), text, strlen(text));
+	frame_seal(fr, WS_TEXT, strlen(text));
+	fr->is_volatile = key != 0;
+	fr->key = key;
+	eio_send(fake_session(c), fr);
+	frame_unref(fr);
+}
+
+/* A client that asked for b64=1 gets no binary message, on no way (section 7). */
+static void test_base64_on_websocket(void **state)
+{
+	(void)state;
+	open_ws();
+	eio_ws_query(fake_session(c), SIO_LIT("EIO=4&b64=1"));
+	send_binary("451-[1]", "abc", 0);
+	fake_turn(f);
+	fake_expect(c, "ws 451-[1]; ws bYWJj; ");
+	c->takes = 1;
+	fake_send(c, "4a");
+	fake_turn(f);
+	send_binary("451-[2]", "old", 7);
+	send_binary("451-[3]", "new", 7);
+	fake_check(f);
+	assert_int_equal(f->engine.volatile_replaced, 1);
+	fake_ws_takes(c, SIZE_MAX);
+	fake_turn(f);
+	fake_expect(c, "ws 4a; ws 451-[3]; ws bbmV3; ");
+	/* What was queued before the upgrade as well. */
+	open_polling();
+	send_binary("451-[4]", "abc", 0);
+	fake_send(c, "4b");
+	assert_true(fake_probe(c));
+	eio_ws_query(fake_session(c), SIO_LIT("b64=true"));
+	fake_probe_text(c, "5");
+	fake_check(f);
+	fake_turn(f);
+	fake_expect(c, "upgraded; ws 451-[4]; ws bYWJj; ws 4b; ");
+}
+
 static void test_written_in_pieces(void **state)
 {
 	(void)state;
@@ -761,6 +804,7 @@ int main(void)
 		TEST(test_volatile_newest_is_last),
 		TEST(test_volatile_gives_way_when_much_waits),
 		TEST(test_volatile_by_polling),
+		TEST(test_base64_on_websocket),
 		TEST(test_written_in_pieces),
 		TEST(test_steady_load_allocates_nothing),
 	};

@@ -6,6 +6,8 @@ export default async function* reporter(source) {
   for await (const { type, data } of source) {
     if (type === 'test:start') path[data.nesting] = data.name;
     if (type === 'test:stdout' || type === 'test:stderr') yield data.message;
+    // What a test has to say; the runner's own summary has nesting 0.
+    if (type === 'test:diagnostic' && data.nesting > 0) yield `     ${data.message}\n`;
     if (type !== 'test:pass' && type !== 'test:fail') continue;
     if (data.details?.type === 'suite') continue;
     // With --test, older versions of Node count the file itself as a test too.
