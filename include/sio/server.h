@@ -115,7 +115,7 @@ struct sio_stats {
 	uint64_t bytes_in_total;
 	uint64_t bytes_out_total;
 	uint64_t writes_total;         /* system calls that sent bytes */
-	uint64_t allocations_total;    /* pool blocks taken from malloc on the message path */
+	uint64_t allocations_total;    /* times the message path asked the system for memory */
 	uint64_t send_queue_bytes;     /* waiting now */
 };
 SIO_API void sio_server_stats(const struct sio_server *server, struct sio_stats *out);

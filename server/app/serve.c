@@ -339,12 +339,39 @@ static int listen_on(struct service *s)
 	return EXIT_DONE;
 }
 
+/* Sign a token and check it before anybody else's comes: settings that refuse their
+ * own tokens are found now, and the first client does not wait for cold code. */
+static int rehearse(struct service *s)
+{
+	struct token_sign_options sign = {
+		.algorithm = s->algorithm,
+		.secret = sio_str(s->config.jwt_secret),
+		.user = "rehearsal",
+		.user_claim = s->config.jwt_user_claim,
+		.issuer = s->config.jwt_issuer,
+		.audience = s->config.jwt_audience,
+		.now_s = (int64_t)time(NULL),
+		.ttl_s = 60,
+	};
+	char token[TOKEN_MAX + 1];
+	struct token_claims claims;
+	long n;
+
+	if (!s->algorithm[0]) /* public keys alone: we cannot sign */
+		return EXIT_DONE;
+	n = token_sign(&sign, token, sizeof(token));
+	if (n > 0 && token_verify(s->verifier, sio_bytes(token, (size_t)n), sign.now_s, &claims) == TOKEN_OK)
+		return EXIT_DONE;
+	return command_fail("a token signed with JWT_SECRET is not accepted by the JWT_* settings: %s",
+			    n > 0 ? claims.reason : sio_strerror((int)n));
+}
+
 static int start(struct service *s)
 {
 	int code;
 
 	raise_descriptor_limit();
-	if ((code = make_server(s)) || (code = open_store(s)) || (code = make_collab(s)) || (code = make_api(s)) ||
+	if ((code = rehearse(s)) || (code = make_server(s)) || (code = open_store(s)) || (code = make_collab(s)) || (code = make_api(s)) ||
 	    (code = watch_signals(s)))
 		return code;
 	return listen_on(s);

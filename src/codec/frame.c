@@ -13,15 +13,12 @@
 
 /* Whole blocks, the struct included: most events, long events, small bulk. */
 static const uint16_t class_bytes[FRAME_CLASSES] = { 256, 1024, 8192 };
-static const uint16_t class_idle[FRAME_CLASSES] = { 4096, 512, 64 };
-
-static const uint16_t class_keep[FRAME_CLASSES] = { 64, 32, 4 }; /* idle ones that always stay */
 
 void frame_pool_init(struct frame_pool *fp)
 {
 	*fp = (struct frame_pool){ 0 };
 	for (int i = 0; i < FRAME_CLASSES; i++)
-		pool_init(&fp->size[i], class_bytes[i], class_idle[i]);
+		pool_init(&fp->size[i], class_bytes[i]);
 }
 
 void frame_pool_fini(struct frame_pool *fp)
@@ -33,7 +30,7 @@ void frame_pool_fini(struct frame_pool *fp)
 void frame_pool_relax(struct frame_pool *fp)
 {
 	for (int i = 0; i < FRAME_CLASSES; i++)
-		pool_relax(&fp->size[i], class_keep[i]);
+		pool_relax(&fp->size[i]);
 }
 
 uint64_t frame_pool_mallocs(const struct frame_pool *fp)
@@ -41,7 +38,7 @@ uint64_t frame_pool_mallocs(const struct frame_pool *fp)
 	uint64_t n = fp->mallocs;
 
 	for (int i = 0; i < FRAME_CLASSES; i++)
-		n += fp->size[i].mallocs;
+		n += fp->size[i].slabs_total;
 	return n;
 }
 

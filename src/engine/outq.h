@@ -18,7 +18,7 @@
 #include "base/pool.h"
 #include "codec/frame.h"
 
-enum { OUTQ_CHUNK = 30 };
+enum { OUTQ_CHUNK = 29 };
 
 struct outq_chunk {
 	struct outq_chunk *next;

@@ -17,8 +17,6 @@
 enum {
 	NOOP_PERIOD_MS = 100,  /* section 1: how often a pending GET is released while probing */
 	CLOSE_WAIT_MS = 30000, /* section 1: how long a closing polling session waits for a GET */
-	CHUNKS_IDLE = 65536,   /* idle ones that may wait for the next burst */
-	CHUNKS_KEEP = 64,      /* idle chunks of queues that are always kept */
 	BURST_FACTOR = 16,     /* send_queue_bytes times this, before the first write */
 	LINGER_MS = 100,       /* section 16.8: a GET that crossed the client's "1" */
 	QUEUE_MAX = 1 << 30,   /* with one more frame outq.bytes still holds it */
@@ -61,7 +59,7 @@ int eio_engine_init(struct eio_engine *e, const struct eio_limits *limits, const
 {
 	*e = (struct eio_engine){ .limits = *limits, .ops = ops, .wheel = wheel };
 	frame_pool_init(&e->frames);
-	pool_init(&e->chunks, sizeof(struct outq_chunk), CHUNKS_IDLE);
+	pool_init(&e->chunks, sizeof(struct outq_chunk));
 	map_init(&e->sessions);
 	e->ping = frame_of_text(&e->frames, WS_TEXT, SIO_LIT("2"));
 	return e->ping ? SIO_OK : SIO_ERR_NOMEM;
@@ -245,7 +243,7 @@ void eio_close(struct eio_session *s, const char *reason)
 void eio_engine_relax(struct eio_engine *e)
 {
 	frame_pool_relax(&e->frames);
-	pool_relax(&e->chunks, CHUNKS_KEEP);
+	pool_relax(&e->chunks);
 }
 
 void eio_engine_discard_all(struct eio_engine *e, const char *reason)

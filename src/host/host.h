@@ -39,6 +39,7 @@ struct sio_server {
 	size_t max_body_bytes;
 	uint32_t max_connections;
 	struct route *routes;
+	struct pool openings;         /* facts of clients that are connecting */
 	struct link *dead;            /* ended links, freed at the end of the turn */
 	uint64_t links, websockets, links_total;
 	struct sio_timer relax;       /* the next look at memory that is not needed any more */

@@ -25,10 +25,11 @@ static sio_slice put(char **at, sio_slice s)
 }
 
 /* The facts of the first request, for the connect handler. */
-static struct hub_opening *opening_new(struct net_conn *c, const struct http1_request *req)
+static struct hub_opening *opening_new(struct sio_server *server, struct net_conn *c, const struct http1_request *req)
 {
 	size_t bytes = req->target.n, heads;
 	struct hub_opening *o;
+	struct pool *pool;
 	char address[64], *at;
 
 	net_address(c, address);
@@ -36,10 +37,12 @@ static struct hub_opening *opening_new(struct net_conn *c, const struct http1_re
 	for (size_t i = 0; i < req->headers_n; i++)
 		bytes += req->headers[i].name.n + req->headers[i].value.n;
 	heads = req->headers_n * sizeof(o->headers[0]);
-	o = malloc(sizeof(*o) + heads + bytes);
+	bytes += sizeof(*o) + heads;
+	pool = bytes <= server->openings.size ? &server->openings : NULL;
+	o = pool ? pool_take(pool) : malloc(bytes);
 	if (!o)
 		return NULL;
-	*o = (struct hub_opening){ .refs = 1, .headers_n = (uint32_t)req->headers_n };
+	*o = (struct hub_opening){ .pool = pool, .refs = 1, .headers_n = (uint32_t)req->headers_n };
 	at = (char *)(o + 1) + heads;
 	o->url = put(&at, req->target);
 	o->address = put(&at, sio_str(address));
@@ -59,12 +62,13 @@ void link_attach(struct link *link, enum eio_wire wire, struct net_conn *c)
 struct link *link_open(struct sio_server *server, struct net_conn *c, struct http1_request *req,
 		       enum eio_transport transport)
 {
-	struct hub_opening *opening = opening_new(c, req);
+	struct hub_opening *opening = opening_new(server, c, req);
 	struct link *link = opening ? calloc(1, sizeof(*link)) : NULL;
 
 	if (!link || eio_open(&link->session, &server->engine, transport) < 0) {
 		free(link);
-		free(opening);
+		if (opening)
+			hub_opening_unref(opening);
 		return NULL;
 	}
 	hub_client_open(&link->client, &server->hub, &link->session, opening);

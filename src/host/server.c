@@ -17,6 +17,7 @@ enum {
 	CHUNK_EXTRA = 65536,
 	FRAGMENTS_N = 65536,
 	PACKETS_N = 1000,       /* in one polling payload */
+	OPENING_BYTES = 2048,   /* the usual head of a handshake fits */
 	PARTIAL_MS = 30000,     /* for the attachments of a binary packet */
 	RELAX_MS = 5000,        /* between two looks at memory that is not needed any more */
 	RELAX_LINKS = 1000,     /* a crowd */
@@ -204,6 +205,7 @@ static void on_relax(struct sio_timer *timer)
 	bool is_quiet = moves - server->moves_seen < RELAX_LINKS / 10;
 
 	eio_engine_relax(&server->engine);
+	pool_relax(&server->openings);
 	if (is_quiet && moves - server->moves_trimmed > RELAX_LINKS) {
 		malloc_trim(0);
 		server->moves_trimmed = moves;
@@ -343,6 +345,7 @@ int sio_server_new(const struct sio_server_options *options, struct sio_server *
 	server->max_body_bytes = o.max_body_bytes;
 	server->max_connections = o.max_connections;
 	server->loop = o.loop;
+	pool_init(&server->openings, OPENING_BYTES);
 	err = check_options(server, &o);
 	if (err == SIO_OK)
 		err = copy_strings(server, &o);
@@ -400,6 +403,7 @@ void sio_server_free(struct sio_server *server)
 	net_free(server->net);
 	link_flush_all(server);
 	hub_fini(&server->hub);
+	pool_fini(&server->openings);
 	eio_engine_fini(&server->engine);
 	route_free_all(server);
 	buf_fini(&server->payload);
@@ -482,7 +486,7 @@ void sio_server_stats(const struct sio_server *server, struct sio_stats *out)
 		.bytes_in_total = n->bytes_in,
 		.bytes_out_total = n->bytes_out,
 		.writes_total = n->writes,
-		.allocations_total = frame_pool_mallocs(&e->frames) + e->chunks.mallocs,
+		.allocations_total = frame_pool_mallocs(&e->frames) + e->chunks.slabs_total,
 		.send_queue_bytes = e->queued_bytes,
 	};
 }

@@ -36,7 +36,11 @@ static void client_fault(struct hub_client *c)
 
 void hub_opening_unref(struct hub_opening *o)
 {
-	if (--o->refs == 0)
+	if (--o->refs > 0)
+		return;
+	if (o->pool)
+		pool_give(o->pool, o);
+	else
 		free(o);
 }
 

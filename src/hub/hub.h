@@ -72,6 +72,7 @@ struct hub *hub_of(const struct sio_server *server); /* given by whoever embeds 
 struct hub_opening {
 	struct sio_timer timer;
 	struct hub_client *client;    /* NULL: gone */
+	struct pool *pool;            /* it came from; NULL: malloc */
 	uint32_t refs;
 	uint32_t headers_n;
 	sio_slice url;
@@ -115,13 +116,16 @@ struct membership {
 
 struct held_queue;
 
+enum { SOCKET_NEAR = 2 }; /* rooms without a block of their own: its user's and a project's */
+
 struct sio_socket {
 	struct map_node by_id;
 	struct nsp *nsp;
 	struct hub_client *client;    /* NULL: ended */
 	struct sio_socket *next;      /* of the same client */
 	struct held_queue *held;      /* events waiting for sio_socket_resume; NULL: none */
-	struct membership *rooms;
+	struct membership *rooms;     /* near, or a block of rooms_cap */
+	struct membership near[SOCKET_NEAR];
 	void *data;
 	uint32_t refs;
 	uint32_t mark;                /* == hub->epoch: served in this broadcast */

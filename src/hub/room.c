@@ -142,16 +142,18 @@ static bool room_reserve(struct room *room)
 
 static bool socket_reserve(struct sio_socket *s)
 {
-	uint32_t cap = s->rooms_cap ? s->rooms_cap * 2u : 2;
+	uint32_t cap = s->rooms_cap * 2u;
 	struct membership *grown;
 
 	if (s->rooms_n < s->rooms_cap)
 		return true;
 	if (cap > UINT16_MAX)
 		return false;
-	grown = realloc(s->rooms, cap * sizeof(*grown));
+	grown = realloc(s->rooms == s->near ? NULL : s->rooms, cap * sizeof(*grown));
 	if (!grown)
 		return false;
+	if (s->rooms == s->near)
+		memcpy(grown, s->near, sizeof(s->near));
 	s->rooms = grown;
 	s->rooms_cap = (uint16_t)cap;
 	return true;
@@ -221,9 +223,10 @@ void room_leave_all(struct sio_socket *s)
 {
 	while (s->rooms_n > 0)
 		membership_end(s, &s->rooms[s->rooms_n - 1]);
-	free(s->rooms);
-	s->rooms = NULL;
-	s->rooms_cap = 0;
+	if (s->rooms != s->near)
+		free(s->rooms);
+	s->rooms = s->near;
+	s->rooms_cap = SOCKET_NEAR;
 }
 
 bool sio_room_has(const struct sio_socket *s, sio_slice name)

@@ -35,6 +35,8 @@ struct sio_socket *socket_new(struct hub_client *c, struct nsp *nsp)
 	s->nsp = nsp;
 	s->client = c;
 	s->refs = 1;
+	s->rooms = s->near;
+	s->rooms_cap = SOCKET_NEAR;
 	s->tokens = c->hub->limits.events_burst * 1000;
 	s->refilled_ms = (uint32_t)c->hub->engine->now_ms;
 	if (nsp_add(nsp, s) < 0) {

@@ -25,7 +25,7 @@ struct net_conn *conn_new(struct net *net, int fd)
 	c->interest = EPOLLIN;
 	ev.data.ptr = c;
 	if (!conn_side(c) || epoll_ctl(net->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0) {
-		free(c->side);
+		side_free(c->side);
 		free(c);
 		return NULL;
 	}
@@ -38,10 +38,58 @@ struct net_conn *conn_new(struct net *net, int fd)
 	return c;
 }
 
+/* ---- the side ------------------------------------------------------------------------- */
+
+static void recycle(struct buf *b)
+{
+	if (b->cap > NET_KEEP_BYTES)
+		buf_fini(b);
+	else
+		buf_clear(b);
+}
+
+void side_free(struct net_side *side)
+{
+	if (!side)
+		return;
+	http1_free(side->reader);
+	buf_fini(&side->in);
+	buf_fini(&side->out);
+	free(side);
+}
+
+/* A handshake's memory would leave holes between connections that stay: the last
+ * ones are kept for the next. */
+static void side_give(struct net *net, struct net_side *side)
+{
+	if (net->spare_n == NET_SPARE_SIDES) {
+		side_free(side);
+		return;
+	}
+	if (side->reader)
+		http1_next(side->reader);
+	recycle(&side->in);
+	recycle(&side->out);
+	*side = (struct net_side){ .reader = side->reader, .in = side->in, .out = side->out, .next_spare = net->spare };
+	net->spare = side;
+	net->spare_n++;
+}
+
+static struct net_side *side_take(struct net *net)
+{
+	struct net_side *side = net->spare;
+
+	if (!side)
+		return calloc(1, sizeof(*side));
+	net->spare = side->next_spare;
+	net->spare_n--;
+	return side;
+}
+
 struct net_side *conn_side(struct net_conn *c)
 {
 	if (!c->side) {
-		c->side = calloc(1, sizeof(*c->side));
+		c->side = side_take(c->net);
 		if (c->side)
 			c->side->conn = c;
 	}
@@ -104,10 +152,7 @@ void conn_tidy(struct net_conn *c)
 	if (!side || c->mode != NET_WS || side->is_dirty || side->out.n > 0 || c->ws)
 		return;
 	wheel_del(&side->timer);
-	http1_free(side->reader);
-	buf_fini(&side->in);
-	buf_fini(&side->out);
-	free(side);
+	side_give(c->net, side);
 	c->side = NULL;
 }
 
@@ -184,7 +229,7 @@ void conn_flush(struct net_conn *c)
 			conn_watch(c);
 			return;
 		}
-		buf_fini(&side->out);
+		recycle(&side->out);
 		side->out_sent = 0;
 		if (c->mode == NET_HTTP && !side->is_busy)
 			conn_deadline(c, c->net->limits.idle_timeout_ms);
@@ -301,12 +346,8 @@ void conn_lost(struct net_conn *c)
 void conn_free(struct net_conn *c)
 {
 	ws_reader_free(c->ws);
-	if (c->side) {
-		http1_free(c->side->reader);
-		buf_fini(&c->side->in);
-		buf_fini(&c->side->out);
-		free(c->side);
-	}
+	if (c->side)
+		side_give(c->net, c->side);
 	free(c);
 }
 

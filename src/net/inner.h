@@ -18,6 +18,8 @@ enum {
 	NET_REQUESTS_A_TURN = 32,    /* of one connection, then others come first */
 	NET_EVENTS = 512,
 	NET_ACCEPTS_A_TURN = 128,
+	NET_SPARE_SIDES = 128,       /* kept for the next connections, with their readers */
+	NET_KEEP_BYTES = 1024,       /* a larger buffer of a side is not kept */
 	NET_DRAIN_MS = 2000,         /* after our last byte, for the peer to close */
 };
 
@@ -52,6 +54,8 @@ struct net {
 	struct net_conn *dirty, **dirty_end; /* have own bytes to write, or requests that waited */
 	uint32_t dirty_n;
 	struct net_conn *dead;
+	struct net_side *spare;      /* handshakes come and go: their memory is used again */
+	unsigned spare_n;
 	struct net_stats stats;
 	uint64_t works;              /* pool jobs under way */
 	bool is_stopping, is_stopped;
@@ -74,6 +78,7 @@ struct net_conn *conn_new(struct net *net, int fd);
 void conn_ready(struct net_conn *c, uint32_t events);
 void conn_watch(struct net_conn *c);
 struct net_side *conn_side(struct net_conn *c);        /* made when there is none; NULL: no memory */
+void side_free(struct net_side *side);                 /* NULL allowed */
 void conn_deadline(struct net_conn *c, uint32_t ms);   /* 0: none */
 void conn_mark_dirty(struct net_conn *c);
 void conn_flush(struct net_conn *c);                   /* own bytes */

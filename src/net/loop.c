@@ -318,6 +318,11 @@ void net_free(struct net *net)
 	if (net->reserve_fd >= 0)
 		close(net->reserve_fd);
 	uv_mutex_destroy(&net->post_lock);
+	while (net->spare) {
+		struct net_side *side = net->spare;
+		net->spare = side->next_spare;
+		side_free(side);
+	}
 	free(net->posts);
 	free(net);
 }

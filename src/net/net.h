@@ -76,6 +76,7 @@ struct net_side {
 	struct sio_timer timer;        /* whatever deadline holds now */
 	struct net_conn *conn;
 	struct net_conn *next_dirty;
+	struct net_side *next_spare;
 	struct http1_reader *reader;
 	struct buf in;                 /* requests that must wait for an answer */
 	struct buf out;                /* our bytes: answers, close frames; from out_sent on */

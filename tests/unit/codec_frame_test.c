@@ -176,7 +176,7 @@ static void test_steady_load_allocates_nothing(void **state)
 		if (round == 0)
 			before = frame_pool_mallocs(&pool);
 	}
-	assert_int_equal(before, 64);
+	assert_true(before >= 3 && before <= 6); /* a slab or two of each size */
 	assert_int_equal(frame_pool_mallocs(&pool), before);
 	/* Too large for the pools: counted, each time. */
 	for (int i = 0; i < 3; i++)

@@ -291,10 +291,10 @@ static void test_cost_of_fan_out(void **state)
 			assert_int_equal(cast_room("r", "an event of some length, as they are"), 200);
 		fake_turn(server->fake);
 		if (turn == 0)
-			mallocs = frame_pool_mallocs(&server->fake->engine.frames) + server->fake->engine.chunks.mallocs;
+			mallocs = frame_pool_mallocs(&server->fake->engine.frames) + server->fake->engine.chunks.slabs_total;
 	}
 	assert_int_equal(server->fake->engine.frames.encodes, encodes + 500);
-	assert_int_equal(frame_pool_mallocs(&server->fake->engine.frames) + server->fake->engine.chunks.mallocs, mallocs);
+	assert_int_equal(frame_pool_mallocs(&server->fake->engine.frames) + server->fake->engine.chunks.slabs_total, mallocs);
 	assert_int_equal(all[0]->packets_n, 502);
 	assert_int_equal(server->hub.broadcasts, 500);
 }
