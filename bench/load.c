@@ -243,7 +243,7 @@ static uint32_t hex_get(const char *p, unsigned digits)
 /* One cursor:move of slot, with an acknowledgement id before the event when id >= 0. */
 static void cursor_send(struct conn *c, unsigned slot, uint32_t sequence, uint64_t due_us, long id)
 {
-	char text[256], stamp[STAMP_BYTES + 1], number[16] = "";
+	char text[256], stamp[STAMP_BYTES + 1], number[24] = "";
 	int n;
 
 	hex_put(stamp, 4, slot);

@@ -136,6 +136,22 @@ static void log_warnings(const struct config *c)
 	}
 }
 
+/* Can the store's file be made where DATABASE_URL says? */
+static int check_folder(const struct config *c, char *error)
+{
+	char dir[ASSETS_PATH_MAX];
+	const char *path = config_sqlite_path(c);
+
+	if (!path || strcmp(path, ":memory:") == 0)
+		return SIO_OK;
+	config_data_dir(c, dir, sizeof(dir));
+	if (access(dir, W_OK | X_OK) == 0)
+		return SIO_OK;
+	snprintf(error, CONFIG_ERROR_MAX, "DATABASE_URL=%.200s cannot be used: folder %.200s: %s", c->database_url, dir,
+		 strerror(errno));
+	return SIO_ERR_INVAL;
+}
+
 /* Everything that can be wrong without starting anything. */
 static int configure(struct service *s, bool is_check)
 {
@@ -146,6 +162,8 @@ static int configure(struct service *s, bool is_check)
 		err = config_check_serve(&s->config, error);
 	if (!err)
 		err = store_url_check(s->config.database_url, error);
+	if (!err)
+		err = check_folder(&s->config, error);
 	if (!err)
 		err = cut_origins(s, error);
 	if (err)
