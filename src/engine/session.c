@@ -1,32 +1,23 @@
 /* session.c -- the life of one Engine.IO session; see engine.h for the diagram.
  *
- * The only writer of a session's state.  Knows packets, heartbeat, upgrade and the
- * ways to end; knows no socket and reads no clock.
+ * The only writer of a session's state.  Knows the queue, the heartbeat, packets and
+ * the one way to end; polling and the upgrade stand in files of their own.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
-#include "engine/engine.h"
+#include "engine/inner.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "codec/eio.h"
-#include "codec/utf8.h"
 
 enum {
-	NOOP_PERIOD_MS = 100,  /* section 1: how often a pending GET is released while probing */
 	CLOSE_WAIT_MS = 30000, /* section 1: how long a closing polling session waits for a GET */
 	BURST_FACTOR = 16,     /* send_queue_bytes times this, before the first write */
 	LINGER_MS = 100,       /* section 16.8: a GET that crossed the client's "1" */
 	QUEUE_MAX = 1 << 30,   /* with one more frame outq.bytes still holds it */
-};
-
-struct eio_probe {
-	struct sio_timer timer;
-	struct eio_session *session;
-	uint64_t deadline_ms;
-	bool is_confirmed;     /* 2probe came: pending GETs are to be released */
 };
 
 #define TO(state) (1u << (state))
@@ -40,7 +31,7 @@ static const struct {
 	[EIO_S_CLOSED] = { "closed", 0 },
 };
 
-static void session_move(struct eio_session *s, enum eio_state to)
+void session_move(struct eio_session *s, enum eio_state to)
 {
 	assert(eio_states[s->state].next & TO(to));
 	s->state = (uint8_t)to;
@@ -76,7 +67,7 @@ void eio_engine_fini(struct eio_engine *e)
 
 /* ---- the queue ----------------------------------------------------------------- */
 
-static void mark_dirty(struct eio_session *s)
+void session_mark_dirty(struct eio_session *s)
 {
 	if (s->is_dirty)
 		return;
@@ -102,7 +93,7 @@ static bool enqueue(struct eio_session *s, struct frame *f)
 		s->engine->queued_bytes += f->n;
 	else
 		s->is_slow = true; /* whoever walks a room goes on walking; the flush cuts it */
-	mark_dirty(s);
+	session_mark_dirty(s);
 	return is_queued;
 }
 
@@ -129,7 +120,7 @@ void eio_send(struct eio_session *s, struct frame *f)
 		return;
 	if (s->is_b64 && s->transport == EIO_WEBSOCKET && !(f = frame_peek_b64(f))) {
 		s->is_slow = true; /* no memory: a gap in the stream would be worse than its end */
-		mark_dirty(s);
+		session_mark_dirty(s);
 		return;
 	}
 	if (f->is_volatile && eio_is_lagging(s) && give_way(s, f))
@@ -145,23 +136,7 @@ static void drop_queue(struct eio_session *s)
 
 /* ---- the one way to end --------------------------------------------------------- */
 
-/* Before a session_move that fits, or in CLOSING. */
-static void probe_drop(struct eio_session *s)
-{
-	wheel_del(&s->probe->timer);
-	free(s->probe);
-	s->probe = NULL;
-}
-
-static void probe_abort(struct eio_session *s)
-{
-	probe_drop(s);
-	if (s->state == EIO_S_PROBING)
-		session_move(s, EIO_S_OPEN);
-	s->engine->ops->ws_close(s, EIO_WIRE_PROBE, 0);
-}
-
-static void session_gone(struct eio_session *s)
+void session_gone(struct eio_session *s)
 {
 	s->is_lingering = false;
 	wheel_del(&s->timer);
@@ -174,15 +149,7 @@ static void on_linger_over(struct sio_timer *timer)
 	session_gone(MAP_OWNER(timer, struct eio_session, timer));
 }
 
-struct ending {
-	const char *reason;
-	const char *get_body; /* for a pending GET */
-	int ws_code;          /* of the close frame; 0: empty */
-	bool is_wire_gone;    /* no WebSocket left to close */
-	bool may_linger;      /* the client may have a GET on its way */
-};
-
-static void session_end(struct eio_session *s, const struct ending *how)
+void session_end(struct eio_session *s, const struct ending *how)
 {
 	const struct eio_ops *ops = s->engine->ops;
 	bool was_open = s->state <= EIO_S_PROBING, had_get = s->has_get, had_probe = s->probe != NULL;
@@ -232,12 +199,12 @@ void eio_close(struct eio_session *s, const char *reason)
 	}
 	/* Section 10.2: a client that has its 3probe polls no more and learns of the end
 	 * behind its "5"; any other goes on polling. */
-	if (s->probe && !s->probe->is_confirmed)
+	if (s->probe && !probe_is_confirmed(s))
 		probe_abort(s);
 	session_move(s, EIO_S_CLOSING);
 	s->engine->ops->closed(s, reason);
 	wheel_set(s->engine->wheel, &s->timer, s->engine->now_ms + CLOSE_WAIT_MS, on_close_wait_over);
-	mark_dirty(s);
+	session_mark_dirty(s);
 }
 
 void eio_engine_relax(struct eio_engine *e)
@@ -327,7 +294,7 @@ int eio_open(struct eio_session *s, struct eio_engine *e, enum eio_transport tra
 /* ---- packets in (section 5) ---------------------------------------------------------- */
 
 /* One packet of the current transport.  Afterwards the session may have ended. */
-static void on_packet(struct eio_session *s, const struct eio_packet *p)
+void session_on_packet(struct eio_session *s, const struct eio_packet *p)
 {
 	switch (p->type) {
 	case EIO_MESSAGE:
@@ -349,7 +316,7 @@ static void on_packet(struct eio_session *s, const struct eio_packet *p)
 	}
 }
 
-static void on_parse_error(struct eio_session *s)
+void session_on_parse_error(struct eio_session *s)
 {
 	s->engine->parse_errors++;
 	session_end(s, &(struct ending){ .reason = "parse error", .get_body = "1" });
@@ -362,140 +329,15 @@ void eio_ws_text(struct eio_session *s, char *data, size_t n)
 	if (!eio_is_open(s))
 		return;
 	if (eio_packet_read(data, n, &p) < 0)
-		on_parse_error(s);
+		session_on_parse_error(s);
 	else
-		on_packet(s, &p);
+		session_on_packet(s, &p);
 }
 
 void eio_ws_binary(struct eio_session *s, char *data, size_t n)
 {
 	if (eio_is_open(s))
 		s->engine->ops->message(s, data, n, true);
-}
-
-/* ---- polling (section 6) ---------------------------------------------------------------- */
-
-static void finish_closing(struct eio_session *s)
-{
-	/* Section 9: the GET after the last packets learns of the end. */
-	if (s->has_get && s->out.n == 0) {
-		s->has_get = false;
-		s->engine->ops->answer(s, EIO_WIRE_GET, 200, SIO_LIT("6\x1e"
-								     "1"));
-		eio_discard(s, "forced close");
-	}
-}
-
-/* Two requests of a kind at once (section 6): the newcomer is refused by the layer
- * below, the session ends. */
-static void on_overlap(struct eio_session *s)
-{
-	session_end(s, &(struct ending){ .reason = "transport error", .get_body = "1" });
-}
-
-bool eio_get_begin(struct eio_session *s)
-{
-	if (s->has_get)
-		on_overlap(s);
-	return s->state != EIO_S_CLOSED || s->is_lingering;
-}
-
-void eio_get(struct eio_session *s)
-{
-	if (s->is_lingering) {
-		s->is_lingering = false;
-		s->engine->ops->answer(s, EIO_WIRE_GET, 200, SIO_LIT("6"));
-		session_gone(s);
-		return;
-	}
-	s->has_get = true;
-	if (s->out.n > 0)
-		mark_dirty(s);
-	else if (s->state == EIO_S_CLOSING)
-		finish_closing(s);
-}
-
-void eio_get_gone(struct eio_session *s)
-{
-	s->has_get = false;
-	session_end(s, &(struct ending){ .reason = "transport error" });
-}
-
-bool eio_post_begin(struct eio_session *s)
-{
-	if (s->has_post)
-		on_overlap(s);
-	if (s->state == EIO_S_CLOSED)
-		return false;
-	s->has_post = true;
-	return true;
-}
-
-/* Deliver a payload's packets until one is bad or the session ends. */
-static int read_payload(struct eio_session *s, char *body, size_t n)
-{
-	struct eio_packet p;
-	int err;
-
-	if (!body) /* an empty body is one empty packet, which is none */
-		return SIO_ERR_PROTO;
-	if (!utf8_ok(body, n))
-		return SIO_ERR_UTF8;
-	for (uint32_t i = 0; (err = eio_payload_next(&body, &n, &p)) == SIO_OK; i++) {
-		if (i == s->engine->limits.packets_n)
-			return SIO_ERR_LIMIT;
-		on_packet(s, &p);
-		if (!eio_is_open(s))
-			return SIO_OK;
-	}
-	return err == SIO_ERR_NOENT ? SIO_OK : err;
-}
-
-void eio_post(struct eio_session *s, char *body, size_t n)
-{
-	int err = SIO_OK;
-
-	s->is_delivering = true;
-	if (eio_is_open(s))
-		err = read_payload(s, body, n);
-	s->is_delivering = false;
-	s->has_post = false;
-	if (err < 0) {
-		s->engine->ops->answer(s, EIO_WIRE_POST, 400, sio_bytes("", 0));
-		on_parse_error(s);
-		return;
-	}
-	s->engine->ops->answer(s, EIO_WIRE_POST, 200, SIO_LIT("ok"));
-}
-
-void eio_post_refuse(struct eio_session *s, int status)
-{
-	s->has_post = false;
-	s->engine->ops->answer(s, EIO_WIRE_POST, status, sio_bytes("", 0));
-	session_end(s, &(struct ending){ .reason = "transport error", .get_body = "1" });
-}
-
-void eio_post_gone(struct eio_session *s)
-{
-	s->has_post = false;
-	session_end(s, &(struct ending){ .reason = "transport error", .get_body = "1" });
-}
-
-void eio_take_payload(struct eio_session *s, struct buf *out)
-{
-	bool is_first = true;
-
-	s->engine->queued_bytes -= s->out.bytes;
-	while (s->out.n > 0) {
-		if (!is_first)
-			buf_byte(out, EIO_SEPARATOR);
-		is_first = false;
-		sio_slice packet = frame_peek_poll(outq_first(&s->out));
-		buf_slice(out, packet);
-		out->failed |= packet.n == 0; /* no memory for its polling form */
-		outq_pop(&s->out, &s->engine->chunks);
-	}
-	s->has_get = false;
 }
 
 /* ---- WebSocket (section 7) ------------------------------------------------------------------ */
@@ -515,7 +357,7 @@ void eio_ws_ready(struct eio_session *s)
 {
 	s->is_blocked = false;
 	if (s->out.n > 0)
-		mark_dirty(s);
+		session_mark_dirty(s);
 }
 
 void eio_cut_slow(struct eio_session *s)
@@ -533,94 +375,4 @@ void eio_ws_fault(struct eio_session *s, int code)
 {
 	/* Section 7: a message too big ends in "transport error", as do frame errors. */
 	session_end(s, &(struct ending){ .reason = "transport error", .ws_code = code });
-}
-
-/* ---- the upgrade (section 10) ------------------------------------------------------------------ */
-
-static void on_probe_timer(struct sio_timer *timer)
-{
-	struct eio_probe *probe = MAP_OWNER(timer, struct eio_probe, timer);
-	struct eio_session *s = probe->session;
-	struct eio_engine *e = s->engine;
-	uint64_t next = e->now_ms + NOOP_PERIOD_MS;
-
-	if (e->now_ms >= probe->deadline_ms) {
-		probe_abort(s);
-		return;
-	}
-	wheel_set(e->wheel, timer, next < probe->deadline_ms ? next : probe->deadline_ms, on_probe_timer);
-	if (probe->is_confirmed && s->has_get) {
-		s->has_get = false;
-		e->ops->answer(s, EIO_WIRE_GET, 200, SIO_LIT("6"));
-	}
-}
-
-bool eio_probe_begin(struct eio_session *s)
-{
-	struct eio_engine *e = s->engine;
-	struct eio_probe *probe;
-
-	if (s->state != EIO_S_OPEN || s->transport != EIO_POLLING)
-		return false;
-	probe = calloc(1, sizeof(*probe));
-	if (!probe)
-		return false;
-	probe->session = s;
-	probe->deadline_ms = e->now_ms + e->limits.upgrade_timeout_ms;
-	s->probe = probe;
-	session_move(s, EIO_S_PROBING);
-	wheel_set(e->wheel, &probe->timer, probe->deadline_ms, on_probe_timer);
-	return true;
-}
-
-static void upgrade(struct eio_session *s)
-{
-	bool had_get = s->has_get;
-
-	probe_drop(s);
-	s->has_get = false;
-	s->transport = EIO_WEBSOCKET;
-	if (s->is_b64) {
-		s->engine->queued_bytes -= s->out.bytes;
-		outq_convert(&s->out, frame_peek_b64);
-		s->engine->queued_bytes += s->out.bytes;
-	}
-	if (s->state == EIO_S_PROBING)
-		session_move(s, EIO_S_OPEN);
-	s->engine->upgrades++;
-	if (had_get) /* a correct client has none; it must not read this as the end */
-		s->engine->ops->answer(s, EIO_WIRE_GET, 200, SIO_LIT("6"));
-	s->engine->ops->upgraded(s);
-	if (s->out.n > 0)
-		mark_dirty(s);
-	else if (s->state == EIO_S_CLOSING)
-		eio_discard(s, "forced close");
-}
-
-void eio_probe_text(struct eio_session *s, char *data, size_t n)
-{
-	sio_slice text = sio_bytes(data, n);
-
-	if (!s->probe)
-		return;
-	if (sio_slice_eq(text, SIO_LIT("2probe"))) {
-		uint64_t next = s->engine->now_ms + NOOP_PERIOD_MS;
-		s->probe->is_confirmed = true;
-		if (next < s->probe->deadline_ms)
-			wheel_set(s->engine->wheel, &s->probe->timer, next, on_probe_timer);
-		s->engine->ops->probe_text(s, SIO_LIT("3probe"));
-	} else if (sio_slice_eq(text, SIO_LIT("5"))) {
-		upgrade(s);
-	} else {
-		probe_abort(s);
-	}
-}
-
-void eio_probe_gone(struct eio_session *s)
-{
-	if (!s->probe)
-		return;
-	probe_drop(s);
-	if (s->state == EIO_S_PROBING)
-		session_move(s, EIO_S_OPEN);
 }

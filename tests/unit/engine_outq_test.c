@@ -85,18 +85,17 @@ static void check(void)
 	assert_ptr_equal(outq_first(&q), model.n ? model.f[0] : NULL);
 }
 
+/* The model first: the queue may hold the last reference to a frame. */
 static void consume(size_t bytes)
 {
-	outq_consume(&q, &chunks, bytes);
-	while (bytes > 0) {
-		size_t left = model.f[0]->n - model.sent;
-		if (bytes < left) {
-			model.sent += bytes;
-			return;
-		}
-		bytes -= left;
+	size_t rest = bytes;
+
+	while (rest > 0 && rest >= model.f[0]->n - model.sent) {
+		rest -= model.f[0]->n - model.sent;
 		model_pop();
 	}
+	model.sent += rest;
+	outq_consume(&q, &chunks, bytes);
 }
 
 static bool model_replace(struct frame *f)

@@ -140,7 +140,7 @@ class Process {
   memory() {
     const text = readFileSync(`/proc/${this.pid}/smaps_rollup`, 'utf8');
     const kib = (key) => Number(text.match(new RegExp(`^${key}:\\s+(\\d+)`, 'm'))?.[1] ?? 0);
-    return { rss: kib('Rss'), pss: kib('Pss'), private: kib('Private_Dirty') + kib('Private_Clean') };
+    return { rss: kib('Rss'), own: kib('Anonymous') };
   }
 
   async end(signal = 'SIGTERM', timeout = 15000) {
