@@ -400,6 +400,8 @@ void sio_server_free(struct sio_server *server)
 		return;
 	if (server->net && !server->is_stopped)
 		sio_server_close(server, 0);
+	if (server->net) /* those that linger, too */
+		eio_engine_discard_all(&server->engine, "server shutting down");
 	net_free(server->net);
 	link_flush_all(server);
 	hub_fini(&server->hub);

@@ -318,11 +318,9 @@ static void on_packet(struct hub_client *c, const struct packet *p, const sio_sl
 	}
 	switch (p->type) {
 	case PACKET_DISCONNECT:
-		socket_end(s, "client namespace disconnect");
-		return;
 	case PACKET_EVENT:
 	case PACKET_BINARY_EVENT:
-		socket_event(s, p, attachments);
+		socket_packet(s, p, attachments);
 		return;
 	default: /* acknowledgements of nothing we asked for are ignored */
 		return;

@@ -141,8 +141,8 @@ struct sio_socket *socket_new(struct hub_client *c, struct nsp *nsp);
 void socket_end(struct sio_socket *s, const char *reason);
 /* Take back a socket of which nobody has heard yet. */
 void socket_cancel(struct sio_socket *s);
-/* An event for s: dispatch it now, or hold it while s is paused. */
-void socket_event(struct sio_socket *s, const struct packet *p, const sio_slice *attachments);
+/* An event or the client's DISCONNECT: dispatch it now, or hold it while s is paused. */
+void socket_packet(struct sio_socket *s, const struct packet *p, const sio_slice *attachments);
 
 /* ---- namespaces and rooms (room.c) ----------------------------------------------- */
 

@@ -128,7 +128,7 @@ static const struct handler *handler_find(const struct hub *hub, sio_slice name)
 	return node ? MAP_OWNER(node, struct handler, by_name) : NULL;
 }
 
-static void dispatch(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)
+static void on_event(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)
 {
 	struct hub *hub = s->nsp->hub;
 	char decoded[256];
@@ -159,6 +159,14 @@ static void dispatch(struct sio_socket *s, const struct packet *p, const sio_sli
 		h->fn(s, &event, h->arg);
 	else if (hub->on_any)
 		hub->on_any(s, &event, hub->any_arg);
+}
+
+static void dispatch(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)
+{
+	if (p->type == PACKET_DISCONNECT)
+		socket_end(s, "client namespace disconnect");
+	else
+		on_event(s, p, attachments);
 }
 
 static sio_slice put(char **at, sio_slice s)
@@ -210,7 +218,7 @@ static bool hold(struct sio_socket *s, const struct packet *p, const sio_slice *
 	return true;
 }
 
-void socket_event(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)
+void socket_packet(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)
 {
 	if (s->paused_n == 0 && !s->held)
 		dispatch(s, p, attachments);

@@ -109,9 +109,8 @@ static void out_of_descriptors(struct net_listener *l)
 	struct net *net = l->net;
 	int fd;
 
-	if (net->reserve_fd < 0)
-		return;
-	close(net->reserve_fd);
+	if (net->reserve_fd >= 0)
+		close(net->reserve_fd);
 	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd >= 0)
 		refuse_one(l, fd);

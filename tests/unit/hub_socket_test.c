@@ -279,6 +279,22 @@ static void test_handler_pauses_again(void **state)
 	expect_heard("x(); y(); ");
 }
 
+/* What was sent before the client left its namespace is still heard. */
+static void test_leaving_waits_for_what_is_held(void **state)
+{
+	(void)state;
+	sio_socket_pause(sock);
+	fake_ws(c, "42[\"a\",1]");
+	fake_ws(c, "41");
+	assert_true(sio_socket_is_open(sock));
+	expect_heard("");
+	sio_socket_ref(sock);
+	sio_socket_resume(sock);
+	assert_false(sio_socket_is_open(sock));
+	sio_socket_unref(sock);
+	expect_heard("a(1); end client namespace disconnect; ");
+}
+
 static void end_it(struct sio_socket *s, const struct sio_event *e, void *arg)
 {
 	sio_socket_disconnect(s, false);
@@ -411,6 +427,7 @@ int main(void)
 		TEST(test_reasons),
 		TEST(test_pause_keeps_order),
 		TEST(test_handler_pauses_again),
+		TEST(test_leaving_waits_for_what_is_held),
 		TEST(test_handler_of_a_held_event_ends_the_socket),
 		TEST(test_end_while_paused),
 		TEST(test_held_bytes_are_bounded),
