@@ -19,7 +19,8 @@
 	X(NOENT,  -8, "there is no such thing")                               \
 	X(SYSTEM, -9, "the operating system refused (see errno)")             \
 	X(UTF8,  -10, "the text is not valid UTF-8")                          \
-	X(BUSY,  -11, "the queue is full, try again later")
+	X(BUSY,  -11, "the queue is full, try again later")                   \
+	X(TIMEOUT, -12, "the operation has timed out")
 
 enum sio_error {
 	SIO_OK = 0,

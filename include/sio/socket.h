@@ -144,6 +144,19 @@ SIO_API int sio_socket_emit(struct sio_socket *socket, sio_slice name, const str
  * SIO_ERR_INVAL (ack is SIO_ACK_NONE, too many attachments), SIO_ERR_NOMEM. */
 SIO_API int sio_socket_ack(struct sio_socket *socket, uint64_t ack, const struct sio_args *args);
 
+/* Emit an event and ask the client to acknowledge it.  fn is called exactly once,
+ * never before the call returns: with status 0 and the client's arguments (borrowed
+ * for the call), SIO_ERR_TIMEOUT after timeout_ms (0: SIO_ASK_TIMEOUT_MS; up to 32 ms
+ * later), or SIO_ERR_CLOSED as soon as the socket has ended.  The socket's memory is
+ * good in fn.  A socket may have SIO_ASKS_MAX questions open.  Returns 0,
+ * SIO_ERR_CLOSED, SIO_ERR_INVAL (as sio_socket_emit), SIO_ERR_LIMIT, SIO_ERR_NOMEM;
+ * then fn is not called.  Socket.IO v5: EVENT with an id, answered by ACK. */
+#define SIO_ASK_TIMEOUT_MS 5000
+#define SIO_ASKS_MAX 1000
+typedef void sio_answer_fn(struct sio_socket *socket, int status, const struct sio_args *args, void *arg);
+SIO_API SIO_MUST_CHECK int sio_socket_ask(struct sio_socket *socket, sio_slice name, const struct sio_args *args,
+					  uint32_t timeout_ms, sio_answer_fn *fn, void *arg);
+
 /* End the socket.  close_session false: DISCONNECT of this namespace, the
  * session stays; the stock client will not reconnect by itself.  true: the same,
  * then the session is closed.  The disconnect handler runs before it returns. */

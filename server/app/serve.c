@@ -72,10 +72,11 @@ static char *read_pem(const char *path, char *error)
 	return text;
 }
 
+static const char passing_secret[] = "only to see whether the settings fit together";
+
 /* Make the verifier.  is_check makes no secret and takes a passing one instead. */
 static int make_verifier(struct service *s, bool is_check, char *error)
 {
-	static const char passing[] = "only to see whether the settings fit together";
 	struct config *c = &s->config;
 	bool is_made = false;
 	char *pem = NULL;
@@ -93,7 +94,7 @@ static int make_verifier(struct service *s, bool is_check, char *error)
 		err = SIO_ERR_INVAL;
 	if (!err)
 		err = token_verifier_new(&(struct token_options){ .algorithms = c->jwt_algorithms,
-								  .secret = sio_str(c->jwt_secret || !is_check ? c->jwt_secret : passing),
+								  .secret = sio_str(c->jwt_secret || !is_check ? c->jwt_secret : passing_secret),
 								  .public_key = pem,
 								  .issuer = c->jwt_issuer,
 								  .audience = c->jwt_audience,
@@ -363,7 +364,7 @@ static int rehearse(struct service *s)
 {
 	struct token_sign_options sign = {
 		.algorithm = s->algorithm,
-		.secret = sio_str(s->config.jwt_secret),
+		.secret = sio_str(s->config.jwt_secret ? s->config.jwt_secret : passing_secret),
 		.user = "rehearsal",
 		.user_claim = s->config.jwt_user_claim,
 		.issuer = s->config.jwt_issuer,
@@ -380,8 +381,8 @@ static int rehearse(struct service *s)
 	n = token_sign(&sign, token, sizeof(token));
 	if (n > 0 && token_verify(s->verifier, sio_bytes(token, (size_t)n), sign.now_s, &claims) == TOKEN_OK)
 		return EXIT_DONE;
-	return command_fail("a token signed with JWT_SECRET is not accepted by the JWT_* settings: %s",
-			    n > 0 ? claims.reason : sio_strerror((int)n));
+	return command_fail("JWT_USER_CLAIM=%s, JWT_ISSUER and JWT_AUDIENCE do not fit together, a token made by them is refused: %s",
+			    s->config.jwt_user_claim, n > 0 ? claims.reason : "one claim would have two meanings");
 }
 
 static int start(struct service *s)
@@ -389,7 +390,7 @@ static int start(struct service *s)
 	int code;
 
 	raise_descriptor_limit();
-	if ((code = rehearse(s)) || (code = make_server(s)) || (code = open_store(s)) || (code = make_collab(s)) || (code = make_api(s)) ||
+	if ((code = make_server(s)) || (code = open_store(s)) || (code = make_collab(s)) || (code = make_api(s)) ||
 	    (code = watch_signals(s)))
 		return code;
 	return listen_on(s);
@@ -427,6 +428,8 @@ int command_serve(const struct command *self, int argc, char **argv)
 	if (code)
 		return code;
 	code = configure(&service, is_check);
+	if (!code)
+		code = rehearse(&service);
 	if (!code && is_check)
 		puts("The configuration is valid.");
 	else if (!code && (code = start(&service)) == EXIT_DONE) {

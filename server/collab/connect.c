@@ -46,7 +46,7 @@ static void refuse(struct collab *collab, struct sio_connect *req, enum collab_r
 	struct buf data = { 0 };
 
 	collab->refused[why]++;
-	log_info("Client refused: %s%s%s, from %.*s", refusals[why].code, *reason ? ": " : "", reason,
+	log_warning("Client refused: %s%s%s, from %.*s", refusals[why].code, *reason ? ": " : "", reason,
 		 (int)sio_connect_address(req).n, sio_connect_address(req).p);
 	buf_printf(&data, "{\"code\":\"%s\"}", refusals[why].code);
 	sio_connect_refuse(req, sio_str(refusals[why].message), data.failed ? sio_bytes("", 0) : buf_peek(&data));

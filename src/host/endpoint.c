@@ -138,13 +138,16 @@ static void begin_post(struct sio_server *server, struct net_conn *c, struct htt
 		       struct eio_session *session)
 {
 	if (!eio_post_begin(session)) {
+		net_count_refused(c->net);
 		net_reply_last(c, 400, NULL, sio_bytes("", 0), sio_bytes("", 0));
 		return;
 	}
 	link_attach(link_of(session), EIO_WIRE_POST, c);
 	http1_set_body_limit(c->side->reader, server->engine.limits.max_payload_bytes);
-	if (sio_slice_eq(http1_header(req, "content-type"), SIO_LIT("application/octet-stream")))
+	if (sio_slice_eq(http1_header(req, "content-type"), SIO_LIT("application/octet-stream"))) {
+		net_count_refused(c->net);
 		eio_post_refuse(session, 400);
+	}
 }
 
 void endpoint_head(struct sio_server *server, struct net_conn *c, struct http1_request *req)
@@ -177,6 +180,7 @@ static void get(struct sio_server *server, struct net_conn *c, struct http1_requ
 
 	if (session) {
 		if (!eio_get_begin(session)) {
+			net_count_refused(c->net);
 			net_reply_last(c, 400, NULL, sio_bytes("", 0), sio_bytes("", 0));
 			return;
 		}

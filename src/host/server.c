@@ -98,6 +98,7 @@ static void on_refuse(struct net_conn *c, int status)
 
 	begin_turn(server);
 	if (link && wire == EIO_WIRE_POST) { /* its session ends with it */
+		net_count_refused(c->net);
 		eio_post_refuse(&link->session, status);
 		return;
 	}
@@ -195,9 +196,8 @@ static const struct net_ops net_callbacks = {
 
 /* ---- memory ----------------------------------------------------------------------------- */
 
-/* What a burst left in the pools goes back to malloc.  What a crowd left in malloc
- * when it came or went goes back to the system, once it is quiet again: malloc does
- * not do that by itself. */
+/* What a burst left in the pools goes back to the system.  So does what a crowd left in
+ * malloc when it came or went, once it is quiet again: malloc does not do it by itself. */
 static void on_relax(struct sio_timer *timer)
 {
 	struct sio_server *server = MAP_OWNER(timer, struct sio_server, relax);

@@ -322,7 +322,8 @@ static void on_packet(struct hub_client *c, const struct packet *p, const sio_sl
 	case PACKET_BINARY_EVENT:
 		socket_packet(s, p, attachments);
 		return;
-	default: /* acknowledgements of nothing we asked for are ignored */
+	default:
+		ask_answered(s, p, attachments);
 		return;
 	}
 }

@@ -29,14 +29,14 @@ int emit_packet(struct hub_client *c, const struct packet *p, const sio_slice *a
 	return SIO_OK;
 }
 
-int emit_event(struct nsp *nsp, sio_slice name, const struct sio_args *args, struct frame **out)
+int emit_event(struct nsp *nsp, sio_slice name, const struct sio_args *args, uint64_t id, struct frame **out)
 {
 	struct buf *quoted = &nsp->hub->scratch;
 	struct packet p = {
 		.type = args->attachments_n ? PACKET_BINARY_EVENT : PACKET_EVENT,
 		.attachments_n = args->attachments_n,
 		.nsp = sio_str(nsp->name),
-		.id = PACKET_NO_ID,
+		.id = id,
 		.data = args->json,
 	};
 
@@ -59,7 +59,7 @@ int sio_socket_emit(struct sio_socket *s, sio_slice name, const struct sio_args 
 
 	if (!s->client)
 		return SIO_ERR_CLOSED;
-	err = emit_event(s->nsp, name, args, &f);
+	err = emit_event(s->nsp, name, args, PACKET_NO_ID, &f);
 	if (err < 0)
 		return err;
 	eio_send(s->client->session, f);

@@ -115,6 +115,7 @@ struct membership {
 };
 
 struct held_queue;
+struct asked;
 
 enum { SOCKET_NEAR = 2 }; /* rooms without a block of their own: its user's and a project's */
 
@@ -124,6 +125,7 @@ struct sio_socket {
 	struct hub_client *client;    /* NULL: ended */
 	struct sio_socket *next;      /* of the same client */
 	struct held_queue *held;      /* events waiting for sio_socket_resume; NULL: none */
+	struct asked *asked;          /* questions open; NULL: none */
 	struct membership *rooms;     /* near, or a block of rooms_cap */
 	struct membership near[SOCKET_NEAR];
 	void *data;
@@ -144,6 +146,13 @@ void socket_cancel(struct sio_socket *s);
 /* An event or the client's DISCONNECT: dispatch it now, or hold it while s is paused. */
 void socket_packet(struct sio_socket *s, const struct packet *p, const sio_slice *attachments);
 
+/* ---- questions to clients (ask.c) -------------------------------------------------- */
+
+/* An ACK came; one of nothing we asked for is ignored. */
+void ask_answered(struct sio_socket *s, const struct packet *p, const sio_slice *attachments);
+/* The socket has ended: every open question is told so. */
+void ask_end(struct sio_socket *s);
+
 /* ---- namespaces and rooms (room.c) ----------------------------------------------- */
 
 struct nsp {
@@ -152,6 +161,7 @@ struct nsp {
 	struct map sockets_by_id;
 	struct map rooms;             /* by name */
 	struct sio_socket **sockets;  /* all of them, dense */
+	uint64_t next_ask;            /* id of the next event that wants an ACK (section 6) */
 	uint32_t sockets_n, sockets_cap;
 	char name[];
 };
@@ -168,7 +178,7 @@ void room_leave_all(struct sio_socket *s);
 /* Encode p with its attachments; one reference, the caller's.  NULL: no memory. */
 struct frame *emit_encode(struct hub *hub, const struct packet *p, const sio_slice *attachments);
 /* An event of nsp; *out is NULL with SIO_ERR_INVAL or SIO_ERR_NOMEM. */
-int emit_event(struct nsp *nsp, sio_slice name, const struct sio_args *args, struct frame **out);
+int emit_event(struct nsp *nsp, sio_slice name, const struct sio_args *args, uint64_t id, struct frame **out);
 int emit_packet(struct hub_client *c, const struct packet *p, const sio_slice *attachments);
 
 #endif

@@ -349,7 +349,7 @@ long sio_broadcast(struct sio_server *server, const struct sio_target *target, s
 	struct hub *hub = hub_of(server);
 	struct frame *f;
 	long n;
-	int err = emit_event(hub->nsps, name, args, &f);
+	int err = emit_event(hub->nsps, name, args, PACKET_NO_ID, &f);
 
 	if (err < 0)
 		return err;

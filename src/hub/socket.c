@@ -94,6 +94,7 @@ void socket_end(struct sio_socket *s, const char *reason)
 	held_drop(s);
 	room_leave_all(s);
 	unlink_socket(s);
+	ask_end(s);
 	if (s->nsp->hub->on_disconnect)
 		s->nsp->hub->on_disconnect(s, sio_str(reason), s->nsp->hub->disconnect_arg);
 	sio_socket_unref(s);
