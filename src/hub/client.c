@@ -79,7 +79,7 @@ static struct sio_socket *client_socket(const struct hub_client *c, sio_slice ns
 	return NULL;
 }
 
-static bool client_is_asking(const struct hub_client *c, const struct nsp *nsp)
+static bool client_is_asking(const struct hub_client *c, const struct sio_namespace *nsp)
 {
 	for (struct sio_connect *r = c->asking; r; r = r->next)
 		if (r->nsp == nsp)
@@ -126,7 +126,7 @@ static void connect_free(struct sio_connect *req)
 
 static void on_connect(struct hub_client *c, const struct packet *p)
 {
-	struct nsp *nsp = nsp_find(c->hub, p->nsp);
+	struct sio_namespace *nsp = nsp_find(c->hub, p->nsp);
 	struct sio_connect *req;
 
 	if (client_socket(c, p->nsp) || (nsp && client_is_asking(c, nsp))) {
@@ -152,8 +152,8 @@ static void on_connect(struct hub_client *c, const struct packet *p)
 		eio_close(c->session, "forced close");
 		return;
 	}
-	if (c->hub->on_connect)
-		c->hub->on_connect(req, c->hub->connect_arg);
+	if (nsp->on_connect)
+		nsp->on_connect(req, nsp->connect_arg);
 	else
 		sio_connect_accept(req);
 }
@@ -161,7 +161,7 @@ static void on_connect(struct hub_client *c, const struct packet *p)
 struct sio_socket *sio_connect_accept(struct sio_connect *req)
 {
 	struct hub_client *c = req->client;
-	struct nsp *nsp = req->nsp;
+	struct sio_namespace *nsp = req->nsp;
 	struct sio_socket *s;
 	char answer[64];
 	struct packet p = { .type = PACKET_CONNECT, .nsp = sio_str(nsp->name), .id = PACKET_NO_ID };
@@ -185,7 +185,7 @@ struct sio_socket *sio_connect_accept(struct sio_connect *req)
 void sio_connect_refuse(struct sio_connect *req, sio_slice message, sio_slice data)
 {
 	struct hub_client *c = req->client;
-	struct nsp *nsp = req->nsp;
+	struct sio_namespace *nsp = req->nsp;
 
 	/* message and data may be slices of what req holds. */
 	if (c && eio_is_open(c->session))

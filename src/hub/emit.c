@@ -29,7 +29,7 @@ int emit_packet(struct hub_client *c, const struct packet *p, const sio_slice *a
 	return SIO_OK;
 }
 
-int emit_event(struct nsp *nsp, sio_slice name, const struct sio_args *args, uint64_t id, struct frame **out)
+int emit_event(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args, uint64_t id, struct frame **out)
 {
 	struct buf *quoted = &nsp->hub->scratch;
 	struct packet p = {

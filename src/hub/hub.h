@@ -11,6 +11,7 @@
 #ifndef HUB_HUB_H
 #define HUB_HUB_H
 
+#include <sio/namespace.h>
 #include <sio/room.h>
 #include <sio/server.h>
 #include <sio/socket.h>
@@ -22,7 +23,7 @@
 #include "engine/engine.h"
 
 struct hub;
-struct nsp;
+struct sio_namespace;
 struct room;
 
 struct hub_limits {
@@ -46,17 +47,8 @@ struct hub {
 	struct sio_server *server;
 	struct eio_engine *engine;
 	struct hub_limits limits;
-	struct nsp *nsps;             /* "/" first */
+	struct sio_namespace *nsps;             /* "/" first */
 	uint32_t epoch;               /* marks receivers of one broadcast */
-	struct map handlers;          /* by event name */
-	sio_connect_fn *on_connect;
-	void *connect_arg;
-	sio_disconnect_fn *on_disconnect;
-	void *disconnect_arg;
-	sio_event_fn *on_any;
-	void *any_arg;
-	sio_limited_fn *on_limited;
-	void *limited_arg;
 	struct buf scratch;           /* quoted event names */
 	uint64_t sockets, rooms, events, broadcasts, refused, limited;
 };
@@ -101,7 +93,7 @@ void hub_closed(struct hub_client *c, const char *reason);
 struct sio_connect {
 	struct hub_client *client;    /* NULL: gone */
 	struct hub *hub;
-	struct nsp *nsp;
+	struct sio_namespace *nsp;
 	struct hub_opening *opening;
 	struct sio_connect *next;     /* of the same client */
 	struct buf auth;
@@ -121,7 +113,7 @@ enum { SOCKET_NEAR = 2 }; /* rooms without a block of their own: its user's and 
 
 struct sio_socket {
 	struct map_node by_id;
-	struct nsp *nsp;
+	struct sio_namespace *nsp;
 	struct hub_client *client;    /* NULL: ended */
 	struct sio_socket *next;      /* of the same client */
 	struct held_queue *held;      /* events waiting for sio_socket_resume; NULL: none */
@@ -139,7 +131,7 @@ struct sio_socket {
 	char id[SIO_ID_LEN];
 };
 
-struct sio_socket *socket_new(struct hub_client *c, struct nsp *nsp);
+struct sio_socket *socket_new(struct hub_client *c, struct sio_namespace *nsp);
 void socket_end(struct sio_socket *s, const char *reason);
 /* Take back a socket of which nobody has heard yet. */
 void socket_cancel(struct sio_socket *s);
@@ -155,22 +147,31 @@ void ask_end(struct sio_socket *s);
 
 /* ---- namespaces and rooms (room.c) ----------------------------------------------- */
 
-struct nsp {
+struct sio_namespace {
 	struct hub *hub;
-	struct nsp *next;
+	struct sio_namespace *next;
 	struct map sockets_by_id;
 	struct map rooms;             /* by name */
+	struct map handlers;          /* by event name */
+	sio_connect_fn *on_connect;
+	void *connect_arg;
+	sio_disconnect_fn *on_disconnect;
+	void *disconnect_arg;
+	sio_event_fn *on_any;
+	void *any_arg;
+	sio_limited_fn *on_limited;
+	void *limited_arg;
 	struct sio_socket **sockets;  /* all of them, dense */
 	uint64_t next_ask;            /* id of the next event that wants an ACK (section 6) */
 	uint32_t sockets_n, sockets_cap;
 	char name[];
 };
 
-struct nsp *nsp_new(struct hub *hub, sio_slice name);
-void nsp_free(struct nsp *nsp);
-struct nsp *nsp_find(const struct hub *hub, sio_slice name);
-SIO_MUST_CHECK int nsp_add(struct nsp *nsp, struct sio_socket *s);
-void nsp_del(struct nsp *nsp, struct sio_socket *s);
+struct sio_namespace *nsp_new(struct hub *hub, sio_slice name);
+void nsp_free(struct sio_namespace *nsp);
+struct sio_namespace *nsp_find(const struct hub *hub, sio_slice name);
+SIO_MUST_CHECK int nsp_add(struct sio_namespace *nsp, struct sio_socket *s);
+void nsp_del(struct sio_namespace *nsp, struct sio_socket *s);
 void room_leave_all(struct sio_socket *s);
 
 /* ---- packets out (emit.c) ----------------------------------------------------------- */
@@ -178,7 +179,7 @@ void room_leave_all(struct sio_socket *s);
 /* Encode p with its attachments; one reference, the caller's.  NULL: no memory. */
 struct frame *emit_encode(struct hub *hub, const struct packet *p, const sio_slice *attachments);
 /* An event of nsp; *out is NULL with SIO_ERR_INVAL or SIO_ERR_NOMEM. */
-int emit_event(struct nsp *nsp, sio_slice name, const struct sio_args *args, uint64_t id, struct frame **out);
+int emit_event(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args, uint64_t id, struct frame **out);
 int emit_packet(struct hub_client *c, const struct packet *p, const sio_slice *attachments);
 
 #endif

@@ -28,37 +28,7 @@ struct room {
 
 /* ---- namespaces -------------------------------------------------------------- */
 
-struct nsp *nsp_new(struct hub *hub, sio_slice name)
-{
-	struct nsp *nsp = calloc(1, sizeof(*nsp) + name.n + 1);
-
-	if (!nsp)
-		return NULL;
-	nsp->hub = hub;
-	memcpy(nsp->name, name.p, name.n);
-	map_init(&nsp->sockets_by_id);
-	map_init(&nsp->rooms);
-	return nsp;
-}
-
-void nsp_free(struct nsp *nsp)
-{
-	map_fini(&nsp->sockets_by_id);
-	map_fini(&nsp->rooms);
-	free(nsp->sockets);
-	free(nsp);
-}
-
-struct nsp *nsp_find(const struct hub *hub, sio_slice name)
-{
-	struct nsp *nsp = hub->nsps;
-
-	while (nsp && !sio_slice_eq(sio_str(nsp->name), name))
-		nsp = nsp->next;
-	return nsp;
-}
-
-int nsp_add(struct nsp *nsp, struct sio_socket *s)
+int nsp_add(struct sio_namespace *nsp, struct sio_socket *s)
 {
 	if (nsp->sockets_n == nsp->sockets_cap) {
 		uint32_t cap = nsp->sockets_cap ? nsp->sockets_cap * 2 : 16;
@@ -76,7 +46,7 @@ int nsp_add(struct nsp *nsp, struct sio_socket *s)
 	return SIO_OK;
 }
 
-void nsp_del(struct nsp *nsp, struct sio_socket *s)
+void nsp_del(struct sio_namespace *nsp, struct sio_socket *s)
 {
 	struct sio_socket *last = nsp->sockets[--nsp->sockets_n];
 
@@ -88,14 +58,14 @@ void nsp_del(struct nsp *nsp, struct sio_socket *s)
 
 /* ---- membership ------------------------------------------------------------------ */
 
-static struct room *room_find(const struct nsp *nsp, sio_slice name)
+static struct room *room_find(const struct sio_namespace *nsp, sio_slice name)
 {
 	struct map_node *node = map_get(&nsp->rooms, name);
 
 	return node ? MAP_OWNER(node, struct room, by_name) : NULL;
 }
 
-static struct room *room_new(struct nsp *nsp, sio_slice name)
+static struct room *room_new(struct sio_namespace *nsp, sio_slice name)
 {
 	struct room *room = malloc(offsetof(struct room, name) + name.n);
 
@@ -112,7 +82,7 @@ static struct room *room_new(struct nsp *nsp, sio_slice name)
 	return room;
 }
 
-static void room_drop_if_empty(struct nsp *nsp, struct room *room)
+static void room_drop_if_empty(struct sio_namespace *nsp, struct room *room)
 {
 	if (room->n > 0)
 		return;
@@ -234,16 +204,26 @@ bool sio_room_has(const struct sio_socket *s, sio_slice name)
 	return membership_find(s, name) != NULL;
 }
 
-size_t sio_room_size(const struct sio_server *server, sio_slice name)
+size_t sio_namespace_room_size(const struct sio_namespace *nsp, sio_slice name)
 {
-	struct room *room = room_find(hub_of(server)->nsps, name);
+	struct room *room = room_find(nsp, name);
 
 	return room ? room->n : 0;
 }
 
+size_t sio_room_size(const struct sio_server *server, sio_slice name)
+{
+	return sio_namespace_room_size(hub_of(server)->nsps, name);
+}
+
 void sio_room_each(struct sio_server *server, sio_slice name, sio_room_fn *fn, void *arg)
 {
-	struct room *room = room_find(hub_of(server)->nsps, name);
+	sio_namespace_room_each(hub_of(server)->nsps, name, fn, arg);
+}
+
+void sio_namespace_room_each(struct sio_namespace *nsp, sio_slice name, sio_room_fn *fn, void *arg)
+{
+	struct room *room = room_find(nsp, name);
 	struct sio_socket **copy;
 	uint32_t n;
 
@@ -266,7 +246,7 @@ void sio_room_each(struct sio_server *server, sio_slice name, sio_room_fn *fn, v
 
 /* ---- broadcast ----------------------------------------------------------------------- */
 
-static struct sio_socket *socket_find(const struct nsp *nsp, sio_slice id)
+static struct sio_socket *socket_find(const struct sio_namespace *nsp, sio_slice id)
 {
 	struct map_node *node = id.n == SIO_ID_LEN ? map_get(&nsp->sockets_by_id, id) : NULL;
 
@@ -274,7 +254,7 @@ static struct sio_socket *socket_find(const struct nsp *nsp, sio_slice id)
 }
 
 /* Mark the members of each name as served already. */
-static void mark_all(const struct nsp *nsp, const sio_slice *names, unsigned n)
+static void mark_all(const struct sio_namespace *nsp, const sio_slice *names, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		struct room *room = room_find(nsp, names[i]);
@@ -310,7 +290,7 @@ static long send_room(const struct room *room, const struct sio_socket *skip, st
 	return n;
 }
 
-static long send_union(struct nsp *nsp, const struct sio_target *t, struct frame *f)
+static long send_union(struct sio_namespace *nsp, const struct sio_target *t, struct frame *f)
 {
 	long n = 0;
 
@@ -327,7 +307,7 @@ static long send_union(struct nsp *nsp, const struct sio_target *t, struct frame
 	return n;
 }
 
-static long send_target(struct nsp *nsp, const struct sio_target *t, struct frame *f)
+static long send_target(struct sio_namespace *nsp, const struct sio_target *t, struct frame *f)
 {
 	if (t->rooms_n == 1 && t->except_n == 0) {
 		struct room *room = room_find(nsp, t->rooms[0]);
@@ -343,20 +323,25 @@ static long send_target(struct nsp *nsp, const struct sio_target *t, struct fram
 	return send_union(nsp, t, f);
 }
 
-long sio_broadcast(struct sio_server *server, const struct sio_target *target, sio_slice name,
-		   const struct sio_args *args)
+long sio_namespace_broadcast(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+			     const struct sio_args *args)
 {
-	struct hub *hub = hub_of(server);
 	struct frame *f;
 	long n;
-	int err = emit_event(hub->nsps, name, args, PACKET_NO_ID, &f);
+	int err = emit_event(nsp, name, args, PACKET_NO_ID, &f);
 
 	if (err < 0)
 		return err;
 	f->is_volatile = target->is_volatile;
 	f->key = target->is_volatile ? target->latest_key : 0;
-	hub->broadcasts++;
-	n = send_target(hub->nsps, target, f);
+	nsp->hub->broadcasts++;
+	n = send_target(nsp, target, f);
 	frame_unref(f);
 	return n;
+}
+
+long sio_broadcast(struct sio_server *server, const struct sio_target *target, sio_slice name,
+		   const struct sio_args *args)
+{
+	return sio_namespace_broadcast(hub_of(server)->nsps, target, name, args);
 }

@@ -23,7 +23,7 @@ struct held_queue {
 	size_t bytes;             /* of them all */
 };
 
-struct sio_socket *socket_new(struct hub_client *c, struct nsp *nsp)
+struct sio_socket *socket_new(struct hub_client *c, struct sio_namespace *nsp)
 {
 	struct sio_socket *s = calloc(1, sizeof(*s));
 	char id[RANDOM_ID_LEN + 1];
@@ -95,8 +95,8 @@ void socket_end(struct sio_socket *s, const char *reason)
 	room_leave_all(s);
 	unlink_socket(s);
 	ask_end(s);
-	if (s->nsp->hub->on_disconnect)
-		s->nsp->hub->on_disconnect(s, sio_str(reason), s->nsp->hub->disconnect_arg);
+	if (s->nsp->on_disconnect)
+		s->nsp->on_disconnect(s, sio_str(reason), s->nsp->disconnect_arg);
 	sio_socket_unref(s);
 }
 
@@ -122,9 +122,9 @@ static bool take_token(struct sio_socket *s, uint32_t *retry_ms)
 	return false;
 }
 
-static const struct handler *handler_find(const struct hub *hub, sio_slice name)
+static const struct handler *handler_find(const struct sio_namespace *nsp, sio_slice name)
 {
-	struct map_node *node = map_get(&hub->handlers, name);
+	struct map_node *node = map_get(&nsp->handlers, name);
 
 	return node ? MAP_OWNER(node, struct handler, by_name) : NULL;
 }
@@ -151,15 +151,15 @@ static void on_event(struct sio_socket *s, const struct packet *p, const sio_sli
 	hub->events++;
 	if (!take_token(s, &retry_ms)) {
 		hub->limited++;
-		if (hub->on_limited)
-			hub->on_limited(s, &event, retry_ms, hub->limited_arg);
+		if (s->nsp->on_limited)
+			s->nsp->on_limited(s, &event, retry_ms, s->nsp->limited_arg);
 		return;
 	}
-	h = handler_find(hub, event.name);
+	h = handler_find(s->nsp, event.name);
 	if (h)
 		h->fn(s, &event, h->arg);
-	else if (hub->on_any)
-		hub->on_any(s, &event, hub->any_arg);
+	else if (s->nsp->on_any)
+		s->nsp->on_any(s, &event, s->nsp->any_arg);
 }
 
 static void dispatch(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)

@@ -108,8 +108,7 @@ static inline struct fake_client *hub_connected(struct sio_server *server)
 /* Every count and list of the hub agrees with every other. */
 static inline void hub_check(struct sio_server *server)
 {
-	struct nsp *nsp = server->hub.nsps;
-	uint32_t sockets = 0;
+	uint32_t sockets = 0, in_all = 0, rooms = 0;
 
 	fake_check(server->fake);
 	for (struct fake_client *c = server->fake->clients; c; c = c->next) {
@@ -122,15 +121,19 @@ static inline void hub_check(struct sio_server *server)
 			assert_null(c->link->hub_client.asking);
 		}
 		for (struct sio_socket *s = c->link->hub_client.sockets; s; s = s->next) {
-			assert_ptr_equal(nsp->sockets[s->index], s);
-			assert_ptr_equal(map_get(&nsp->sockets_by_id, sio_socket_id(s)), &s->by_id);
+			assert_ptr_equal(s->nsp->sockets[s->index], s);
+			assert_ptr_equal(map_get(&s->nsp->sockets_by_id, sio_socket_id(s)), &s->by_id);
 			sockets++;
 		}
 	}
-	assert_int_equal(sockets, nsp->sockets_n);
-	assert_int_equal(sockets, nsp->sockets_by_id.n);
+	for (struct sio_namespace *nsp = server->hub.nsps; nsp; nsp = nsp->next) {
+		assert_int_equal(nsp->sockets_n, nsp->sockets_by_id.n);
+		in_all += nsp->sockets_n;
+		rooms += nsp->rooms.n;
+	}
+	assert_int_equal(sockets, in_all);
 	assert_int_equal(sockets, server->hub.sockets);
-	assert_int_equal(nsp->rooms.n, server->hub.rooms);
+	assert_int_equal(rooms, server->hub.rooms);
 }
 
 #endif

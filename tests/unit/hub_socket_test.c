@@ -131,7 +131,7 @@ static void test_handlers_by_name(void **state)
 	assert_int_equal(sio_on_event(server, "a", on_any, NULL), SIO_OK);
 	assert_int_equal(sio_on_event(server, "a", on_any, &data), SIO_OK); /* replaces */
 	assert_int_equal(sio_on_event(server, "", on_any, NULL), SIO_OK);
-	assert_int_equal(server->hub.handlers.n, 2);
+	assert_int_equal(server->hub.nsps->handlers.n, 2);
 	assert_int_equal(sio_on_event(server, NULL, NULL, NULL), SIO_OK);
 	fake_ws(c, "42[\"a\"]");
 	fake_ws(c, "42[\"nobody's\"]");
@@ -178,10 +178,10 @@ static void end_other(struct sio_socket *s, sio_slice reason, void *arg)
 /* Sockets of several namespaces on one session: each is told. */
 static void test_disconnect_and_close_with_namespaces(void **state)
 {
-	struct nsp *board = nsp_new(&server->hub, SIO_LIT("/board"));
+	struct sio_namespace *board = sio_namespace_open(server, SIO_LIT("/board"));
 
 	(void)state;
-	server->hub.nsps->next = board;
+	sio_namespace_on_disconnect(board, on_disconnect, NULL);
 	fake_ws(c, "40/board,{}");
 	assert_ptr_equal(hub_socket(c)->nsp, board);
 	fake_turn(server->fake);
@@ -201,8 +201,6 @@ static void test_disconnect_and_close_with_namespaces(void **state)
 	sio_socket_disconnect(sock, true);
 	fake_turn(server->fake);
 	fake_expect(c, "closed forced close; ws 41; ws 41/board,; ws close 0; gone; ");
-	/* And back to one namespace, for the teardown's checks. */
-	assert_int_equal(board->sockets_n, 0);
 }
 
 static void test_close_transport(void **state)

@@ -45,7 +45,7 @@ static sio_slice a_room(void)
 
 static struct sio_socket *a_socket(void)
 {
-	struct nsp *nsp = server->hub.nsps;
+	struct sio_namespace *nsp = server->hub.nsps;
 
 	return nsp->sockets_n ? nsp->sockets[below(nsp->sockets_n)] : NULL;
 }
