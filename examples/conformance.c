@@ -83,6 +83,8 @@ int main(int argc, char **argv)
 		err = serve(server, "/custom");
 	if (!err)
 		err = sio_server_listen(server, "127.0.0.1", (uint16_t)port);
+	if (!err)
+		err = sio_server_close_on_signals(server, 1000);
 	if (err) {
 		fprintf(stderr, "%s: cannot serve on port %u: %s\n", argv[0], port, sio_strerror(err));
 		sio_server_free(server);

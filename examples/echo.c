@@ -28,6 +28,8 @@ int main(int argc, char **argv)
 		err = sio_on_event(server, "echo", on_echo, NULL);
 	if (err == SIO_OK)
 		err = sio_server_listen(server, "127.0.0.1", port);
+	if (err == SIO_OK)
+		err = sio_server_close_on_signals(server, 1000);
 	if (err < 0) {
 		fprintf(stderr, "echo: cannot listen on port %u: %s\n", port, sio_strerror(err));
 		return 1;

@@ -80,6 +80,11 @@ SIO_API void sio_server_run(struct sio_server *server);
  * loop has nothing of the server left to do afterwards. */
 SIO_API void sio_server_close(struct sio_server *server, uint32_t drain_ms);
 
+/* Call sio_server_close(server, drain_ms) on the first SIGINT or SIGTERM of the process
+ * and sio_server_close(server, 0) on the next.  For programs that watch no signals of
+ * their own.  Returns 0 or SIO_ERR_SYSTEM. */
+SIO_API SIO_MUST_CHECK int sio_server_close_on_signals(struct sio_server *server, uint32_t drain_ms);
+
 /* Free a closed server whose loop has ended, or one that never listened.  NULL
  * is allowed. */
 SIO_API void sio_server_free(struct sio_server *server);

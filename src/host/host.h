@@ -32,6 +32,7 @@ struct sio_server {
 	struct uv_loop_s *loop;
 	bool owns_loop;
 	bool is_closing, is_stopped;
+	uint32_t signal_drain_ms;     /* of sio_server_close_on_signals */
 	void *data;
 	char *path;                   /* without a trailing slash */
 	char **origins;               /* NULL-terminated */

@@ -175,6 +175,13 @@ static void on_flush(void *owner)
 	link_flush_all(server);
 }
 
+static void on_signalled(void *owner)
+{
+	struct sio_server *server = owner;
+
+	sio_server_close(server, server->is_closing ? 0 : server->signal_drain_ms);
+}
+
 static void on_stopped(void *owner)
 {
 	((struct sio_server *)owner)->is_stopped = true;
@@ -191,6 +198,7 @@ static const struct net_ops net_callbacks = {
 	.gone = on_gone,
 	.turn = on_turn,
 	.flush = on_flush,
+	.signalled = on_signalled,
 	.stopped = on_stopped,
 };
 
@@ -383,6 +391,12 @@ uint16_t sio_server_port(const struct sio_server *server)
 void sio_server_run(struct sio_server *server)
 {
 	net_run(server->net);
+}
+
+int sio_server_close_on_signals(struct sio_server *server, uint32_t drain_ms)
+{
+	server->signal_drain_ms = drain_ms;
+	return net_watch_signals(server->net);
 }
 
 void sio_server_close(struct sio_server *server, uint32_t drain_ms)

@@ -44,7 +44,9 @@ struct net {
 	uv_timer_t timer;            /* the wheel's next deadline */
 	uv_prepare_t turn;           /* end of a turn */
 	uv_async_t wake;             /* posts of other threads */
-	int handles_n;               /* of the four, not closed yet */
+	uv_signal_t signals[2];      /* SIGINT and SIGTERM, when watched */
+	unsigned signals_n;
+	int handles_n;               /* of all these, not closed yet */
 	int epoll_fd;
 	int reserve_fd;              /* given up to accept and refuse when descriptors run out */
 	struct wheel wheel;

@@ -4,6 +4,7 @@
  * Copyright the SkyBuild Realtime authors */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -263,6 +264,32 @@ void net_check_stopped(struct net *net)
 	uv_close((uv_handle_t *)&net->timer, on_handle_closed);
 	uv_close((uv_handle_t *)&net->turn, on_handle_closed);
 	uv_close((uv_handle_t *)&net->wake, on_handle_closed);
+	for (unsigned i = 0; i < net->signals_n; i++)
+		uv_close((uv_handle_t *)&net->signals[i], on_handle_closed);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct net *net = handle->data;
+
+	(void)number;
+	net->ops->signalled(net->owner);
+}
+
+int net_watch_signals(struct net *net)
+{
+	static const int numbers[2] = { SIGINT, SIGTERM };
+
+	while (net->signals_n < 2) {
+		uv_signal_t *handle = &net->signals[net->signals_n];
+		if (uv_signal_init(net->loop, handle) < 0)
+			return SIO_ERR_SYSTEM;
+		handle->data = net;
+		net->handles_n++;
+		if (uv_signal_start(handle, on_signal, numbers[net->signals_n++]) < 0)
+			return SIO_ERR_SYSTEM;
+	}
+	return SIO_OK;
 }
 
 static void close_idle(struct net *net)

@@ -60,6 +60,8 @@ struct net_ops {
 	void (*turn)(void *owner);
 	/* The end of a turn: write what waits. */
 	void (*flush)(void *owner);
+	/* The process was asked to end (net_watch_signals). */
+	void (*signalled)(void *owner);
 	/* net_stop is complete: no handle is left, net_free may follow. */
 	void (*stopped)(void *owner);
 };
@@ -116,6 +118,8 @@ void net_run(struct net *net);
 /* Stop listening now; close connections that are idle, the rest after drain_ms. */
 void net_stop(struct net *net, uint32_t drain_ms);
 void net_free(struct net *net);
+/* Call net_ops.signalled for SIGINT and SIGTERM. */
+int net_watch_signals(struct net *net);
 struct wheel *net_wheel(struct net *net);
 uint64_t net_now_ms(const struct net *net);
 void *net_owner(const struct net *net);

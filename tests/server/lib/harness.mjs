@@ -263,3 +263,10 @@ export async function startEcho(env = {}) {
   if (!existsSync(file)) throw new Error(`no echo server at ${path.relative(ROOT, file)}: make builds it, or name it by SKYBUILD_ECHO`);
   return new Process(file, args, { env: { PORT: '0', ...env }, name: 'echo server' }).listening();
 }
+
+// A program of examples/, from the build that SKYBUILD belongs to.
+export async function startExample(name, args = []) {
+  const file = path.join(path.dirname(SKYBUILD), 'examples', name);
+  if (!existsSync(file)) throw new Error(`no program at ${path.relative(ROOT, file)}: make builds it`);
+  return new Process(file, args, { env: {}, name }).listening();
+}
