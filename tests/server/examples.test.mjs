@@ -28,6 +28,26 @@ describe('echo', () => {
   });
 });
 
+describe('chat', () => {
+  it('rooms, names and acknowledgements', async () => {
+    const server = await start('chat', ['0']);
+    const enter = (name) => pool.open(server.url, { auth: { name }, transports: ['websocket'] }).connected();
+    const [anna, ben] = [await enter('Anna'), await enter('Ben "B" 😀')];
+    assert.deepEqual(await anna.ask('join', 'kitchen'), { ok: true, people: 1 });
+    assert.deepEqual(await ben.ask('join', 'kitchen'), { ok: true, people: 2 });
+    assert.deepEqual(await anna.event('came'), { room: 'kitchen', name: 'Ben "B" 😀', text: '' });
+    assert.deepEqual(await ben.ask('say', 'kitchen', 'Hello\n"you"'), { ok: true });
+    assert.deepEqual(await anna.event('said'), { room: 'kitchen', name: 'Ben "B" 😀', text: 'Hello\n"you"' });
+    assert.deepEqual(await ben.ask('say', 'cellar', 'x'), { ok: false, error: 'join the room first' });
+    assert.equal((await ben.ask('join', 7)).ok, false);
+    ben.close();
+    assert.equal((await anna.event('went')).name, 'Ben "B" 😀');
+    const nobody = pool.open(server.url, { transports: ['websocket'] });
+    const refused = await nobody.events.next((e) => e.name === 'connect_error');
+    assert.deepEqual(refused.args[0].data, { code: 'no_name' });
+  });
+});
+
 describe('conformance', () => {
   let server;
   for (const [how, options] of TRANSPORTS)
