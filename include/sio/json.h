@@ -17,7 +17,7 @@
 #include <sio/error.h>
 #include <sio/slice.h>
 
-#define SIO_JSON_DEPTH 64 /* arrays and objects inside each other */
+#define SIO_JSON_DEPTH 1024 /* arrays and objects inside each other */
 
 enum sio_json_type {
 	SIO_JSON_NONE = 0, /* absent, or not JSON */

@@ -30,7 +30,7 @@ static int run_ask(const struct store_ask *ask, const char *done)
 {
 	struct command_store cs;
 	struct store_result *result;
-	int code = command_store_open(&cs);
+	int code = command_store_open(&cs, ask->op == STORE_USER_ADD || ask->op == STORE_PROJECT_ADD);
 
 	if (code)
 		return code;
@@ -106,7 +106,7 @@ static int print_list(const struct command *self, int argc, enum store_op op, co
 
 	if (argc > 0)
 		return command_misuse(self, "it takes no arguments");
-	code = command_store_open(&cs);
+	code = command_store_open(&cs, false);
 	if (code)
 		return code;
 	code = command_print_list(&cs, (struct store_ask){ .op = op }, names, 2);
@@ -227,7 +227,7 @@ int command_demo(const struct command *self, int argc, char **argv)
 		return command_misuse(self, "--users and --projects come together, and nothing else");
 	if (users_text && (!command_number(users_text, 1000000, &users) || !command_number(projects_text, 100000, &projects)))
 		return command_misuse(self, "--users must be 1 to 1000000 and --projects 1 to 100000");
-	code = command_store_open(&cs);
+	code = command_store_open(&cs, true);
 	if (code)
 		return code;
 	if (!users && cs.config.env == CONFIG_PRODUCTION)

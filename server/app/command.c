@@ -241,7 +241,14 @@ int command_config(struct config *config)
 	return command_fail("%s", error);
 }
 
-int command_store_open(struct command_store *cs)
+static bool is_missing(const struct config *c)
+{
+	const char *path = config_sqlite_path(c);
+
+	return path && strcmp(path, ":memory:") != 0 && access(path, F_OK) != 0;
+}
+
+int command_store_open(struct command_store *cs, bool may_make)
 {
 	char error[STORE_ERROR_MAX];
 	struct store_options options = { 0 };
@@ -252,6 +259,12 @@ int command_store_open(struct command_store *cs)
 		return code;
 	log_setup(SIO_LOG_WARNING, false);
 	options.url = cs->config.database_url;
+	if (!may_make && is_missing(&cs->config)) {
+		code = command_fail("there is no store at DATABASE_URL=%s yet; user add, project add, demo and serve make one",
+				    cs->config.database_url);
+		config_fini(&cs->config);
+		return code;
+	}
 	if (store_open(&options, &cs->store, error) == SIO_OK)
 		return EXIT_DONE;
 	config_fini(&cs->config);

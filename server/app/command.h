@@ -71,12 +71,14 @@ bool command_number(const char *text, long max, long *out);
 /* Load the configuration; on failure tells why and returns EXIT_FAILED. */
 int command_config(struct config *config);
 
-/* Configuration and store (without a thread) for a command that works on it. */
+/* Configuration and store (without a thread) for a command that works on it.  A
+ * command that only reads or changes may not make a store: in the wrong folder it
+ * would answer from an empty one. */
 struct command_store {
 	struct config config;
 	struct store *store;
 };
-int command_store_open(struct command_store *cs);
+int command_store_open(struct command_store *cs, bool may_make);
 void command_store_close(struct command_store *cs);
 
 /* Run one ask.  OK: the result (free it); else NULL after telling why. */

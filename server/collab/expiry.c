@@ -141,5 +141,6 @@ void expiry_on_refresh(struct client *client, const struct sio_event *event)
 		refresh_fail(client, event->ack, "user_mismatch",
 			     "The token is another user's: disconnect and connect again with it");
 	else
-		refresh_fail(client, event->ack, token_status_code(status), "The token was not accepted");
+		refresh_fail(client, event->ack, token_status_code(status),
+			     status == TOKEN_MISSING ? "auth:refresh needs {\"token\": ...}" : "The token was not accepted");
 }

@@ -227,18 +227,33 @@ static bool scan_key(const char **at, const char *end)
 
 /* The open brackets around the place where the scanner is. */
 struct nest {
-	uint64_t objects; /* bit 0: the innermost is an object, bit 1: the one around it ... */
 	unsigned depth;
 	unsigned max;     /* how deep they may be */
+	uint64_t objects[SIO_JSON_DEPTH / 64]; /* a bit a level, outermost first: is it an object?  Set up to depth. */
 };
-_Static_assert(SIO_JSON_DEPTH <= 64, "struct nest has one bit a level");
+_Static_assert(SIO_JSON_DEPTH % 64 == 0, "struct nest has one bit a level");
+
+static void nest_push(struct nest *nest, bool is_object)
+{
+	uint64_t *word = &nest->objects[nest->depth / 64], bit = UINT64_C(1) << nest->depth % 64;
+
+	if (nest->depth % 64 == 0)
+		*word = 0;
+	*word = is_object ? *word | bit : *word & ~bit;
+	nest->depth++;
+}
+
+static bool nest_is_object(const struct nest *nest)
+{
+	return nest->objects[(nest->depth - 1) / 64] >> (nest->depth - 1) % 64 & 1;
+}
 
 /* Behind a value: close brackets as they come.  Returns 0 when another value is
  * due (*at stands where it starts) or everything is closed (depth is 0). */
 static int scan_closing(const char **at, const char *end, struct nest *nest)
 {
 	while (nest->depth > 0) {
-		bool is_object = nest->objects & 1;
+		bool is_object = nest_is_object(nest);
 		*at = skip_blanks(*at, end);
 		if (*at == end)
 			return SIO_ERR_PROTO;
@@ -247,7 +262,6 @@ static int scan_closing(const char **at, const char *end, struct nest *nest)
 			return is_object && !scan_key(at, end) ? SIO_ERR_PROTO : SIO_OK;
 		if (c != (is_object ? '}' : ']'))
 			return SIO_ERR_PROTO;
-		nest->objects >>= 1;
 		nest->depth--;
 	}
 	return SIO_OK;
@@ -266,8 +280,7 @@ static int scan_opening(const char **at, const char *end, struct nest *nest, boo
 		++*at;
 		return SIO_OK;
 	}
-	nest->objects = nest->objects << 1 | is_object;
-	nest->depth++;
+	nest_push(nest, is_object);
 	return is_object && !scan_key(at, end) ? SIO_ERR_PROTO : SIO_OK;
 }
 
@@ -275,9 +288,11 @@ static int scan_opening(const char **at, const char *end, struct nest *nest, boo
  * SIO_ERR_PROTO, SIO_ERR_LIMIT. */
 static int scan_value(const char **at, const char *end, unsigned max)
 {
-	struct nest nest = { .max = max };
+	struct nest nest;
 	int err;
 
+	nest.depth = 0;
+	nest.max = max;
 	do {
 		*at = skip_blanks(*at, end);
 		if (*at < end && (**at == '{' || **at == '[')) {

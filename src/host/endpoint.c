@@ -86,7 +86,12 @@ static bool check_handshake(struct net_conn *c, const struct http1_request *req,
 			       SIO_LIT("This server speaks WebSocket version 13"));
 		return false;
 	}
-	if (req->has_body || count_header(req, "sec-websocket-key") != 1 ||
+	if (req->has_body) {
+		net_count_refused(c->net);
+		net_reply_last(c, 400, "text/plain", sio_bytes("", 0), SIO_LIT("A WebSocket handshake has no body"));
+		return false;
+	}
+	if (count_header(req, "sec-websocket-key") != 1 ||
 	    !ws_accept(http1_header(req, "sec-websocket-key"), accept)) {
 		net_count_refused(c->net);
 		net_reply_last(c, 400, "text/plain", sio_bytes("", 0), SIO_LIT("Bad Sec-WebSocket-Key"));
