@@ -78,6 +78,17 @@ static inline struct fake_client *hub_open(struct sio_server *server, enum eio_t
 	return c;
 }
 
+/* What the application heard, in the words of the test's own handlers. */
+static struct buf heard;
+
+/* Compare it with want and clear it. */
+static inline void expect_heard(const char *want)
+{
+	if (!sio_slice_eq(buf_peek(&heard), sio_str(want)))
+		fail_msg("heard: %.*s\n want: %s", (int)heard.n, heard.p, want);
+	buf_clear(&heard);
+}
+
 /* The client says text on whatever transport it has. */
 static inline void hub_say(struct fake_client *c, const char *text)
 {

@@ -450,9 +450,69 @@ static void test_freed_without_running(void **state)
 	assert_int_equal(posted, 3);
 }
 
+/* ---- two in one process ------------------------------------------------------------- */
+
+static void *run_other(void *other)
+{
+	sio_server_run(other);
+	return NULL;
+}
+
+static void on_stop_other(void *other)
+{
+	sio_server_close(other, 0);
+}
+
+/* What the server at to answers to a handshake at path. */
+static void handshake(uint16_t to, const char *path, const char *want)
+{
+	uint16_t kept = port;
+	struct buf b = { 0 };
+	char text[200];
+	int fd;
+
+	port = to;
+	fd = dial();
+	port = kept;
+	snprintf(text, sizeof(text), "GET %s?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path);
+	say_text(fd, text);
+	assert_true(hear(fd, &b, NULL, 2000));
+	assert_int_equal(count(&b, want), 1);
+	buf_fini(&b);
+	close(fd);
+}
+
+/* Each has its own path, options and sessions; the end of one is not the other's. */
+static void test_two_servers(void **state)
+{
+	struct sio_server_options o = { .path = "/other", .max_payload_bytes = 777 };
+	struct sio_server *other;
+	struct sio_stats stats;
+	pthread_t other_thread;
+	uint16_t other_port;
+
+	(void)state;
+	start(NULL);
+	assert_int_equal(sio_server_new(&o, &other), SIO_OK);
+	assert_int_equal(sio_server_listen(other, "127.0.0.1", 0), SIO_OK);
+	other_port = sio_server_port(other);
+	assert_int_equal(pthread_create(&other_thread, NULL, run_other, other), 0);
+	handshake(port, "/socket.io/", "\"maxPayload\":1000000");
+	handshake(other_port, "/other/", "\"maxPayload\":777");
+	handshake(port, "/other/", " 404 ");
+	handshake(other_port, "/socket.io/", " 404 ");
+	assert_int_equal(sio_server_post(other, on_stop_other, other), SIO_OK);
+	pthread_join(other_thread, NULL);
+	sio_server_stats(other, &stats);
+	assert_int_equal(stats.connections_total, 1);
+	sio_server_free(other);
+	handshake(port, "/socket.io/", "\"maxPayload\":1000000");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_two_servers, stop),
 		cmocka_unit_test_teardown(test_heartbeat_of_an_idle_server, stop),
 		cmocka_unit_test_teardown(test_nothing_is_read_behind_a_bad_body, stop),
 		cmocka_unit_test_teardown(test_body_that_never_ends, stop),

@@ -14,7 +14,6 @@
 static struct sio_server *server;
 static struct fake_client *c;
 static struct sio_socket *sock;
-static struct buf heard;
 
 static const struct sio_args none;
 
@@ -35,13 +34,6 @@ static int teardown(void **state)
 	hub_stop(server);
 	buf_fini(&heard);
 	return 0;
-}
-
-static void expect_heard(const char *want)
-{
-	if (!sio_slice_eq(buf_peek(&heard), sio_str(want)))
-		fail_msg("heard: %.*s\n want: %s", (int)heard.n, heard.p, want);
-	buf_clear(&heard);
 }
 
 static void on_answer(struct sio_socket *s, int status, const struct sio_args *args, void *arg)

@@ -16,7 +16,6 @@
 static struct sio_server *server;
 static struct fake_client *c;
 static struct sio_connect *asked;   /* the last request, when the handler waits */
-static struct buf heard;            /* what the application heard */
 
 static void on_later(struct sio_connect *req, void *arg)
 {
@@ -41,13 +40,6 @@ static void on_disconnect(struct sio_socket *s, sio_slice reason, void *arg)
 	assert_false(sio_socket_is_open(s));
 	assert_int_equal(sio_socket_emit(s, SIO_LIT("x"), &(struct sio_args){ 0 }), SIO_ERR_CLOSED);
 	buf_printf(&heard, "end %.*s; ", (int)reason.n, reason.p);
-}
-
-static void expect_heard(const char *want)
-{
-	if (!sio_slice_eq(buf_peek(&heard), sio_str(want)))
-		fail_msg("heard: %.*s\n want: %s", (int)heard.n, heard.p, want);
-	buf_clear(&heard);
 }
 
 static int setup(void **state)

@@ -18,7 +18,6 @@
 static struct sio_server *server;
 static struct sio_namespace *chat;
 static struct fake_client *c;
-static struct buf heard;
 
 static const struct sio_args none;
 
@@ -64,13 +63,6 @@ static int teardown(void **state)
 	hub_stop(server);
 	buf_fini(&heard);
 	return 0;
-}
-
-static void expect_heard(const char *want)
-{
-	if (!sio_slice_eq(buf_peek(&heard), sio_str(want)))
-		fail_msg("heard: %.*s\n want: %s", (int)heard.n, heard.p, want);
-	buf_clear(&heard);
 }
 
 /* The client's socket in chat, connected now. */

@@ -14,7 +14,6 @@
 static struct sio_server *server;
 static struct fake_client *c;
 static struct sio_socket *sock;
-static struct buf heard;
 static struct sio_socket *to_end;     /* for handlers */
 
 static void on_any(struct sio_socket *s, const struct sio_event *e, void *arg)
@@ -30,13 +29,6 @@ static void on_disconnect(struct sio_socket *s, sio_slice reason, void *arg)
 {
 	(void)s, (void)arg;
 	buf_printf(&heard, "end %.*s; ", (int)reason.n, reason.p);
-}
-
-static void expect_heard(const char *want)
-{
-	if (!sio_slice_eq(buf_peek(&heard), sio_str(want)))
-		fail_msg("heard: %.*s\n want: %s", (int)heard.n, heard.p, want);
-	buf_clear(&heard);
 }
 
 static int setup_with(const struct hub_limits *limits)
