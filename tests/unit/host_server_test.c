@@ -429,7 +429,7 @@ static void test_a_message_deadline_is_for_one_message(void **state)
 	buf_fini(&b);
 }
 
-static unsigned posted;
+static _Atomic unsigned posted; /* counted on a pool thread, too */
 
 static void on_post(void *arg)
 {
