@@ -77,6 +77,11 @@ SIO_API bool sio_connect_is_open(const struct sio_connect *req);
  * client has gone or memory ran out. */
 SIO_API struct sio_socket *sio_connect_accept(struct sio_connect *req);
 
+/* In a middleware (sio_namespace_use): nothing to object to.  The next one has req now,
+ * behind the last the connect handler, without a handler it is accepted.  When the
+ * client has gone, req is freed instead. */
+SIO_API void sio_connect_next(struct sio_connect *req);
+
 /* Refuse with CONNECT_ERROR {"message":message,"data":data}.  data is JSON text
  * or empty for none.  The session stays open, the client may try again.  Frees
  * req. */

@@ -12,7 +12,7 @@
 #include "hub/hub.h"
 
 struct ask {
-	struct sio_timer timer;
+	struct sio_timer timer;        /* unset when others keep the time (ask_many.c) */
 	struct ask *next, **prev;      /* of the same socket */
 	struct sio_socket *socket;
 	uint64_t id;
@@ -68,30 +68,33 @@ void ask_end(struct sio_socket *s)
 		ask_settle(s->asked->first, SIO_ERR_CLOSED, &none);
 }
 
-static struct ask *ask_new(struct sio_socket *s, uint32_t timeout_ms, sio_answer_fn *fn, void *arg)
+struct ask *ask_new(struct sio_socket *s, uint64_t id, sio_answer_fn *fn, void *arg)
 {
-	struct eio_engine *e = s->nsp->hub->engine;
-	struct ask *ask = calloc(1, sizeof(*ask));
+	struct ask *ask;
 
+	if (s->asked && s->asked->n >= SIO_ASKS_MAX)
+		return NULL;
+	ask = calloc(1, sizeof(*ask));
 	if (!ask || (!s->asked && !(s->asked = calloc(1, sizeof(*s->asked))))) {
 		free(ask);
 		return NULL;
 	}
-	*ask = (struct ask){ .socket = sio_socket_ref(s), .id = s->nsp->next_ask++, .fn = fn, .arg = arg };
+	*ask = (struct ask){ .socket = sio_socket_ref(s), .id = id, .fn = fn, .arg = arg };
 	ask->next = s->asked->first;
 	ask->prev = &s->asked->first;
 	if (ask->next)
 		ask->next->prev = &ask->next;
 	s->asked->first = ask;
 	s->asked->n++;
-	wheel_set(e->wheel, &ask->timer, e->now_ms + (timeout_ms ? timeout_ms : SIO_ASK_TIMEOUT_MS), on_timeout);
 	return ask;
 }
 
 int sio_socket_ask(struct sio_socket *s, sio_slice name, const struct sio_args *args, uint32_t timeout_ms,
 		   sio_answer_fn *fn, void *arg)
 {
+	struct eio_engine *e = s->nsp->hub->engine;
 	struct frame *f;
+	struct ask *ask;
 	int err;
 
 	if (!s->client)
@@ -101,11 +104,15 @@ int sio_socket_ask(struct sio_socket *s, sio_slice name, const struct sio_args *
 	err = emit_event(s->nsp, name, args, s->nsp->next_ask, &f);
 	if (err < 0)
 		return err;
-	if (!ask_new(s, timeout_ms, fn, arg)) {
+	ask = ask_new(s, s->nsp->next_ask, fn, arg);
+	if (!ask) {
 		frame_unref(f);
 		return SIO_ERR_NOMEM;
 	}
+	s->nsp->next_ask++;
+	wheel_set(e->wheel, &ask->timer, e->now_ms + (timeout_ms ? timeout_ms : SIO_ASK_TIMEOUT_MS), on_timeout);
 	eio_send(s->client->session, f);
 	frame_unref(f);
+	emit_tell(s, name, args);
 	return SIO_OK;
 }

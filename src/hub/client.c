@@ -12,6 +12,7 @@
 enum {
 	PARTIAL_FACTOR = 4,  /* attachments together: at most this many payloads */
 	REFUSALS_MAX = 100,  /* of one client, then its session is closed */
+	SOCKETS_MAX = 100,   /* namespaces of one client at a time, those it asks for included */
 };
 
 /* A binary packet whose attachments are on their way (section 3). */
@@ -24,6 +25,8 @@ struct hub_partial {
 	size_t bytes;
 	char text[];
 };
+
+static const sio_slice invalid_namespace = { "Invalid namespace", 17 };
 
 /* Everything a client does against the protocol ends here: the session closes. */
 static void client_fault(struct hub_client *c)
@@ -112,6 +115,8 @@ static void emit_refusal(struct hub_client *c, sio_slice nsp, sio_slice message,
 
 static void connect_free(struct sio_connect *req)
 {
+	struct sio_namespace *nsp = req->nsp;
+
 	if (req->client) {
 		struct sio_connect **at = &req->client->asking;
 		while (*at != req)
@@ -122,57 +127,110 @@ static void connect_free(struct sio_connect *req)
 		hub_opening_unref(req->opening);
 	buf_fini(&req->auth);
 	free(req);
+	nsp->asking_n--;
+	nsp_relax(nsp);
+	nsp_unref(nsp);
+}
+
+static struct sio_connect *connect_new(struct hub_client *c, struct sio_namespace *nsp, sio_slice auth)
+{
+	struct sio_connect *req = calloc(1, sizeof(*req));
+
+	if (!req)
+		return NULL;
+	*req = (struct sio_connect){ .client = c, .hub = c->hub, .nsp = nsp, .opening = c->opening, .next = c->asking };
+	if (req->opening)
+		req->opening->refs++;
+	nsp->refs++;
+	nsp->asking_n++;
+	c->asking = req;
+	buf_slice(&req->auth, auth);
+	if (!req->auth.failed)
+		return req;
+	connect_free(req);
+	return NULL;
+}
+
+static unsigned count_namespaces(const struct hub_client *c)
+{
+	unsigned n = 0;
+
+	for (const struct sio_socket *s = c->sockets; s; s = s->next)
+		n++;
+	for (const struct sio_connect *r = c->asking; r; r = r->next)
+		n++;
+	return n;
 }
 
 static void on_connect(struct hub_client *c, const struct packet *p)
 {
-	struct sio_namespace *nsp = nsp_find(c->hub, p->nsp);
+	sio_slice auth = p->data.n ? p->data : SIO_LIT("{}");
+	struct sio_namespace *nsp;
 	struct sio_connect *req;
 
+	if (count_namespaces(c) >= SOCKETS_MAX) {
+		emit_refusal(c, p->nsp, SIO_LIT("Too many namespaces"), sio_bytes("", 0));
+		return;
+	}
+	nsp = nsp_of_client(c->hub, p->nsp, auth);
 	if (client_socket(c, p->nsp) || (nsp && client_is_asking(c, nsp))) {
 		client_fault(c);
 		return;
 	}
 	if (!nsp) {
-		emit_refusal(c, p->nsp, SIO_LIT("Invalid namespace"), sio_bytes("", 0));
+		emit_refusal(c, p->nsp, invalid_namespace, sio_bytes("", 0));
 		return;
 	}
-	req = calloc(1, sizeof(*req));
+	req = connect_new(c, nsp, auth);
 	if (!req) {
+		nsp_relax(nsp);
 		eio_close(c->session, "forced close");
 		return;
 	}
-	*req = (struct sio_connect){ .client = c, .hub = c->hub, .nsp = nsp, .opening = c->opening, .next = c->asking };
-	if (req->opening)
-		req->opening->refs++;
-	buf_slice(&req->auth, p->data.n ? p->data : SIO_LIT("{}"));
-	c->asking = req;
-	if (req->auth.failed) {
+	rules_connect(req);
+}
+
+void sio_connect_next(struct sio_connect *req)
+{
+	if (!sio_connect_is_open(req))
 		connect_free(req);
-		eio_close(c->session, "forced close");
-		return;
-	}
-	if (nsp->on_connect)
-		nsp->on_connect(req, nsp->connect_arg);
+	else if (req->nsp->is_closed)
+		sio_connect_refuse(req, invalid_namespace, sio_bytes("", 0));
 	else
-		sio_connect_accept(req);
+		rules_connect(req);
+}
+
+/* The CONNECT answer; everything emitted to the socket follows it. */
+static int emit_connect(struct hub_client *c, const struct sio_socket *s)
+{
+	char answer[64];
+	int n = snprintf(answer, sizeof(answer), "{\"sid\":\"%.*s\"}", SIO_ID_LEN, s->id);
+	struct packet p = {
+		.type = PACKET_CONNECT,
+		.nsp = sio_str(s->nsp->name),
+		.id = PACKET_NO_ID,
+		.data = sio_bytes(answer, (size_t)n),
+	};
+
+	return emit_packet(c, &p, NULL);
 }
 
 struct sio_socket *sio_connect_accept(struct sio_connect *req)
 {
 	struct hub_client *c = req->client;
-	struct sio_namespace *nsp = req->nsp;
 	struct sio_socket *s;
-	char answer[64];
-	struct packet p = { .type = PACKET_CONNECT, .nsp = sio_str(nsp->name), .id = PACKET_NO_ID };
 
-	connect_free(req);
-	if (!c || !eio_is_open(c->session))
+	if (!sio_connect_is_open(req)) {
+		connect_free(req);
 		return NULL;
-	s = socket_new(c, nsp);
-	if (s)
-		p.data = sio_bytes(answer, (size_t)snprintf(answer, sizeof(answer), "{\"sid\":\"%.*s\"}", SIO_ID_LEN, s->id));
-	if (!s || emit_packet(c, &p, NULL) < 0) {
+	}
+	if (req->nsp->is_closed) {
+		sio_connect_refuse(req, invalid_namespace, sio_bytes("", 0));
+		return NULL;
+	}
+	s = socket_new(c, req->nsp);
+	connect_free(req);
+	if (!s || emit_connect(c, s) < 0) {
 		if (s)
 			socket_cancel(s);
 		eio_close(c->session, "forced close");
@@ -184,12 +242,9 @@ struct sio_socket *sio_connect_accept(struct sio_connect *req)
 
 void sio_connect_refuse(struct sio_connect *req, sio_slice message, sio_slice data)
 {
-	struct hub_client *c = req->client;
-	struct sio_namespace *nsp = req->nsp;
-
 	/* message and data may be slices of what req holds. */
-	if (c && eio_is_open(c->session))
-		emit_refusal(c, sio_str(nsp->name), message, data);
+	if (sio_connect_is_open(req))
+		emit_refusal(req->client, sio_str(req->nsp->name), message, data);
 	connect_free(req);
 }
 

@@ -52,6 +52,14 @@ int emit_event(struct sio_namespace *nsp, sio_slice name, const struct sio_args 
 	return *out ? SIO_OK : SIO_ERR_NOMEM;
 }
 
+void emit_tell(struct sio_socket *s, sio_slice name, const struct sio_args *args)
+{
+	const struct nsp_rules *r = NSP_RULES(s->nsp, on_outgoing);
+
+	if (r->on_outgoing && s->client)
+		r->on_outgoing(s, name, args, r->outgoing_arg);
+}
+
 int sio_socket_emit(struct sio_socket *s, sio_slice name, const struct sio_args *args)
 {
 	struct frame *f;
@@ -64,6 +72,7 @@ int sio_socket_emit(struct sio_socket *s, sio_slice name, const struct sio_args 
 		return err;
 	eio_send(s->client->session, f);
 	frame_unref(f);
+	emit_tell(s, name, args);
 	return SIO_OK;
 }
 

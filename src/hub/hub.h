@@ -12,9 +12,8 @@
 #define HUB_HUB_H
 
 #include <sio/namespace.h>
-#include <sio/room.h>
 #include <sio/server.h>
-#include <sio/socket.h>
+#include <sio/sockets.h>
 #include <sio/work.h>
 
 #include "base/buf.h"
@@ -35,22 +34,22 @@ struct hub_limits {
 	uint32_t events_burst;
 };
 
-struct handler {
-	struct map_node by_name;
-	sio_event_fn *fn;
-	void *arg;
-	char name[];
-};
-
 /* One worker's Socket.IO. */
 struct hub {
 	struct sio_server *server;
 	struct eio_engine *engine;
 	struct hub_limits limits;
-	struct sio_namespace *nsps;             /* "/" first */
+	struct map nsps_by_name;
+	struct sio_namespace *nsps;   /* "/" first */
+	struct sio_namespace *parents;          /* in the order in which they were made */
+	uint32_t children_n;          /* of all parents */
+	sio_namespace_fn *on_new;
+	void *new_arg;
+	struct poll *polls;           /* questions to many that are not over */
+	struct leaving *leaving;      /* sockets that are about to leave their rooms */
 	uint32_t epoch;               /* marks receivers of one broadcast */
 	struct buf scratch;           /* quoted event names */
-	uint64_t sockets, rooms, events, broadcasts, refused, limited;
+	uint64_t sockets, rooms, events, broadcasts, refused, limited, dropped;
 };
 
 int hub_init(struct hub *hub, struct sio_server *server, struct eio_engine *engine, const struct hub_limits *limits);
@@ -90,12 +89,17 @@ void hub_client_open(struct hub_client *c, struct hub *hub, struct eio_session *
 void hub_message(struct hub_client *c, char *data, size_t n, bool is_binary);
 void hub_closed(struct hub_client *c, const char *reason);
 
+struct connect_step;
+
+/* A CONNECT under decision.  step is the middleware that has it now, of list. */
 struct sio_connect {
 	struct hub_client *client;    /* NULL: gone */
 	struct hub *hub;
-	struct sio_namespace *nsp;
+	struct sio_namespace *nsp;    /* counted */
 	struct hub_opening *opening;
 	struct sio_connect *next;     /* of the same client */
+	const struct connect_step *step;
+	enum { STEPS_NONE, STEPS_OF_PARENT, STEPS_OWN, STEPS_DONE } list;
 	struct buf auth;
 };
 
@@ -138,41 +142,128 @@ void socket_cancel(struct sio_socket *s);
 /* An event or the client's DISCONNECT: dispatch it now, or hold it while s is paused. */
 void socket_packet(struct sio_socket *s, const struct packet *p, const sio_slice *attachments);
 
-/* ---- questions to clients (ask.c) -------------------------------------------------- */
+/* ---- questions to clients (ask.c, ask_many.c) --------------------------------------- */
+
+/* Wait for an ACK of that id from s, with no time-out of its own.  NULL: no memory, or
+ * SIO_ASKS_MAX are open. */
+struct ask *ask_new(struct sio_socket *s, uint64_t id, sio_answer_fn *fn, void *arg);
+/* The hub ends: what is still gathered is handed out. */
+void polls_end(struct hub *hub);
 
 /* An ACK came; one of nothing we asked for is ignored. */
 void ask_answered(struct sio_socket *s, const struct packet *p, const sio_slice *attachments);
 /* The socket has ended: every open question is told so. */
 void ask_end(struct sio_socket *s);
 
-/* ---- namespaces and rooms (room.c) ----------------------------------------------- */
+/* ---- namespaces (namespace.c, rules.c) -------------------------------------------- */
 
-struct sio_namespace {
-	struct hub *hub;
-	struct sio_namespace *next;
-	struct map sockets_by_id;
-	struct map rooms;             /* by name */
+struct connect_step;
+struct event_step;
+
+/* What the application wants of a namespace. */
+struct nsp_rules {
 	struct map handlers;          /* by event name */
+	struct connect_step *connect_steps;
+	struct event_step *event_steps;
 	sio_connect_fn *on_connect;
 	void *connect_arg;
 	sio_disconnect_fn *on_disconnect;
 	void *disconnect_arg;
+	sio_disconnect_fn *on_disconnecting;
+	void *disconnecting_arg;
+	sio_event_fn *on_unhandled;
+	void *unhandled_arg;
 	sio_event_fn *on_any;
 	void *any_arg;
+	sio_outgoing_fn *on_outgoing;
+	void *outgoing_arg;
 	sio_limited_fn *on_limited;
 	void *limited_arg;
+	sio_dropped_fn *on_dropped;
+	void *dropped_arg;
+};
+
+struct sio_namespace {
+	struct map_node by_name;      /* unless a parent */
+	struct hub *hub;
+	struct sio_namespace *next, **back; /* of hub->nsps or hub->parents */
+	struct sio_namespace *parent; /* counted; NULL: was made by name */
+	struct nsp_rules rules;
+	struct map sockets_by_id;
+	struct map rooms;             /* by name */
 	struct sio_socket **sockets;  /* all of them, dense */
+	void *data;
+	sio_namespace_match_fn *match; /* of a parent: which names it takes */
+	void *match_arg;
+	void (*match_free)(void *arg);
 	uint64_t next_ask;            /* id of the next event that wants an ACK (section 6) */
 	uint32_t sockets_n, sockets_cap;
+	uint32_t asking_n;            /* connect requests under decision */
+	uint32_t refs;                /* the hub's, its sockets', requests' and children's */
+	bool is_kept;
+	bool is_closed;
+	char name[];                  /* a parent's is empty */
+};
+
+/* The rules that decide a matter: nsp's own, or its parent's where it has none. */
+#define NSP_RULES(nsp, fn) ((nsp)->rules.fn || !(nsp)->parent ? &(nsp)->rules : &(nsp)->parent->rules)
+
+SIO_MUST_CHECK int nsp_open_main(struct hub *hub);
+void nsp_unref(struct sio_namespace *nsp);
+struct sio_namespace *nsp_find(const struct hub *hub, sio_slice name);
+/* The namespace of that name, made by a parent if one takes it; NULL: there is none. */
+struct sio_namespace *nsp_of_client(struct hub *hub, sio_slice name, sio_slice auth);
+/* A socket or request has left: an empty child is forgotten. */
+void nsp_relax(struct sio_namespace *nsp);
+SIO_MUST_CHECK int nsp_add(struct sio_namespace *nsp, struct sio_socket *s);
+void nsp_del(struct sio_namespace *nsp, struct sio_socket *s);
+void nsp_free_all(struct hub *hub);
+
+void rules_init(struct nsp_rules *rules);
+void rules_fini(struct nsp_rules *rules);
+/* Ask the next middleware of req, then its handler; without one accept. */
+void rules_connect(struct sio_connect *req);
+/* Let event go through chain and handlers.  The socket may end on the way. */
+void rules_event(struct sio_socket *s, const struct sio_event *event);
+
+/* ---- rooms (room.c) ----------------------------------------------------------------- */
+
+struct member {
+	struct sio_socket *socket;
+	struct eio_session *session;  /* the socket's, as long as it is a member */
+};
+
+enum { ROOM_INLINE = 1 };
+
+struct room {
+	struct map_node by_name;
+	struct member *members;
+	uint32_t n, cap;
+	struct member first[ROOM_INLINE]; /* most rooms are one user's own */
 	char name[];
 };
 
-struct sio_namespace *nsp_new(struct hub *hub, sio_slice name);
-void nsp_free(struct sio_namespace *nsp);
-struct sio_namespace *nsp_find(const struct hub *hub, sio_slice name);
-SIO_MUST_CHECK int nsp_add(struct sio_namespace *nsp, struct sio_socket *s);
-void nsp_del(struct sio_namespace *nsp, struct sio_socket *s);
+struct room *room_find(const struct sio_namespace *nsp, sio_slice name);
 void room_leave_all(struct sio_socket *s);
+
+/* ---- many sockets (broadcast.c, sockets.c) -------------------------------------------- */
+
+/* Queue f to the target's sockets on this server.  Returns how many. */
+long broadcast_local(struct sio_namespace *nsp, const struct sio_target *target, struct frame *f);
+
+/* The target's sockets on this server, each with a reference. */
+struct socket_list {
+	struct sio_socket **at;
+	uint32_t n;
+};
+/* A socket whose disconnecting handlers run: still in its rooms, reached by nobody. */
+struct leaving {
+	struct sio_socket *socket;
+	struct leaving *outer;
+};
+
+SIO_MUST_CHECK int sockets_list(struct sio_namespace *nsp, const struct sio_target *target, struct socket_list *out);
+void sockets_unlist(struct socket_list *list);
 
 /* ---- packets out (emit.c) ----------------------------------------------------------- */
 
@@ -181,5 +272,7 @@ struct frame *emit_encode(struct hub *hub, const struct packet *p, const sio_sli
 /* An event of nsp; *out is NULL with SIO_ERR_INVAL or SIO_ERR_NOMEM. */
 int emit_event(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args, uint64_t id, struct frame **out);
 int emit_packet(struct hub_client *c, const struct packet *p, const sio_slice *attachments);
+/* Tell the catch-all handler of what was queued to s. */
+void emit_tell(struct sio_socket *s, sio_slice name, const struct sio_args *args);
 
 #endif

@@ -1,8 +1,9 @@
-/* room.c -- namespaces, rooms, and one message to many members.
+/* room.c -- rooms: who is in which.
  *
  * A room keeps its members in one dense array, beside each socket its session, so
  * that a broadcast touches the array and the queues and nothing else.  A socket
  * keeps where it stands in each of its rooms, so leaving is a swap with the last.
+ * What is sent to rooms is the business of broadcast.c.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -11,54 +12,9 @@
 
 #include "hub/hub.h"
 
-enum { ROOM_INLINE = 1 };
-
-struct member {
-	struct sio_socket *socket;
-	struct eio_session *session; /* the socket's, as long as it is a member */
-};
-
-struct room {
-	struct map_node by_name;
-	struct member *members;
-	uint32_t n, cap;
-	struct member first[ROOM_INLINE]; /* most rooms are one user's own */
-	char name[];
-};
-
-/* ---- namespaces -------------------------------------------------------------- */
-
-int nsp_add(struct sio_namespace *nsp, struct sio_socket *s)
-{
-	if (nsp->sockets_n == nsp->sockets_cap) {
-		uint32_t cap = nsp->sockets_cap ? nsp->sockets_cap * 2 : 16;
-		struct sio_socket **grown = realloc(nsp->sockets, cap * sizeof(struct sio_socket *));
-		if (!grown)
-			return SIO_ERR_NOMEM;
-		nsp->sockets = grown;
-		nsp->sockets_cap = cap;
-	}
-	if (map_put(&nsp->sockets_by_id, &s->by_id, sio_bytes(s->id, SIO_ID_LEN)) < 0)
-		return SIO_ERR_NOMEM;
-	s->index = nsp->sockets_n;
-	nsp->sockets[nsp->sockets_n++] = s;
-	nsp->hub->sockets++;
-	return SIO_OK;
-}
-
-void nsp_del(struct sio_namespace *nsp, struct sio_socket *s)
-{
-	struct sio_socket *last = nsp->sockets[--nsp->sockets_n];
-
-	nsp->sockets[s->index] = last;
-	last->index = s->index;
-	map_del(&nsp->sockets_by_id, &s->by_id);
-	nsp->hub->sockets--;
-}
-
 /* ---- membership ------------------------------------------------------------------ */
 
-static struct room *room_find(const struct sio_namespace *nsp, sio_slice name)
+struct room *room_find(const struct sio_namespace *nsp, sio_slice name)
 {
 	struct map_node *node = map_get(&nsp->rooms, name);
 
@@ -242,106 +198,4 @@ void sio_namespace_room_each(struct sio_namespace *nsp, sio_slice name, sio_room
 		sio_socket_unref(copy[i]);
 	}
 	free(copy);
-}
-
-/* ---- broadcast ----------------------------------------------------------------------- */
-
-static struct sio_socket *socket_find(const struct sio_namespace *nsp, sio_slice id)
-{
-	struct map_node *node = id.n == SIO_ID_LEN ? map_get(&nsp->sockets_by_id, id) : NULL;
-
-	return node ? MAP_OWNER(node, struct sio_socket, by_id) : NULL;
-}
-
-/* Mark the members of each name as served already. */
-static void mark_all(const struct sio_namespace *nsp, const sio_slice *names, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		struct room *room = room_find(nsp, names[i]);
-		struct sio_socket *own = socket_find(nsp, names[i]);
-		if (own)
-			own->mark = nsp->hub->epoch;
-		for (uint32_t j = 0; room && j < room->n; j++)
-			room->members[j].socket->mark = nsp->hub->epoch;
-	}
-}
-
-static long send_once(struct hub *hub, struct sio_socket *s, struct frame *f)
-{
-	if (s->mark == hub->epoch)
-		return 0;
-	s->mark = hub->epoch;
-	eio_send(s->client->session, f);
-	return 1;
-}
-
-/* The common case: one room, nobody excepted but the sender. */
-static long send_room(const struct room *room, const struct sio_socket *skip, struct frame *f)
-{
-	const struct member *m = room->members, *end = m + room->n;
-	long n = room->n;
-
-	for (; m < end; m++) {
-		if (m->socket == skip)
-			n--;
-		else
-			eio_send(m->session, f);
-	}
-	return n;
-}
-
-static long send_union(struct sio_namespace *nsp, const struct sio_target *t, struct frame *f)
-{
-	long n = 0;
-
-	for (unsigned i = 0; i < t->rooms_n; i++) {
-		struct room *room = room_find(nsp, t->rooms[i]);
-		struct sio_socket *own = socket_find(nsp, t->rooms[i]);
-		if (own)
-			n += send_once(nsp->hub, own, f);
-		for (uint32_t j = 0; room && j < room->n; j++)
-			n += send_once(nsp->hub, room->members[j].socket, f);
-	}
-	for (uint32_t i = 0; t->rooms_n == 0 && i < nsp->sockets_n; i++)
-		n += send_once(nsp->hub, nsp->sockets[i], f);
-	return n;
-}
-
-static long send_target(struct sio_namespace *nsp, const struct sio_target *t, struct frame *f)
-{
-	if (t->rooms_n == 1 && t->except_n == 0) {
-		struct room *room = room_find(nsp, t->rooms[0]);
-		if (room && !socket_find(nsp, t->rooms[0])) /* unless it is named like a socket */
-			return send_room(room, t->skip, f);
-	}
-	/* Marks of 2^32 broadcasts ago may look fresh once; 0 is never an epoch. */
-	if (++nsp->hub->epoch == 0)
-		nsp->hub->epoch = 1;
-	mark_all(nsp, t->except, t->except_n);
-	if (t->skip)
-		((struct sio_socket *)(uintptr_t)t->skip)->mark = nsp->hub->epoch;
-	return send_union(nsp, t, f);
-}
-
-long sio_namespace_broadcast(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
-			     const struct sio_args *args)
-{
-	struct frame *f;
-	long n;
-	int err = emit_event(nsp, name, args, PACKET_NO_ID, &f);
-
-	if (err < 0)
-		return err;
-	f->is_volatile = target->is_volatile;
-	f->key = target->is_volatile ? target->latest_key : 0;
-	nsp->hub->broadcasts++;
-	n = send_target(nsp, target, f);
-	frame_unref(f);
-	return n;
-}
-
-long sio_broadcast(struct sio_server *server, const struct sio_target *target, sio_slice name,
-		   const struct sio_args *args)
-{
-	return sio_namespace_broadcast(hub_of(server)->nsps, target, name, args);
 }

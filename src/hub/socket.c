@@ -43,6 +43,7 @@ struct sio_socket *socket_new(struct hub_client *c, struct sio_namespace *nsp)
 		free(s);
 		return NULL;
 	}
+	nsp->refs++;
 	s->next = c->sockets;
 	c->sockets = s;
 	return s;
@@ -56,8 +57,10 @@ struct sio_socket *sio_socket_ref(struct sio_socket *s)
 
 void sio_socket_unref(struct sio_socket *s)
 {
-	if (--s->refs == 0)
-		free(s);
+	if (--s->refs > 0)
+		return;
+	nsp_unref(s->nsp);
+	free(s);
 }
 
 static void held_drop(struct sio_socket *s)
@@ -86,17 +89,36 @@ static void unlink_socket(struct sio_socket *s)
 void socket_cancel(struct sio_socket *s)
 {
 	unlink_socket(s);
+	nsp_relax(s->nsp);
 	sio_socket_unref(s);
+}
+
+static void tell_disconnecting(struct sio_socket *s, const char *reason)
+{
+	const struct nsp_rules *r = NSP_RULES(s->nsp, on_disconnecting);
+	struct leaving leaving = { s, s->nsp->hub->leaving };
+
+	if (!r->on_disconnecting)
+		return;
+	s->nsp->hub->leaving = &leaving;
+	r->on_disconnecting(s, sio_str(reason), r->disconnecting_arg);
+	s->nsp->hub->leaving = leaving.outer;
 }
 
 void socket_end(struct sio_socket *s, const char *reason)
 {
+	struct sio_namespace *nsp = s->nsp;
+	const struct nsp_rules *r;
+
 	held_drop(s);
-	room_leave_all(s);
 	unlink_socket(s);
+	tell_disconnecting(s, reason);
+	room_leave_all(s);
 	ask_end(s);
-	if (s->nsp->on_disconnect)
-		s->nsp->on_disconnect(s, sio_str(reason), s->nsp->disconnect_arg);
+	r = NSP_RULES(nsp, on_disconnect);
+	if (r->on_disconnect)
+		r->on_disconnect(s, sio_str(reason), r->disconnect_arg);
+	nsp_relax(nsp);
 	sio_socket_unref(s);
 }
 
@@ -122,13 +144,6 @@ static bool take_token(struct sio_socket *s, uint32_t *retry_ms)
 	return false;
 }
 
-static const struct handler *handler_find(const struct sio_namespace *nsp, sio_slice name)
-{
-	struct map_node *node = map_get(&nsp->handlers, name);
-
-	return node ? MAP_OWNER(node, struct handler, by_name) : NULL;
-}
-
 static void on_event(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)
 {
 	struct hub *hub = s->nsp->hub;
@@ -138,7 +153,7 @@ static void on_event(struct sio_socket *s, const struct packet *p, const sio_sli
 		.args = { p->data, attachments, p->attachments_n },
 		.ack = p->id == PACKET_NO_ID ? SIO_ACK_NONE : p->id,
 	};
-	const struct handler *h;
+	const struct nsp_rules *r = NSP_RULES(s->nsp, on_limited);
 	uint32_t retry_ms;
 
 	if (p->name.p[0] == '"') {
@@ -151,15 +166,11 @@ static void on_event(struct sio_socket *s, const struct packet *p, const sio_sli
 	hub->events++;
 	if (!take_token(s, &retry_ms)) {
 		hub->limited++;
-		if (s->nsp->on_limited)
-			s->nsp->on_limited(s, &event, retry_ms, s->nsp->limited_arg);
+		if (r->on_limited)
+			r->on_limited(s, &event, retry_ms, r->limited_arg);
 		return;
 	}
-	h = handler_find(s->nsp, event.name);
-	if (h)
-		h->fn(s, &event, h->arg);
-	else if (s->nsp->on_any)
-		s->nsp->on_any(s, &event, s->nsp->any_arg);
+	rules_event(s, &event);
 }
 
 static void dispatch(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)

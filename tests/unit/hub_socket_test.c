@@ -123,7 +123,7 @@ static void test_handlers_by_name(void **state)
 	assert_int_equal(sio_on_event(server, "a", on_any, NULL), SIO_OK);
 	assert_int_equal(sio_on_event(server, "a", on_any, &data), SIO_OK); /* replaces */
 	assert_int_equal(sio_on_event(server, "", on_any, NULL), SIO_OK);
-	assert_int_equal(server->hub.nsps->handlers.n, 2);
+	assert_int_equal(server->hub.nsps->rules.handlers.n, 2);
 	assert_int_equal(sio_on_event(server, NULL, NULL, NULL), SIO_OK);
 	fake_ws(c, "42[\"a\"]");
 	fake_ws(c, "42[\"nobody's\"]");

@@ -1,0 +1,75 @@
+/* sockets.h -- many sockets at once: find, list, join, leave, disconnect, ask.
+ *
+ * All of these take the same target as a broadcast (<sio/room.h>): its rooms, less
+ * except, less skip; no rooms means everybody in the namespace.  is_volatile and
+ * latest_key have no meaning here.  The set is taken when the call is made: sockets
+ * that a handler adds meanwhile are not visited, those that end meanwhile are passed
+ * over.  Without is_local the other servers of the adapter (<sio/adapter.h>) do the
+ * same with theirs.  Loop thread only.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#ifndef SIO_SOCKETS_H
+#define SIO_SOCKETS_H
+
+#include <sio/namespace.h>
+
+/* The connected socket of that id on this server, or NULL. */
+SIO_API struct sio_socket *sio_sockets_find(const struct sio_namespace *nsp, sio_slice id);
+
+/* How many sockets the namespace has on this server. */
+SIO_API size_t sio_sockets_count(const struct sio_namespace *nsp);
+
+/* Call fn for each socket of the target on this server.  fn may emit, join, leave and
+ * end any socket.  Returns how many were visited, or SIO_ERR_NOMEM (none was). */
+SIO_API long sio_sockets_each(struct sio_namespace *nsp, const struct sio_target *target, sio_room_fn *fn, void *arg);
+
+/* Call fn for each room that socket is in; the slice is borrowed for the call.  fn may
+ * not join or leave. */
+typedef void sio_room_name_fn(sio_slice room, void *arg);
+SIO_API void sio_socket_rooms(const struct sio_socket *socket, sio_room_name_fn *fn, void *arg);
+
+/* Call fn for each room of the namespace on this server, with its size. */
+typedef void sio_room_size_fn(sio_slice room, size_t n, void *arg);
+SIO_API void sio_namespace_rooms(const struct sio_namespace *nsp, sio_room_size_fn *fn, void *arg);
+
+/* Put every socket of the target into room, or take it out.  A socket that may not
+ * join (SIO_ERR_LIMIT) is passed over.  Returns how many on this server are in it (are
+ * out of it) now, SIO_ERR_INVAL (name length) or SIO_ERR_NOMEM. */
+SIO_API long sio_sockets_join(struct sio_namespace *nsp, const struct sio_target *target, sio_slice room);
+SIO_API long sio_sockets_leave(struct sio_namespace *nsp, const struct sio_target *target, sio_slice room);
+
+/* As sio_socket_disconnect for every socket of the target.  Returns how many on this
+ * server were, or SIO_ERR_NOMEM. */
+SIO_API long sio_sockets_disconnect(struct sio_namespace *nsp, const struct sio_target *target, bool close_session);
+
+/* Close a room: everybody leaves it.  Its sockets stay connected. */
+SIO_API void sio_room_close(struct sio_namespace *nsp, sio_slice room);
+
+/* ---- questions to many -------------------------------------------------------------- */
+
+/* What came back.  answers[i] holds the arguments that one client acknowledged with, in
+ * the order in which they came; attachments included; borrowed for the call. */
+struct sio_answers {
+	const struct sio_args *answers;
+	size_t answers_n;
+	size_t asked_n;          /* clients that were asked, on all servers that replied */
+	size_t missing_nodes_n;  /* servers that did not reply in time */
+};
+
+/* Emit an event to the target and ask every receiver to acknowledge it.  fn is called
+ * exactly once, never before the call returns: with status 0 when everybody who was
+ * asked has answered; SIO_ERR_TIMEOUT after timeout_ms (0: SIO_ASK_TIMEOUT_MS) with the
+ * answers so far; SIO_ERR_CLOSED as soon as all who have not answered are gone, with
+ * the answers so far; SIO_ERR_LIMIT with the answers so far when the next one would
+ * bring them over SIO_ANSWERS_BYTES_MAX, or memory ran out.  Nobody to ask is status 0
+ * with no answers.  When the server ends, its sockets end, and so do their questions.
+ * Returns the number of receivers on this server; SIO_ERR_INVAL (as sio_broadcast, or
+ * nsp is a parent) or SIO_ERR_NOMEM: then fn is not called.  Receivers with SIO_ASKS_MAX
+ * questions open are not asked.  Socket.IO v5, section 8 of the reference. */
+#define SIO_ANSWERS_BYTES_MAX 16777216
+typedef void sio_answers_fn(struct sio_namespace *nsp, int status, const struct sio_answers *got, void *arg);
+SIO_API long sio_sockets_ask(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+			     const struct sio_args *args, uint32_t timeout_ms, sio_answers_fn *fn, void *arg);
+
+#endif

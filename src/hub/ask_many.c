@@ -1,0 +1,190 @@
+/* ask_many.c -- one question to many sockets, and their answers gathered.
+ *
+ * All receivers get the same packet with the same id (section 8 of the Socket.IO
+ * reference); each that has not answered yet is an open question of its socket, as in
+ * ask.c.  A poll ends when none is open any more, or at its time-out; poll_finish is the
+ * one place that calls the application.  Its memory goes with the last open question,
+ * so a late answer finds a poll that is over and changes nothing.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <stdlib.h>
+
+#include "hub/hub.h"
+
+/* What one client said, its bytes behind it. */
+struct answer {
+	struct answer *next;
+	struct sio_args args;
+	sio_slice attachments[SIO_ATTACHMENTS_MAX];
+	char bytes[];
+};
+
+struct poll {
+	struct sio_timer timer;
+	struct poll *next, **back;     /* of the hub, until it is over */
+	struct sio_namespace *nsp;     /* counted */
+	sio_answers_fn *fn;            /* NULL: it is over */
+	void *arg;
+	struct answer *first, **end;
+	size_t answers_n, asked_n, bytes;
+	uint32_t open_n;               /* questions open */
+};
+
+static void poll_free_if_done(struct poll *poll)
+{
+	if (poll->fn || poll->open_n > 0)
+		return;
+	nsp_unref(poll->nsp);
+	free(poll);
+}
+
+static void poll_finish(struct poll *poll, int status)
+{
+	struct sio_args *all = calloc(poll->answers_n + 1, sizeof(*all));
+	struct sio_answers got = { all, all ? poll->answers_n : 0, poll->asked_n, 0 };
+	sio_answers_fn *fn = poll->fn;
+	size_t i = 0;
+
+	wheel_del(&poll->timer);
+	*poll->back = poll->next;
+	if (poll->next)
+		poll->next->back = poll->back;
+	for (struct answer *a = poll->first; all && a; a = a->next)
+		all[i++] = a->args;
+	poll->fn = NULL;
+	poll->open_n++; /* fn may end the sockets of those that are open */
+	fn(poll->nsp, all ? status : SIO_ERR_NOMEM, &got, poll->arg);
+	poll->open_n--;
+	free(all);
+	while (poll->first) {
+		struct answer *a = poll->first;
+		poll->first = a->next;
+		free(a);
+	}
+	poll_free_if_done(poll);
+}
+
+static void on_timeout(struct sio_timer *timer)
+{
+	struct poll *poll = MAP_OWNER(timer, struct poll, timer);
+
+	poll_finish(poll, poll->open_n > 0 ? SIO_ERR_TIMEOUT : poll->asked_n == 0 ? SIO_OK : SIO_ERR_CLOSED);
+}
+
+static char *put(char *at, sio_slice s)
+{
+	if (s.n)
+		memcpy(at, s.p, s.n);
+	return at + s.n;
+}
+
+static bool keep(struct poll *poll, const struct sio_args *args)
+{
+	size_t bytes = args->json.n;
+	struct answer *a;
+	char *at;
+
+	for (unsigned i = 0; i < args->attachments_n; i++)
+		bytes += args->attachments[i].n;
+	if (poll->bytes + bytes > SIO_ANSWERS_BYTES_MAX)
+		return false;
+	a = malloc(sizeof(*a) + bytes);
+	if (!a)
+		return false;
+	a->next = NULL;
+	a->args = (struct sio_args){ sio_bytes(a->bytes, args->json.n), a->attachments, args->attachments_n };
+	at = put(a->bytes, args->json);
+	for (unsigned i = 0; i < args->attachments_n; i++) {
+		a->attachments[i] = sio_bytes(at, args->attachments[i].n);
+		at = put(at, args->attachments[i]);
+	}
+	*poll->end = a;
+	poll->end = &a->next;
+	poll->bytes += bytes;
+	poll->answers_n++;
+	return true;
+}
+
+static void on_answer(struct sio_socket *s, int status, const struct sio_args *args, void *arg)
+{
+	struct poll *poll = arg;
+	bool is_kept = true;
+
+	(void)s;
+	poll->open_n--;
+	if (!poll->fn) {
+		poll_free_if_done(poll);
+		return;
+	}
+	if (status == SIO_OK)
+		is_kept = keep(poll, args);
+	if (!is_kept)
+		poll_finish(poll, SIO_ERR_LIMIT);
+	else if (poll->open_n == 0)
+		poll_finish(poll, poll->answers_n == poll->asked_n ? SIO_OK : SIO_ERR_CLOSED);
+}
+
+static struct poll *poll_new(struct sio_namespace *nsp, sio_answers_fn *fn, void *arg)
+{
+	struct poll *poll = calloc(1, sizeof(*poll));
+
+	if (!poll)
+		return NULL;
+	*poll = (struct poll){ .nsp = nsp, .fn = fn, .arg = arg, .next = nsp->hub->polls };
+	poll->end = &poll->first;
+	poll->back = &nsp->hub->polls;
+	if (poll->next)
+		poll->next->back = &poll->next;
+	nsp->hub->polls = poll;
+	nsp->refs++;
+	return poll;
+}
+
+void polls_end(struct hub *hub)
+{
+	while (hub->polls)
+		poll_finish(hub->polls, hub->polls->open_n > 0 ? SIO_ERR_CLOSED : SIO_OK);
+}
+
+/* Send f to each of list and wait for its answer. */
+static void put_question(struct poll *poll, const struct socket_list *list, uint64_t id, struct frame *f)
+{
+	for (uint32_t i = 0; i < list->n; i++) {
+		struct sio_socket *s = list->at[i];
+		if (!ask_new(s, id, on_answer, poll))
+			continue;
+		poll->open_n++;
+		poll->asked_n++;
+		eio_send(s->client->session, f);
+	}
+}
+
+long sio_sockets_ask(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+		     const struct sio_args *args, uint32_t timeout_ms, sio_answers_fn *fn, void *arg)
+{
+	struct eio_engine *e = nsp->hub->engine;
+	struct socket_list list;
+	struct poll *poll;
+	struct frame *f;
+	int err = nsp->match ? SIO_ERR_INVAL : emit_event(nsp, name, args, nsp->next_ask, &f);
+
+	if (err < 0)
+		return err;
+	if (sockets_list(nsp, target, &list) < 0 || !(poll = poll_new(nsp, fn, arg))) {
+		sockets_unlist(&list);
+		frame_unref(f);
+		return SIO_ERR_NOMEM;
+	}
+	nsp->hub->broadcasts++;
+	poll->open_n++; /* a catch-all handler may end the sockets: not before this call returns */
+	put_question(poll, &list, nsp->next_ask++, f);
+	frame_unref(f);
+	err = (int)poll->asked_n;
+	for (uint32_t i = 0; i < list.n; i++)
+		emit_tell(list.at[i], name, args);
+	sockets_unlist(&list);
+	timeout_ms = timeout_ms ? timeout_ms : SIO_ASK_TIMEOUT_MS;
+	wheel_set(e->wheel, &poll->timer, e->now_ms + (--poll->open_n > 0 ? timeout_ms : 0), on_timeout);
+	return err;
+}

@@ -1,0 +1,197 @@
+/* broadcast.c -- one message to many sockets.
+ *
+ * A packet is encoded once; walking a room queues a pointer for each member.  Sockets
+ * that several rooms name are marked, so that each gets it once.  Who else is to do the
+ * same on other servers is the business of cluster.c.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <stdlib.h>
+
+#include "hub/hub.h"
+
+typedef void visit_fn(struct sio_socket *s, void *ctx);
+
+/* ---- walking a target ---------------------------------------------------------- */
+
+/* Mark the members of each name as served already. */
+static void mark_all(const struct sio_namespace *nsp, const sio_slice *names, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct room *room = room_find(nsp, names[i]);
+		struct sio_socket *own = sio_sockets_find(nsp, names[i]);
+		if (own)
+			own->mark = nsp->hub->epoch;
+		for (uint32_t j = 0; room && j < room->n; j++)
+			room->members[j].socket->mark = nsp->hub->epoch;
+	}
+}
+
+/* From now on whoever carries the mark is served, or is not to be. */
+static void begin_marks(struct sio_namespace *nsp, const struct sio_target *t)
+{
+	struct hub *hub = nsp->hub;
+
+	/* Marks of 2^32 broadcasts ago may look fresh once; 0 is never an epoch. */
+	if (++hub->epoch == 0)
+		hub->epoch = 1;
+	mark_all(nsp, t->except, t->except_n);
+	if (t->skip)
+		((struct sio_socket *)(uintptr_t)t->skip)->mark = hub->epoch;
+	for (struct leaving *l = hub->leaving; l; l = l->outer)
+		l->socket->mark = hub->epoch;
+}
+
+static long visit_once(struct hub *hub, struct sio_socket *s, visit_fn *visit, void *ctx)
+{
+	if (s->mark == hub->epoch)
+		return 0;
+	s->mark = hub->epoch;
+	visit(s, ctx);
+	return 1;
+}
+
+/* visit may not change rooms or sockets. */
+static long walk(struct sio_namespace *nsp, const struct sio_target *t, visit_fn *visit, void *ctx)
+{
+	long n = 0;
+
+	begin_marks(nsp, t);
+	for (unsigned i = 0; i < t->rooms_n; i++) {
+		struct room *room = room_find(nsp, t->rooms[i]);
+		struct sio_socket *own = sio_sockets_find(nsp, t->rooms[i]);
+		if (own)
+			n += visit_once(nsp->hub, own, visit, ctx);
+		for (uint32_t j = 0; room && j < room->n; j++)
+			n += visit_once(nsp->hub, room->members[j].socket, visit, ctx);
+	}
+	for (uint32_t i = 0; t->rooms_n == 0 && i < nsp->sockets_n; i++)
+		n += visit_once(nsp->hub, nsp->sockets[i], visit, ctx);
+	return n;
+}
+
+static void append(struct sio_socket *s, void *ctx)
+{
+	struct socket_list *list = ctx;
+
+	list->at[list->n++] = sio_socket_ref(s);
+}
+
+int sockets_list(struct sio_namespace *nsp, const struct sio_target *target, struct socket_list *out)
+{
+	*out = (struct socket_list){ 0 };
+	if (nsp->sockets_n == 0)
+		return SIO_OK;
+	out->at = malloc(nsp->sockets_n * sizeof(struct sio_socket *));
+	if (!out->at)
+		return SIO_ERR_NOMEM;
+	walk(nsp, target, append, out);
+	return SIO_OK;
+}
+
+void sockets_unlist(struct socket_list *list)
+{
+	while (list->n > 0)
+		sio_socket_unref(list->at[--list->n]);
+	free(list->at);
+}
+
+/* ---- sending ----------------------------------------------------------------------- */
+
+/* The common case: one room, nobody excepted but the sender. */
+static long send_room(const struct room *room, const struct sio_socket *skip, struct frame *f)
+{
+	const struct member *m = room->members, *end = m + room->n;
+	long n = room->n;
+
+	for (; m < end; m++) {
+		if (m->socket == skip)
+			n--;
+		else
+			eio_send(m->session, f);
+	}
+	return n;
+}
+
+static void send_one(struct sio_socket *s, void *frame)
+{
+	eio_send(s->client->session, frame);
+}
+
+long broadcast_local(struct sio_namespace *nsp, const struct sio_target *t, struct frame *f)
+{
+	if (t->rooms_n == 1 && t->except_n == 0 && !nsp->hub->leaving) {
+		struct room *room = room_find(nsp, t->rooms[0]);
+		if (room && !sio_sockets_find(nsp, t->rooms[0])) /* unless it is named like a socket */
+			return send_room(room, t->skip, f);
+	}
+	return walk(nsp, t, send_one, f);
+}
+
+/* Each receiver's catch-all handler hears of it. */
+static void tell_outgoing(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+			  const struct sio_args *args)
+{
+	struct socket_list list;
+
+	if (!NSP_RULES(nsp, on_outgoing)->on_outgoing || sockets_list(nsp, target, &list) < 0)
+		return;
+	for (uint32_t i = 0; i < list.n; i++)
+		emit_tell(list.at[i], name, args);
+	sockets_unlist(&list);
+}
+
+static long broadcast(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+		      const struct sio_args *args)
+{
+	struct frame *f;
+	long n;
+	int err = emit_event(nsp, name, args, PACKET_NO_ID, &f);
+
+	if (err < 0)
+		return err;
+	f->is_volatile = target->is_volatile;
+	f->key = target->is_volatile ? target->latest_key : 0;
+	nsp->hub->broadcasts++;
+	n = broadcast_local(nsp, target, f);
+	frame_unref(f);
+	tell_outgoing(nsp, target, name, args);
+	return n;
+}
+
+/* To every child that parent has now.  A catch-all handler may close some: they are
+ * passed over. */
+static long broadcast_to_children(struct sio_namespace *parent, const struct sio_target *target, sio_slice name,
+				  const struct sio_args *args)
+{
+	struct sio_namespace **children = malloc((parent->hub->children_n + 1) * sizeof(struct sio_namespace *));
+	uint32_t children_n = 0;
+	long n = 0, here = 0;
+
+	if (!children)
+		return SIO_ERR_NOMEM;
+	for (struct sio_namespace *nsp = parent->hub->nsps; nsp; nsp = nsp->next)
+		if (nsp->parent == parent)
+			children[children_n++] = nsp;
+	for (uint32_t i = 0; i < children_n; i++)
+		children[i]->refs++;
+	for (uint32_t i = 0; i < children_n; i++) {
+		if (!children[i]->is_closed && here >= 0 && (here = broadcast(children[i], target, name, args)) > 0)
+			n += here;
+		nsp_unref(children[i]);
+	}
+	free(children);
+	return here < 0 ? here : n;
+}
+
+long sio_namespace_broadcast(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+			     const struct sio_args *args)
+{
+	return nsp->match ? broadcast_to_children(nsp, target, name, args) : broadcast(nsp, target, name, args);
+}
+
+long sio_broadcast(struct sio_server *server, const struct sio_target *target, sio_slice name,
+		   const struct sio_args *args)
+{
+	return sio_namespace_broadcast(hub_of(server)->nsps, target, name, args);
+}
