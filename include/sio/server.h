@@ -52,6 +52,10 @@ struct sio_server_options {
 	 * "*" allows all.  The server's own origin is always accepted, a request
 	 * without an Origin header as well; any other is refused with 403. */
 	const char *const *origins;
+	/* Recovery (<sio/history.h>): how long a client that lost its connection may come
+	 * back with nothing lost; 0: off.  history_bytes: 4194304 for the events kept. */
+	uint32_t recovery_window_ms;
+	size_t history_bytes;
 	sio_log_fn *log;             /* NULL: silent */
 	void *log_arg;
 };
@@ -115,6 +119,9 @@ struct sio_stats {
 	uint64_t parse_errors_total;
 	uint64_t connect_refused_total;
 	uint64_t rate_limited_total;
+	uint64_t events_dropped_total;    /* by a middleware */
+	uint64_t recoveries_total;        /* clients that came back with nothing lost */
+	uint64_t replayed_total;          /* events they had missed */
 	uint64_t http_requests_total;
 	uint64_t http_refused_total;   /* requests answered by the library's own 4xx */
 	uint64_t bytes_in_total;

@@ -19,6 +19,8 @@ enum {
 	PACKETS_N = 1000,       /* in one polling payload */
 	OPENING_BYTES = 2048,   /* the usual head of a handshake fits */
 	PARTIAL_MS = 30000,     /* for the attachments of a binary packet */
+	HISTORY_BYTES = 4194304,
+	HISTORY_SESSIONS = 10000, /* of clients that are away */
 	RELAX_MS = 5000,        /* between two looks at memory that is not needed any more */
 	RELAX_LINKS = 1000,     /* a crowd */
 	SPARE_DESCRIPTORS = 64, /* for listeners, the store, files */
@@ -298,6 +300,16 @@ static uint32_t descriptor_limit(void)
 	return limit.rlim_cur - SPARE_DESCRIPTORS > UINT32_MAX ? UINT32_MAX : (uint32_t)limit.rlim_cur - SPARE_DESCRIPTORS;
 }
 
+static int start_history(struct sio_server *server, const struct sio_server_options *o)
+{
+	const struct sio_history_ops *ops;
+	void *self;
+	int err = sio_history_ring(o->history_bytes ? o->history_bytes : HISTORY_BYTES, HISTORY_SESSIONS,
+				   o->recovery_window_ms, &ops, &self);
+
+	return err < 0 ? err : sio_server_set_history(server, ops, self);
+}
+
 static int start_parts(struct sio_server *server, const struct sio_server_options *o)
 {
 	struct net_limits nl = {
@@ -333,6 +345,8 @@ static int start_parts(struct sio_server *server, const struct sio_server_option
 	if (err == SIO_OK) {
 		begin_turn(server);
 		err = hub_init(&server->hub, server, &server->engine, &hl);
+		if (err == SIO_OK && o->recovery_window_ms)
+			err = start_history(server, o);
 		sio_timer_start(server, &server->relax, RELAX_MS, on_relax);
 	}
 	return err;
@@ -497,6 +511,9 @@ void sio_server_stats(const struct sio_server *server, struct sio_stats *out)
 		.parse_errors_total = e->parse_errors,
 		.connect_refused_total = hub->refused,
 		.rate_limited_total = hub->limited,
+		.events_dropped_total = hub->dropped,
+		.recoveries_total = hub->recovered,
+		.replayed_total = hub->replayed,
 		.http_requests_total = n->requests,
 		.http_refused_total = n->refused,
 		.bytes_in_total = n->bytes_in,

@@ -101,7 +101,7 @@ int sio_socket_ask(struct sio_socket *s, sio_slice name, const struct sio_args *
 		return SIO_ERR_CLOSED;
 	if (s->asked && s->asked->n >= SIO_ASKS_MAX)
 		return SIO_ERR_LIMIT;
-	err = emit_event(s->nsp, name, args, s->nsp->next_ask, &f);
+	err = emit_event(s->nsp, name, args, s->nsp->next_ask, EMIT_PASSING, &f);
 	if (err < 0)
 		return err;
 	ask = ask_new(s, s->nsp->next_ask, fn, arg);

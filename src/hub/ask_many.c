@@ -167,7 +167,7 @@ long sio_sockets_ask(struct sio_namespace *nsp, const struct sio_target *target,
 	struct socket_list list;
 	struct poll *poll;
 	struct frame *f;
-	int err = nsp->match ? SIO_ERR_INVAL : emit_event(nsp, name, args, nsp->next_ask, &f);
+	int err = nsp->match ? SIO_ERR_INVAL : emit_event(nsp, name, args, nsp->next_ask, EMIT_PASSING, &f);
 
 	if (err < 0)
 		return err;

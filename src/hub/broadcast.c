@@ -146,7 +146,7 @@ static long broadcast(struct sio_namespace *nsp, const struct sio_target *target
 {
 	struct frame *f;
 	long n;
-	int err = emit_event(nsp, name, args, PACKET_NO_ID, &f);
+	int err = emit_event(nsp, name, args, PACKET_NO_ID, target->is_volatile ? EMIT_PASSING : EMIT_KEPT, &f);
 
 	if (err < 0)
 		return err;
@@ -154,6 +154,8 @@ static long broadcast(struct sio_namespace *nsp, const struct sio_target *target
 	f->key = target->is_volatile ? target->latest_key : 0;
 	nsp->hub->broadcasts++;
 	n = broadcast_local(nsp, target, f);
+	if (!target->is_volatile)
+		recover_append(nsp, target, f, args);
 	frame_unref(f);
 	tell_outgoing(nsp, target, name, args);
 	return n;

@@ -125,6 +125,7 @@ static void connect_free(struct sio_connect *req)
 	}
 	if (req->opening)
 		hub_opening_unref(req->opening);
+	recover_give_back(req->hub, req->saved);
 	buf_fini(&req->auth);
 	free(req);
 	nsp->asking_n--;
@@ -187,7 +188,7 @@ static void on_connect(struct hub_client *c, const struct packet *p)
 		eio_close(c->session, "forced close");
 		return;
 	}
-	rules_connect(req);
+	recover_ask(req);
 }
 
 void sio_connect_next(struct sio_connect *req)
@@ -203,8 +204,10 @@ void sio_connect_next(struct sio_connect *req)
 /* The CONNECT answer; everything emitted to the socket follows it. */
 static int emit_connect(struct hub_client *c, const struct sio_socket *s)
 {
-	char answer[64];
-	int n = snprintf(answer, sizeof(answer), "{\"sid\":\"%.*s\"}", SIO_ID_LEN, s->id);
+	char answer[64 + SIO_ID_LEN];
+	sio_slice pid = recover_pid(s);
+	int n = snprintf(answer, sizeof(answer), pid.n ? "{\"sid\":\"%.*s\",\"pid\":\"%.*s\"}" : "{\"sid\":\"%.*s\"}",
+			 SIO_ID_LEN, s->id, (int)pid.n, pid.p);
 	struct packet p = {
 		.type = PACKET_CONNECT,
 		.nsp = sio_str(s->nsp->name),
@@ -218,6 +221,7 @@ static int emit_connect(struct hub_client *c, const struct sio_socket *s)
 struct sio_socket *sio_connect_accept(struct sio_connect *req)
 {
 	struct hub_client *c = req->client;
+	struct saved *saved;
 	struct sio_socket *s;
 
 	if (!sio_connect_is_open(req)) {
@@ -228,15 +232,24 @@ struct sio_socket *sio_connect_accept(struct sio_connect *req)
 		sio_connect_refuse(req, invalid_namespace, sio_bytes("", 0));
 		return NULL;
 	}
-	s = socket_new(c, req->nsp);
+	if (req->saved && sio_sockets_find(req->nsp, recover_sid(req->saved)))
+		sio_connect_forget(req); /* somebody has that id */
+	saved = req->saved;
+	s = socket_new(c, req->nsp, saved ? recover_sid(saved).p : NULL);
+	if (s && (recover_begin(s, saved) < 0 || emit_connect(c, s) < 0)) {
+		socket_cancel(s);
+		s = NULL;
+	}
+	if (s)
+		req->saved = NULL;
 	connect_free(req);
-	if (!s || emit_connect(c, s) < 0) {
-		if (s)
-			socket_cancel(s);
+	if (!s) {
 		eio_close(c->session, "forced close");
 		return NULL;
 	}
 	opening_drop(c);
+	if (saved)
+		recover_replay(s, saved);
 	return s;
 }
 

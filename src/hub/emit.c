@@ -29,7 +29,8 @@ int emit_packet(struct hub_client *c, const struct packet *p, const sio_slice *a
 	return SIO_OK;
 }
 
-int emit_event(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args, uint64_t id, struct frame **out)
+int emit_event(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args, uint64_t id, enum emit_kind kind,
+	       struct frame **out)
 {
 	struct buf *quoted = &nsp->hub->scratch;
 	struct packet p = {
@@ -45,7 +46,7 @@ int emit_event(struct sio_namespace *nsp, sio_slice name, const struct sio_args 
 		return SIO_ERR_INVAL;
 	buf_clear(quoted);
 	buf_json(quoted, name);
-	if (quoted->failed)
+	if (quoted->failed || recover_stamp(nsp->hub, &p.data, kind == EMIT_KEPT) < 0)
 		return SIO_ERR_NOMEM;
 	p.name = buf_peek(quoted);
 	*out = emit_encode(nsp->hub, &p, args->attachments);
@@ -62,14 +63,17 @@ void emit_tell(struct sio_socket *s, sio_slice name, const struct sio_args *args
 
 int sio_socket_emit(struct sio_socket *s, sio_slice name, const struct sio_args *args)
 {
+	sio_slice own = sio_socket_id(s);
+	struct sio_target target = { .rooms = &own, .rooms_n = 1 };
 	struct frame *f;
 	int err;
 
 	if (!s->client)
 		return SIO_ERR_CLOSED;
-	err = emit_event(s->nsp, name, args, PACKET_NO_ID, &f);
+	err = emit_event(s->nsp, name, args, PACKET_NO_ID, EMIT_KEPT, &f);
 	if (err < 0)
 		return err;
+	recover_append(s->nsp, &target, f, args);
 	eio_send(s->client->session, f);
 	frame_unref(f);
 	emit_tell(s, name, args);

@@ -12,6 +12,7 @@
 #define HUB_HUB_H
 
 #include <sio/namespace.h>
+#include <sio/history.h>
 #include <sio/server.h>
 #include <sio/sockets.h>
 #include <sio/work.h>
@@ -49,7 +50,11 @@ struct hub {
 	struct leaving *leaving;      /* sockets that are about to leave their rooms */
 	uint32_t epoch;               /* marks receivers of one broadcast */
 	struct buf scratch;           /* quoted event names */
-	uint64_t sockets, rooms, events, broadcasts, refused, limited, dropped;
+	struct buf stamped;           /* arguments with an offset behind them */
+	const struct sio_history_ops *history; /* NULL: no recovery */
+	void *history_self;
+	struct map by_pid;            /* sockets that may come back, when there is a history */
+	uint64_t sockets, rooms, events, broadcasts, refused, limited, dropped, recovered, replayed;
 };
 
 int hub_init(struct hub *hub, struct sio_server *server, struct eio_engine *engine, const struct hub_limits *limits);
@@ -100,6 +105,7 @@ struct sio_connect {
 	struct sio_connect *next;     /* of the same client */
 	const struct connect_step *step;
 	enum { STEPS_NONE, STEPS_OF_PARENT, STEPS_OWN, STEPS_DONE } list;
+	struct saved *saved;          /* the session it will get back; NULL: a new one */
 	struct buf auth;
 };
 
@@ -122,6 +128,7 @@ struct sio_socket {
 	struct sio_socket *next;      /* of the same client */
 	struct held_queue *held;      /* events waiting for sio_socket_resume; NULL: none */
 	struct asked *asked;          /* questions open; NULL: none */
+	struct recovery *recovery;    /* NULL: the hub has no history */
 	struct membership *rooms;     /* near, or a block of rooms_cap */
 	struct membership near[SOCKET_NEAR];
 	void *data;
@@ -135,7 +142,8 @@ struct sio_socket {
 	char id[SIO_ID_LEN];
 };
 
-struct sio_socket *socket_new(struct hub_client *c, struct sio_namespace *nsp);
+/* id: NULL for a fresh one; else one that no socket of nsp has. */
+struct sio_socket *socket_new(struct hub_client *c, struct sio_namespace *nsp, const char *id);
 void socket_end(struct sio_socket *s, const char *reason);
 /* Take back a socket of which nobody has heard yet. */
 void socket_cancel(struct sio_socket *s);
@@ -265,12 +273,39 @@ struct leaving {
 SIO_MUST_CHECK int sockets_list(struct sio_namespace *nsp, const struct sio_target *target, struct socket_list *out);
 void sockets_unlist(struct socket_list *list);
 
+/* ---- recovery (recover.c) --------------------------------------------------------------- */
+
+struct saved;
+
+/* Look whether req asks for a session that is kept, then let it go its way. */
+void recover_ask(struct sio_connect *req);
+/* A socket begins, as the saved one or as a new one; ends (reason NULL: nobody has heard
+ * of it); has other rooms. */
+SIO_MUST_CHECK int recover_begin(struct sio_socket *s, const struct saved *saved);
+void recover_end(struct sio_socket *s, const char *reason);
+void recover_changed(const struct sio_socket *s);
+sio_slice recover_pid(const struct sio_socket *s);   /* empty: none */
+sio_slice recover_sid(const struct saved *saved);
+/* Give s what it missed and its rooms; saved is freed. */
+void recover_replay(struct sio_socket *s, struct saved *saved);
+void recover_give_back(struct hub *hub, struct saved *saved);   /* NULL allowed */
+/* Put the offset behind the arguments that want one; *json is good until the next call. */
+SIO_MUST_CHECK int recover_stamp(struct hub *hub, sio_slice *json, bool is_kept);
+void recover_append(struct sio_namespace *nsp, const struct sio_target *target, struct frame *f,
+		    const struct sio_args *args);
+void recover_fini(struct hub *hub);
+
 /* ---- packets out (emit.c) ----------------------------------------------------------- */
 
 /* Encode p with its attachments; one reference, the caller's.  NULL: no memory. */
 struct frame *emit_encode(struct hub *hub, const struct packet *p, const sio_slice *attachments);
 /* An event of nsp; *out is NULL with SIO_ERR_INVAL or SIO_ERR_NOMEM. */
-int emit_event(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args, uint64_t id, struct frame **out);
+enum emit_kind {
+	EMIT_KEPT,      /* the history keeps it: the caller calls recover_append */
+	EMIT_PASSING,   /* nobody will miss it */
+};
+int emit_event(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args, uint64_t id, enum emit_kind kind,
+	       struct frame **out);
 int emit_packet(struct hub_client *c, const struct packet *p, const sio_slice *attachments);
 /* Tell the catch-all handler of what was queued to s. */
 void emit_tell(struct sio_socket *s, sio_slice name, const struct sio_args *args);

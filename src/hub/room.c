@@ -119,6 +119,7 @@ int sio_room_join(struct sio_socket *s, sio_slice name)
 	}
 	s->rooms[s->rooms_n++] = (struct membership){ room, room->n };
 	room->members[room->n++] = (struct member){ s, s->client->session };
+	recover_changed(s);
 	return SIO_OK;
 }
 
@@ -141,8 +142,10 @@ void sio_room_leave(struct sio_socket *s, sio_slice name)
 {
 	struct membership *m = membership_find(s, name);
 
-	if (m)
-		membership_end(s, m);
+	if (!m)
+		return;
+	membership_end(s, m);
+	recover_changed(s);
 }
 
 void room_leave_all(struct sio_socket *s)

@@ -23,15 +23,16 @@ struct held_queue {
 	size_t bytes;             /* of them all */
 };
 
-struct sio_socket *socket_new(struct hub_client *c, struct sio_namespace *nsp)
+struct sio_socket *socket_new(struct hub_client *c, struct sio_namespace *nsp, const char *id)
 {
 	struct sio_socket *s = calloc(1, sizeof(*s));
-	char id[RANDOM_ID_LEN + 1];
+	char fresh[RANDOM_ID_LEN + 1];
 
 	if (!s)
 		return NULL;
-	random_id(id);
-	memcpy(s->id, id, SIO_ID_LEN);
+	if (!id)
+		random_id(fresh);
+	memcpy(s->id, id ? id : fresh, SIO_ID_LEN);
 	s->nsp = nsp;
 	s->client = c;
 	s->refs = 1;
@@ -89,6 +90,7 @@ static void unlink_socket(struct sio_socket *s)
 void socket_cancel(struct sio_socket *s)
 {
 	unlink_socket(s);
+	recover_end(s, NULL);
 	nsp_relax(s->nsp);
 	sio_socket_unref(s);
 }
@@ -113,6 +115,7 @@ void socket_end(struct sio_socket *s, const char *reason)
 	held_drop(s);
 	unlink_socket(s);
 	tell_disconnecting(s, reason);
+	recover_end(s, reason);
 	room_leave_all(s);
 	ask_end(s);
 	r = NSP_RULES(nsp, on_disconnect);

@@ -1,0 +1,124 @@
+/* history.h -- what a client missed: connection state recovery.
+ *
+ * With recovery on (sio_server_options.recovery_window_ms, or sio_server_set_history), a
+ * client that lost its connection and comes back within the window gets its socket id,
+ * its rooms and every event it missed, once and in order, before anything else; stock
+ * clients do their part by themselves and see socket.recovered.  Socket.IO v5, section
+ * 12 of the reference.
+ *
+ * Kept are events without an acknowledgement that are not volatile: broadcasts and
+ * events to one socket.  Each carries one argument more, its offset, a string; other
+ * events get one as well when their last argument is a string, for a client takes that
+ * for an offset.  Middlewares and the connect handler run on recovery as on any
+ * connect, before anything is sent; sio_connect_is_recovering tells them.  Event handlers are
+ * not told twice; acknowledgements that were open stay open no longer.  A session is
+ * recovered once.  An end by the protocol's fault or by a DISCONNECT of either side is
+ * no loss and cannot be recovered.
+ *
+ * The history itself is an interface.  The one that comes with the library is a ring in
+ * memory: it is bounded in bytes, and ends with the process.  Loop thread only.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#ifndef SIO_HISTORY_H
+#define SIO_HISTORY_H
+
+#include <sio/socket.h>
+
+#define SIO_OFFSET_MAX 40     /* bytes of an offset, its NUL included */
+#define SIO_IDENTITY_MAX 255  /* bytes of sio_socket_set_identity */
+
+/* ---- for applications ------------------------------------------------------------ */
+
+/* Does this client ask for a session that is still known?  If the request is accepted
+ * it gets it. */
+SIO_API bool sio_connect_is_recovering(const struct sio_connect *req);
+
+/* Whose session that is: what sio_socket_set_identity said of its socket; empty when it
+ * said nothing or none is asked for.  Borrowed from req.  A handler that finds somebody
+ * else there calls sio_connect_forget. */
+SIO_API sio_slice sio_connect_identity(const struct sio_connect *req);
+
+/* Do not recover: if accepted, the client starts anew.  The session stays known. */
+SIO_API void sio_connect_forget(struct sio_connect *req);
+
+/* Has this socket come back with its id and rooms? */
+SIO_API bool sio_socket_is_recovered(const struct sio_socket *socket);
+
+/* Note whose socket this is, such as a user id; copied.  Returns 0, SIO_ERR_CLOSED,
+ * SIO_ERR_INVAL (longer than SIO_IDENTITY_MAX, or the server has no history) or
+ * SIO_ERR_NOMEM. */
+SIO_API int sio_socket_set_identity(struct sio_socket *socket, sio_slice identity);
+
+/* ---- for those who keep a history of their own ---------------------------------------- */
+
+/* A session as it is kept while its client is away. */
+struct sio_history_session {
+	sio_slice pid;             /* private id, SIO_ID_LEN characters, a secret */
+	sio_slice sid;             /* public id, SIO_ID_LEN characters */
+	sio_slice nsp;
+	sio_slice offset;          /* the newest one when the session began */
+	sio_slice identity;
+	const sio_slice *rooms;
+	unsigned rooms_n;
+};
+
+/* An event that was sent. */
+struct sio_history_event {
+	sio_slice nsp;
+	const sio_slice *rooms;    /* none: everybody in nsp */
+	unsigned rooms_n;
+	const sio_slice *except;
+	unsigned except_n;
+	sio_slice skip;            /* id of the socket it was not for; may be empty */
+	sio_slice packet;          /* its Socket.IO text, the offset inside */
+	const sio_slice *attachments;
+	unsigned attachments_n;
+};
+
+typedef void sio_history_found_fn(const struct sio_history_session *session, void *arg);
+typedef void sio_history_missed_fn(sio_slice packet, const sio_slice *attachments, unsigned attachments_n, void *arg);
+typedef void sio_history_done_fn(int status, void *arg);
+
+/* All slices are borrowed for the call, those that go in and those that come out. */
+struct sio_history_ops {
+	/* The offset that the next event will have, or the newest that one has had; out is
+	 * NUL-terminated, without quotes or backslashes.  newest may be empty at first. */
+	void (*next)(void *self, char out[SIO_OFFSET_MAX]);
+	void (*newest)(void *self, char out[SIO_OFFSET_MAX]);
+
+	/* The event that was given the last offset of next.  It cannot fail: what is not
+	 * kept makes a later take answer with nothing. */
+	void (*append)(void *self, const struct sio_history_event *event, uint64_t now_ms);
+
+	/* A session has begun, or its rooms or identity have changed.  NULL: not wanted. */
+	void (*changed)(void *self, const struct sio_history_session *session, uint64_t now_ms);
+
+	/* The client has gone and may come back; or a taken session was not used after all. */
+	void (*left)(void *self, const struct sio_history_session *session, uint64_t now_ms);
+
+	/* Take the session of pid whose client has seen all up to offset (empty: nothing
+	 * since session.offset).  fn is called exactly once, now or later: with NULL when
+	 * there is no such session, it has expired, or something after offset is not kept any
+	 * more.  From then on it is not known, until left is called. */
+	void (*take)(void *self, sio_slice pid, sio_slice offset, uint64_t now_ms, sio_history_found_fn *fn, void *arg);
+
+	/* Call fn for each event after offset that the session's rooms (and its sid) are
+	 * among the receivers of, in order, then done once; now or later. */
+	void (*replay)(void *self, const struct sio_history_session *session, sio_slice offset, sio_history_missed_fn *fn,
+		       sio_history_done_fn *done, void *arg);
+
+	/* The server is freed.  Whoever still owes a call of fn or done makes it first. */
+	void (*close)(void *self);
+};
+
+/* Use a history of one's own, before the server listens.  self goes to each call; close
+ * is called by sio_server_free.  Returns 0, or SIO_ERR_EXISTS when it has one. */
+SIO_API SIO_MUST_CHECK int sio_server_set_history(struct sio_server *server, const struct sio_history_ops *ops, void *self);
+
+/* The ring in memory: keeps events of together at most bytes, and sessions_n sessions
+ * for window_ms; older ones give way.  bytes above 2^30 count as 2^30.  Returns 0 with *ops and *self, or SIO_ERR_NOMEM. */
+SIO_API SIO_MUST_CHECK int sio_history_ring(size_t bytes, uint32_t sessions_n, uint32_t window_ms,
+					    const struct sio_history_ops **ops, void **self);
+
+#endif

@@ -1,0 +1,396 @@
+/* recover.c -- connection state recovery: what the hub tells a history and asks of it.
+ *
+ * Section 12 of the Socket.IO reference, with its recommendations: the application
+ * decides before anything is sent, the CONNECT answer comes before what was missed, a
+ * session is used once, and no event may end in a string that a client would take for
+ * an offset.  Knows sockets and sessions; how events are kept is the history's business
+ * (<sio/history.h>, ring.c).
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include <stdlib.h>
+
+#include <sio/json.h>
+
+#include "hub/hub.h"
+
+/* A socket that may come back. */
+struct recovery {
+	struct map_node by_pid;
+	struct sio_socket *socket;
+	char *identity;                /* identity_n bytes; NULL: none */
+	uint8_t identity_n;
+	bool is_recovered;
+	char pid[SIO_ID_LEN];
+	char since[SIO_OFFSET_MAX];    /* the newest offset when it began */
+};
+
+/* A session that was taken from the history, all of it in one block. */
+struct saved {
+	struct sio_history_session session;
+	char seen[SIO_OFFSET_MAX];     /* the client's own offset; empty: none */
+	sio_slice rooms[];
+};
+
+/* ---- events on their way out ------------------------------------------------------- */
+
+/* A client takes a string at the end of any event for an offset (12.3). */
+static bool ends_in_string(sio_slice json)
+{
+	while (json.n && strchr(" \t\r\n", json.p[json.n - 1]))
+		json.n--;
+	return json.n && json.p[json.n - 1] == '"';
+}
+
+int recover_stamp(struct hub *hub, sio_slice *json, bool is_kept)
+{
+	char offset[SIO_OFFSET_MAX];
+
+	if (!hub->history || (!is_kept && !ends_in_string(*json)))
+		return SIO_OK;
+	if (is_kept)
+		hub->history->next(hub->history_self, offset);
+	else
+		hub->history->newest(hub->history_self, offset);
+	buf_clear(&hub->stamped);
+	buf_slice(&hub->stamped, *json);
+	buf_str(&hub->stamped, json->n ? ",\"" : "\"");
+	buf_str(&hub->stamped, offset);
+	buf_byte(&hub->stamped, '"');
+	*json = buf_peek(&hub->stamped);
+	return hub->stamped.failed ? SIO_ERR_NOMEM : SIO_OK;
+}
+
+void recover_append(struct sio_namespace *nsp, const struct sio_target *target, struct frame *f,
+		    const struct sio_args *args)
+{
+	struct hub *hub = nsp->hub;
+	struct sio_history_event event = {
+		.nsp = sio_str(nsp->name),
+		.rooms = target->rooms,
+		.rooms_n = target->rooms_n,
+		.except = target->except,
+		.except_n = target->except_n,
+		.skip = target->skip ? sio_socket_id(target->skip) : sio_bytes("", 0),
+		.packet = sio_bytes(frame_text(f) + 1, f->text_n - 1),
+		.attachments = args->attachments,
+		.attachments_n = args->attachments_n,
+	};
+
+	if (hub->history)
+		hub->history->append(hub->history_self, &event, hub->engine->now_ms);
+}
+
+/* ---- sessions that end ---------------------------------------------------------------- */
+
+/* What is known of s; rooms is for its rooms' names. */
+static struct sio_history_session facts_of(const struct sio_socket *s, sio_slice *rooms)
+{
+	const struct recovery *r = s->recovery;
+
+	for (unsigned i = 0; i < s->rooms_n; i++)
+		rooms[i] = sio_bytes(s->rooms[i].room->name, s->rooms[i].room->by_name.key_n);
+	return (struct sio_history_session){
+		.pid = sio_bytes(r->pid, SIO_ID_LEN),
+		.sid = sio_bytes(s->id, SIO_ID_LEN),
+		.nsp = sio_str(s->nsp->name),
+		.offset = sio_str(r->since),
+		.identity = sio_bytes(r->identity, r->identity_n),
+		.rooms = rooms,
+		.rooms_n = s->rooms_n,
+	};
+}
+
+/* Section 10: ends that are no loss. */
+static bool is_final(const char *reason)
+{
+	return strcmp(reason, "parse error") == 0 || strcmp(reason, "client namespace disconnect") == 0 ||
+	       strcmp(reason, "server namespace disconnect") == 0;
+}
+
+static void tell(const struct sio_socket *s, void (*op)(void *, const struct sio_history_session *, uint64_t))
+{
+	struct hub *hub = s->nsp->hub;
+	sio_slice *rooms = malloc((s->rooms_n + 1u) * sizeof(*rooms));
+	struct sio_history_session facts;
+
+	if (!rooms)
+		return;
+	facts = facts_of(s, rooms);
+	op(hub->history_self, &facts, hub->engine->now_ms);
+	free(rooms);
+}
+
+void recover_changed(const struct sio_socket *s)
+{
+	if (s->recovery && s->client && s->nsp->hub->history->changed)
+		tell(s, s->nsp->hub->history->changed);
+}
+
+void recover_end(struct sio_socket *s, const char *reason)
+{
+	if (!s->recovery)
+		return;
+	if (reason && !is_final(reason))
+		tell(s, s->nsp->hub->history->left);
+	map_del(&s->nsp->hub->by_pid, &s->recovery->by_pid);
+	free(s->recovery->identity);
+	free(s->recovery);
+	s->recovery = NULL;
+}
+
+/* ---- sessions that come back ------------------------------------------------------------ */
+
+static struct saved *saved_new(const struct sio_history_session *f, sio_slice seen)
+{
+	size_t bytes = f->pid.n + f->sid.n + f->nsp.n + f->offset.n + f->identity.n;
+	struct saved *saved;
+	struct buf b = { 0 };
+
+	for (unsigned i = 0; i < f->rooms_n; i++)
+		bytes += f->rooms[i].n;
+	saved = calloc(1, sizeof(*saved) + f->rooms_n * sizeof(saved->rooms[0]) + bytes);
+	if (!saved)
+		return NULL;
+	b = (struct buf){ .p = (char *)&saved->rooms[f->rooms_n], .cap = bytes };
+	saved->session = *f;
+	saved->session.rooms = saved->rooms;
+	memcpy(saved->seen, seen.p, seen.n);
+#define KEEP(slice, from)                                                                                              \
+	do {                                                                                                           \
+		(slice) = sio_bytes(b.p + b.n, (from).n);                                                              \
+		if ((from).n)                                                                                          \
+			memcpy(b.p + b.n, (from).p, (from).n);                                                         \
+		b.n += (from).n;                                                                                       \
+	} while (0)
+	KEEP(saved->session.pid, f->pid);
+	KEEP(saved->session.sid, f->sid);
+	KEEP(saved->session.nsp, f->nsp);
+	KEEP(saved->session.offset, f->offset);
+	KEEP(saved->session.identity, f->identity);
+	for (unsigned i = 0; i < f->rooms_n; i++)
+		KEEP(saved->rooms[i], f->rooms[i]);
+#undef KEEP
+	return saved;
+}
+
+void recover_give_back(struct hub *hub, struct saved *saved)
+{
+	if (!saved)
+		return;
+	hub->history->left(hub->history_self, &saved->session, hub->engine->now_ms);
+	free(saved);
+}
+
+struct asking {
+	struct sio_connect *req;
+	char offset[SIO_OFFSET_MAX];
+};
+
+static void on_found(const struct sio_history_session *session, void *arg)
+{
+	struct asking *asking = arg;
+	struct sio_connect *req = asking->req;
+
+	if (session && sio_slice_eq(session->nsp, sio_str(req->nsp->name)))
+		req->saved = saved_new(session, sio_str(asking->offset));
+	else if (session)
+		req->hub->history->left(req->hub->history_self, session, req->hub->engine->now_ms);
+	free(asking);
+	sio_connect_next(req);
+}
+
+/* A client that is back before we noticed that it had gone: its old session ends now. */
+static void end_predecessor(struct sio_connect *req, sio_slice pid)
+{
+	struct map_node *node = map_get(&req->hub->by_pid, pid);
+	struct sio_socket *s = node ? MAP_OWNER(node, struct recovery, by_pid)->socket : NULL;
+
+	if (s && s->nsp == req->nsp && s->client != req->client)
+		eio_discard(s->client->session, "transport close");
+}
+
+void recover_ask(struct sio_connect *req)
+{
+	struct hub *hub = req->hub;
+	struct sio_json_field fields[] = { { .key = "pid" }, { .key = "offset" } };
+	struct asking *asking = NULL;
+	char pid[SIO_ID_LEN + 1];
+	long n = 0;
+
+	if (hub->history && sio_json_pick(buf_peek(&req->auth), fields, 2) == SIO_OK &&
+	    sio_json_unquote(fields[0].value, pid, sizeof(pid)) == SIO_ID_LEN)
+		asking = calloc(1, sizeof(*asking));
+	if (asking && fields[1].type != SIO_JSON_NONE)
+		n = sio_json_unquote(fields[1].value, asking->offset, sizeof(asking->offset));
+	if (!asking || n < 0) {
+		free(asking);
+		rules_connect(req);
+		return;
+	}
+	asking->req = req;
+	end_predecessor(req, sio_bytes(pid, SIO_ID_LEN));
+	hub->history->take(hub->history_self, sio_bytes(pid, SIO_ID_LEN), sio_str(asking->offset), hub->engine->now_ms,
+			   on_found, asking);
+}
+
+static int identity_set(struct recovery *r, sio_slice identity)
+{
+	char *copy = identity.n ? malloc(identity.n) : NULL;
+
+	if (identity.n && !copy)
+		return SIO_ERR_NOMEM;
+	if (copy)
+		memcpy(copy, identity.p, identity.n);
+	free(r->identity);
+	r->identity = copy;
+	r->identity_n = (uint8_t)identity.n;
+	return SIO_OK;
+}
+
+int recover_begin(struct sio_socket *s, const struct saved *saved)
+{
+	struct hub *hub = s->nsp->hub;
+	struct recovery *r;
+	char pid[RANDOM_ID_LEN + 1];
+
+	if (!hub->history)
+		return SIO_OK;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return SIO_ERR_NOMEM;
+	r->socket = s;
+	random_id(pid);
+	memcpy(r->pid, saved ? saved->session.pid.p : pid, SIO_ID_LEN);
+	hub->history->newest(hub->history_self, r->since);
+	r->is_recovered = saved != NULL;
+	if ((saved && identity_set(r, saved->session.identity) < 0) ||
+	    map_put(&hub->by_pid, &r->by_pid, sio_bytes(r->pid, SIO_ID_LEN)) < 0) {
+		free(r->identity);
+		free(r);
+		return SIO_ERR_NOMEM;
+	}
+	s->recovery = r;
+	return SIO_OK;
+}
+
+sio_slice recover_pid(const struct sio_socket *s)
+{
+	return s->recovery ? sio_bytes(s->recovery->pid, SIO_ID_LEN) : sio_bytes("", 0);
+}
+
+sio_slice recover_sid(const struct saved *saved)
+{
+	return saved->session.sid;
+}
+
+struct replay {
+	struct sio_socket *socket;     /* counted */
+	struct saved *saved;
+};
+
+static void on_missed(sio_slice packet, const sio_slice *attachments, unsigned attachments_n, void *arg)
+{
+	struct sio_socket *s = ((struct replay *)arg)->socket;
+	struct frame *f;
+
+	if (!s->client)
+		return;
+	f = frame_new(&s->nsp->hub->engine->frames, 1 + packet.n, attachments, attachments_n);
+	if (!f) { /* a gap would be worse than an end: it may come back once more */
+		eio_close(s->client->session, "forced close");
+		return;
+	}
+	frame_text(f)[0] = '4';
+	memcpy(frame_text(f) + 1, packet.p, packet.n);
+	frame_seal(f, WS_TEXT, 1 + packet.n);
+	s->nsp->hub->replayed++;
+	eio_send(s->client->session, f);
+	frame_unref(f);
+}
+
+/* Up to here it has all; from here on its rooms tell it. */
+static void on_replayed(int status, void *arg)
+{
+	struct replay *replay = arg;
+	struct sio_socket *s = replay->socket;
+
+	if (s->client && status < 0)
+		eio_close(s->client->session, "forced close");
+	for (unsigned i = 0; s->client && i < replay->saved->session.rooms_n; i++)
+		if (sio_room_join(s, replay->saved->rooms[i]) == SIO_ERR_NOMEM)
+			eio_close(s->client->session, "forced close");
+	sio_socket_unref(s);
+	free(replay->saved);
+	free(replay);
+}
+
+void recover_replay(struct sio_socket *s, struct saved *saved)
+{
+	struct hub *hub = s->nsp->hub;
+	struct replay *replay = calloc(1, sizeof(*replay));
+
+	hub->recovered++;
+	if (!replay) {
+		free(saved);
+		eio_close(s->client->session, "forced close");
+		return;
+	}
+	*replay = (struct replay){ sio_socket_ref(s), saved };
+	hub->history->replay(hub->history_self, &saved->session, sio_str(saved->seen), on_missed, on_replayed, replay);
+}
+
+/* ---- the application's view ---------------------------------------------------------------- */
+
+bool sio_connect_is_recovering(const struct sio_connect *req)
+{
+	return req->saved != NULL;
+}
+
+sio_slice sio_connect_identity(const struct sio_connect *req)
+{
+	return req->saved ? req->saved->session.identity : sio_bytes("", 0);
+}
+
+void sio_connect_forget(struct sio_connect *req)
+{
+	recover_give_back(req->hub, req->saved);
+	req->saved = NULL;
+}
+
+bool sio_socket_is_recovered(const struct sio_socket *s)
+{
+	return s->recovery && s->recovery->is_recovered;
+}
+
+int sio_socket_set_identity(struct sio_socket *s, sio_slice identity)
+{
+	if (!s->client)
+		return SIO_ERR_CLOSED;
+	if (!s->recovery || identity.n > SIO_IDENTITY_MAX)
+		return SIO_ERR_INVAL;
+	if (identity_set(s->recovery, identity) < 0)
+		return SIO_ERR_NOMEM;
+	recover_changed(s);
+	return SIO_OK;
+}
+
+int sio_server_set_history(struct sio_server *server, const struct sio_history_ops *ops, void *self)
+{
+	struct hub *hub = hub_of(server);
+
+	if (hub->history)
+		return SIO_ERR_EXISTS;
+	hub->history = ops;
+	hub->history_self = self;
+	map_init(&hub->by_pid);
+	return SIO_OK;
+}
+
+void recover_fini(struct hub *hub)
+{
+	if (!hub->history)
+		return;
+	hub->history->close(hub->history_self);
+	map_fini(&hub->by_pid);
+}
