@@ -52,6 +52,7 @@ struct sio_server_options {
 	 * "*" allows all.  The server's own origin is always accepted, a request
 	 * without an Origin header as well; any other is refused with 403. */
 	const char *const *origins;
+	bool keep_facts;             /* keep what <sio/facts.h> tells: some 500 bytes a client */
 	/* Recovery (<sio/history.h>): how long a client that lost its connection may come
 	 * back with nothing lost; 0: off.  history_bytes: 4194304 for the events kept. */
 	uint32_t recovery_window_ms;

@@ -88,6 +88,9 @@ long http1_unescape(sio_slice s, bool is_form, char *out, size_t cap);
 /* The last value of key in a query string, undecoded.  Returns false when absent. */
 bool http1_query_get(sio_slice query, const char *key, sio_slice *value);
 
+/* The i-th pair of a query, as sent.  false: there is none. */
+bool http1_query_at(sio_slice query, size_t i, sio_slice *key, sio_slice *value);
+
 const char *http1_reason(int status);  /* "Not Found"; "Unknown" for others */
 
 /* Append a status line to out: "HTTP/1.1 404 Not Found\r\n". */

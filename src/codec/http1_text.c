@@ -168,3 +168,16 @@ void http1_status_line(struct buf *out, int status)
 	buf_str(out, http1_reason(status));
 	buf_put(out, "\r\n", 2);
 }
+
+bool http1_query_at(sio_slice query, size_t i, sio_slice *key, sio_slice *value)
+{
+	while (query.p) {
+		sio_slice pair = next_piece(&query, '&');
+		if (pair.n == 0 || i-- > 0)
+			continue;
+		*key = next_piece(&pair, '=');
+		*value = pair;
+		return true;
+	}
+	return false;
+}

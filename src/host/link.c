@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
 #include <stdlib.h>
+#include <time.h>
 
 #include "host/host.h"
 
@@ -30,6 +31,7 @@ static struct hub_opening *opening_new(struct sio_server *server, struct net_con
 	size_t bytes = req->target.n, heads;
 	struct hub_opening *o;
 	struct pool *pool;
+	struct timespec now;
 	char address[64], *at;
 
 	net_address(c, address);
@@ -38,11 +40,14 @@ static struct hub_opening *opening_new(struct sio_server *server, struct net_con
 		bytes += req->headers[i].name.n + req->headers[i].value.n;
 	heads = req->headers_n * sizeof(o->headers[0]);
 	bytes += sizeof(*o) + heads;
-	pool = bytes <= server->openings.size ? &server->openings : NULL;
+	/* What is kept is not rounded up to a block. */
+	pool = bytes <= server->openings.size && !server->hub.limits.keeps_facts ? &server->openings : NULL;
 	o = pool ? pool_take(pool) : malloc(bytes);
 	if (!o)
 		return NULL;
+	clock_gettime(CLOCK_REALTIME, &now);
 	*o = (struct hub_opening){ .pool = pool, .refs = 1, .headers_n = (uint32_t)req->headers_n };
+	o->issued_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 	at = (char *)(o + 1) + heads;
 	o->url = put(&at, req->target);
 	o->address = put(&at, sio_str(address));

@@ -336,6 +336,7 @@ static int start_parts(struct sio_server *server, const struct sio_server_option
 		.max_rooms = o->max_rooms,
 		.events_per_second = o->events_per_second,
 		.events_burst = o->events_burst,
+		.keeps_facts = o->keep_facts,
 	};
 	int err = net_new(server->loop, &nl, &net_callbacks, server, &server->net);
 

@@ -59,6 +59,15 @@ static void opening_drop(struct hub_client *c)
 	hub_opening_unref(o);
 }
 
+/* A namespace is connected: the deadline is over. */
+static void opening_settle(struct hub_client *c)
+{
+	if (c->opening && c->hub->limits.keeps_facts)
+		wheel_del(&c->opening->timer);
+	else
+		opening_drop(c);
+}
+
 static void on_connect_timeout(struct sio_timer *timer)
 {
 	struct hub_opening *o = MAP_OWNER(timer, struct hub_opening, timer);
@@ -247,7 +256,7 @@ struct sio_socket *sio_connect_accept(struct sio_connect *req)
 		eio_close(c->session, "forced close");
 		return NULL;
 	}
-	opening_drop(c);
+	opening_settle(c);
 	if (saved)
 		recover_replay(s, saved);
 	return s;
@@ -268,12 +277,7 @@ sio_slice sio_connect_auth(const struct sio_connect *req)
 
 sio_slice sio_connect_header(const struct sio_connect *req, const char *name)
 {
-	sio_slice want = sio_str(name);
-
-	for (uint32_t i = 0; req->opening && i < req->opening->headers_n; i++)
-		if (sio_slice_eq(req->opening->headers[i].name, want))
-			return req->opening->headers[i].value;
-	return sio_bytes("", 0);
+	return req->opening ? sio_facts_header(sio_connect_facts(req), name) : sio_bytes("", 0);
 }
 
 sio_slice sio_connect_url(const struct sio_connect *req)

@@ -12,6 +12,7 @@
 #define HUB_HUB_H
 
 #include <sio/namespace.h>
+#include <sio/facts.h>
 #include <sio/history.h>
 #include <sio/server.h>
 #include <sio/sockets.h>
@@ -33,6 +34,7 @@ struct hub_limits {
 	uint32_t max_rooms;           /* of one socket; 0: no limit */
 	uint32_t events_per_second;   /* of one socket; 0: no limit */
 	uint32_t events_burst;
+	bool keeps_facts;             /* of the first request, as long as the session is open */
 };
 
 /* One worker's Socket.IO. */
@@ -71,6 +73,8 @@ struct hub_opening {
 	struct pool *pool;            /* it came from; NULL: malloc */
 	uint32_t refs;
 	uint32_t headers_n;
+	bool is_secure;               /* the client speaks https or wss */
+	int64_t issued_ms;            /* wall clock */
 	sio_slice url;
 	sio_slice address;
 	struct {
@@ -85,7 +89,7 @@ struct hub_client {
 	struct sio_socket *sockets;   /* connected ones, one a namespace */
 	struct sio_connect *asking;   /* CONNECTs under decision */
 	struct hub_partial *partial;  /* a binary packet whose attachments are on their way */
-	struct hub_opening *opening;  /* until the first namespace is connected */
+	struct hub_opening *opening;  /* until the first namespace is connected, or kept */
 	bool was_disconnected;        /* by us, from a namespace: late packets are forgiven */
 	uint8_t refused_n;            /* CONNECTs refused so far */
 };

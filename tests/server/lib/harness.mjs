@@ -264,9 +264,12 @@ export async function startEcho(env = {}) {
   return new Process(file, args, { env: { PORT: '0', ...env }, name: 'echo server' }).listening();
 }
 
-// A program of examples/, from the build that SKYBUILD belongs to.
-export async function startExample(name, args = []) {
-  const file = path.join(path.dirname(SKYBUILD), 'examples', name);
+// A program of examples/ or tests/compat/, from the build that SKYBUILD belongs to.
+export const startExample = (name, args = []) => startProgram('examples', name, args);
+export const startCompat = (name, args = []) => startProgram('compat', name, args);
+
+async function startProgram(dir, name, args) {
+  const file = path.join(path.dirname(SKYBUILD), dir, name);
   if (!existsSync(file)) throw new Error(`no program at ${path.relative(ROOT, file)}: make builds it`);
   return new Process(file, args, { env: {}, name }).listening();
 }
