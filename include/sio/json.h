@@ -17,6 +17,8 @@
 #include <sio/error.h>
 #include <sio/slice.h>
 
+SIO_BEGIN
+
 #define SIO_JSON_DEPTH 1024 /* arrays and objects inside each other */
 
 enum sio_json_type {
@@ -71,5 +73,7 @@ SIO_API size_t sio_json_quote(sio_slice s, char *out, size_t cap);
 /* A number's text as a 64-bit integer.  Returns 0, or SIO_ERR_INVAL when it is
  * no integer or out of range. */
 SIO_API int sio_json_int(sio_slice value, int64_t *out);
+
+SIO_END
 
 #endif

@@ -15,6 +15,8 @@
 #include <sio/room.h>
 #include <sio/socket.h>
 
+SIO_BEGIN
+
 #define SIO_NAMESPACE_MAX 255
 
 struct sio_namespace;
@@ -42,5 +44,7 @@ SIO_API long sio_namespace_broadcast(struct sio_namespace *nsp, const struct sio
 				     const struct sio_args *args);
 SIO_API size_t sio_namespace_room_size(const struct sio_namespace *nsp, sio_slice room);
 SIO_API void sio_namespace_room_each(struct sio_namespace *nsp, sio_slice room, sio_room_fn *fn, void *arg);
+
+SIO_END
 
 #endif

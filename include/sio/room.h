@@ -12,6 +12,8 @@
 
 #include <sio/socket.h>
 
+SIO_BEGIN
+
 #define SIO_ROOM_MAX 255
 
 /* Put socket into room.  Joining twice is not an error.  Returns 0,
@@ -48,10 +50,13 @@ struct sio_target {
 	uint32_t latest_key;
 };
 
-/* Emit an event to many sockets of namespace "/".  Returns the number of
+/* Emit an event to many sockets of namespace "/"; target NULL: all of them, args
+ * NULL: none.  Returns the number of
  * receivers on this server (0 is no error), SIO_ERR_INVAL (reserved name, too
  * many attachments) or SIO_ERR_NOMEM. */
 SIO_API long sio_broadcast(struct sio_server *server, const struct sio_target *target, sio_slice name,
 			   const struct sio_args *args);
+
+SIO_END
 
 #endif

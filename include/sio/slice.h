@@ -19,18 +19,24 @@ typedef struct sio_slice {
 } sio_slice;
 
 /* A string literal as a slice; its length is known to the compiler. */
+#ifdef __cplusplus
+#define SIO_LIT(s) (sio_slice{ "" s, sizeof(s) - 1 })
+#else
 #define SIO_LIT(s) ((sio_slice){ "" s, sizeof(s) - 1 })
+#endif
 
 /* Bytes p..p+n as a slice. */
 static inline sio_slice sio_bytes(const void *p, size_t n)
 {
-	return (sio_slice){ (const char *)p, n };
+	sio_slice s = { (const char *)p, n };
+
+	return s;
 }
 
 /* A C string as a slice, without its terminator; NULL gives the empty slice. */
 static inline sio_slice sio_str(const char *s)
 {
-	return (sio_slice){ s, s ? strlen(s) : 0 };
+	return sio_bytes(s, s ? strlen(s) : 0);
 }
 
 static inline bool sio_slice_eq(sio_slice a, sio_slice b)

@@ -22,6 +22,8 @@
 #include <sio/error.h>
 #include <sio/slice.h>
 
+SIO_BEGIN
+
 struct sio_server;
 struct sio_connect;
 struct sio_socket;
@@ -40,7 +42,9 @@ struct sio_args {
 /* Arguments that are JSON text alone. */
 static inline struct sio_args sio_args_json(sio_slice json)
 {
-	return (struct sio_args){ json, 0, 0 };
+	struct sio_args args = { json, 0, 0 };
+
+	return args;
 }
 
 /* ---- connecting ---------------------------------------------------------- */
@@ -94,7 +98,9 @@ SIO_API bool sio_socket_is_open(const struct sio_socket *socket);
 SIO_API void sio_socket_set_data(struct sio_socket *socket, void *data);
 SIO_API void *sio_socket_data(const struct sio_socket *socket);
 
-/* Keep the memory of a socket beyond its end.  Counted. */
+/* Keep the memory of a socket beyond its end, even beyond its server's.  Counted;
+ * unref of NULL does nothing.  Without it the memory stays until the end of the
+ * loop turn in which the socket ends. */
 SIO_API struct sio_socket *sio_socket_ref(struct sio_socket *socket);
 SIO_API void sio_socket_unref(struct sio_socket *socket);
 
@@ -114,7 +120,7 @@ struct sio_event {
 };
 
 /* Called for each event named name; name NULL: for each event no other handler
- * takes.  One handler a name, a second call replaces it.  Events of one socket
+ * takes.  One handler a name, a second call replaces it, fn NULL takes it away.  Events of one socket
  * come in the order in which its client sent them.  Returns 0 or SIO_ERR_NOMEM. */
 typedef void sio_event_fn(struct sio_socket *socket, const struct sio_event *event, void *arg);
 SIO_API SIO_MUST_CHECK int sio_on_event(struct sio_server *server, const char *name, sio_event_fn *fn, void *arg);
@@ -133,14 +139,15 @@ SIO_API void sio_socket_resume(struct sio_socket *socket);
 
 /* ---- events out ------------------------------------------------------------ */
 
-/* Queue one event.  name must not be one of the reserved names ("connect",
+/* Queue one event.  args NULL: none.  name must not be one of the reserved names ("connect",
  * "connect_error", "disconnect", "disconnecting", "newListener",
  * "removeListener").  Bytes are copied before the call returns; they are written
  * at the end of the loop turn.  Returns 0, SIO_ERR_CLOSED, SIO_ERR_INVAL
  * (reserved name, more than SIO_ATTACHMENTS_MAX attachments), SIO_ERR_NOMEM. */
 SIO_API int sio_socket_emit(struct sio_socket *socket, sio_slice name, const struct sio_args *args);
 
-/* Answer an event that asked for it, once.  Returns 0, SIO_ERR_CLOSED,
+/* Answer an event that asked for it, once (a second answer is sent too, and no client
+ * heeds it).  args NULL: none.  Returns 0, SIO_ERR_CLOSED,
  * SIO_ERR_INVAL (ack is SIO_ACK_NONE, too many attachments), SIO_ERR_NOMEM. */
 SIO_API int sio_socket_ack(struct sio_socket *socket, uint64_t ack, const struct sio_args *args);
 
@@ -165,5 +172,7 @@ SIO_API void sio_socket_disconnect(struct sio_socket *socket, bool close_session
 /* Close the session under the socket without a DISCONNECT packet, after what is
  * queued: the stock client reconnects by itself. */
 SIO_API void sio_socket_close_transport(struct sio_socket *socket);
+
+SIO_END
 
 #endif

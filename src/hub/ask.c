@@ -96,6 +96,7 @@ int sio_socket_ask(struct sio_socket *s, sio_slice name, const struct sio_args *
 
 	if (!s->client)
 		return SIO_ERR_CLOSED;
+	HUB_CHECK(s->nsp->hub);
 	if (s->asked && s->asked->n >= SIO_ASKS_MAX)
 		return SIO_ERR_LIMIT;
 	err = emit_event(s->nsp, name, args, s->nsp->next_ask, &f);

@@ -166,6 +166,7 @@ struct sio_socket *sio_connect_accept(struct sio_connect *req)
 	char answer[64];
 	struct packet p = { .type = PACKET_CONNECT, .nsp = sio_str(nsp->name), .id = PACKET_NO_ID };
 
+	HUB_CHECK(nsp->hub);
 	connect_free(req);
 	if (!c || !eio_is_open(c->session))
 		return NULL;
@@ -187,6 +188,7 @@ void sio_connect_refuse(struct sio_connect *req, sio_slice message, sio_slice da
 	struct hub_client *c = req->client;
 	struct sio_namespace *nsp = req->nsp;
 
+	HUB_CHECK(nsp->hub);
 	/* message and data may be slices of what req holds. */
 	if (c && eio_is_open(c->session))
 		emit_refusal(c, sio_str(nsp->name), message, data);

@@ -29,8 +29,11 @@ int emit_packet(struct hub_client *c, const struct packet *p, const sio_slice *a
 	return SIO_OK;
 }
 
-int emit_event(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args, uint64_t id, struct frame **out)
+static const struct sio_args emit_no_args = { { "", 0 }, NULL, 0 };
+
+int emit_event(struct sio_namespace *nsp, sio_slice name, const struct sio_args *given, uint64_t id, struct frame **out)
 {
+	const struct sio_args *args = given ? given : &emit_no_args;
 	struct buf *quoted = &nsp->hub->scratch;
 	struct packet p = {
 		.type = args->attachments_n ? PACKET_BINARY_EVENT : PACKET_EVENT,
@@ -59,6 +62,7 @@ int sio_socket_emit(struct sio_socket *s, sio_slice name, const struct sio_args 
 
 	if (!s->client)
 		return SIO_ERR_CLOSED;
+	HUB_CHECK(s->nsp->hub);
 	err = emit_event(s->nsp, name, args, PACKET_NO_ID, &f);
 	if (err < 0)
 		return err;
@@ -67,19 +71,21 @@ int sio_socket_emit(struct sio_socket *s, sio_slice name, const struct sio_args 
 	return SIO_OK;
 }
 
-int sio_socket_ack(struct sio_socket *s, uint64_t ack, const struct sio_args *args)
+int sio_socket_ack(struct sio_socket *s, uint64_t ack, const struct sio_args *given)
 {
+	const struct sio_args *args = given ? given : &emit_no_args;
 	struct packet p = {
 		.type = args->attachments_n ? PACKET_BINARY_ACK : PACKET_ACK,
 		.attachments_n = args->attachments_n,
-		.nsp = sio_str(s->nsp->name),
 		.id = ack,
 		.data = args->json,
 	};
 
-	if (!s->client)
+	if (!s->client) /* its namespace may have gone, with the server */
 		return SIO_ERR_CLOSED;
+	HUB_CHECK(s->nsp->hub);
 	if (ack == SIO_ACK_NONE || args->attachments_n > SIO_ATTACHMENTS_MAX)
 		return SIO_ERR_INVAL;
+	p.nsp = sio_str(s->nsp->name);
 	return emit_packet(s->client, &p, args->attachments);
 }

@@ -15,6 +15,7 @@ int hub_init(struct hub *hub, struct sio_server *server, struct eio_engine *engi
 
 void hub_fini(struct hub *hub)
 {
+	hub_reap(hub);
 	for (struct sio_namespace *nsp = hub->nsps, *next; nsp; nsp = next) {
 		next = nsp->next;
 		nsp_free(nsp);
@@ -67,6 +68,7 @@ struct sio_namespace *sio_namespace_open(struct sio_server *server, sio_slice na
 	struct hub *hub = hub_of(server);
 	struct sio_namespace *nsp = nsp_find(hub, name);
 
+	HUB_CHECK(hub);
 	if (nsp || name.n < 1 || name.n > SIO_NAMESPACE_MAX || name.p[0] != '/' || memchr(name.p, ',', name.n) ||
 	    memchr(name.p, '\0', name.n))
 		return nsp;
@@ -97,18 +99,21 @@ struct sio_namespace *sio_connect_namespace(const struct sio_connect *req)
 
 void sio_namespace_on_connect(struct sio_namespace *nsp, sio_connect_fn *fn, void *arg)
 {
+	HUB_CHECK(nsp->hub);
 	nsp->on_connect = fn;
 	nsp->connect_arg = arg;
 }
 
 void sio_namespace_on_disconnect(struct sio_namespace *nsp, sio_disconnect_fn *fn, void *arg)
 {
+	HUB_CHECK(nsp->hub);
 	nsp->on_disconnect = fn;
 	nsp->disconnect_arg = arg;
 }
 
 void sio_namespace_on_limited(struct sio_namespace *nsp, sio_limited_fn *fn, void *arg)
 {
+	HUB_CHECK(nsp->hub);
 	nsp->on_limited = fn;
 	nsp->limited_arg = arg;
 }
@@ -131,6 +136,7 @@ int sio_namespace_on_event(struct sio_namespace *nsp, const char *name, sio_even
 	struct map_node *node;
 	struct handler *h;
 
+	HUB_CHECK(nsp->hub);
 	if (!name) {
 		nsp->on_any = fn;
 		nsp->any_arg = arg;

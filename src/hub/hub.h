@@ -18,6 +18,7 @@
 #include <sio/work.h>
 
 #include "base/buf.h"
+#include "base/guard.h"
 #include "base/map.h"
 #include "codec/packet.h"
 #include "engine/engine.h"
@@ -47,14 +48,20 @@ struct hub {
 	struct sio_server *server;
 	struct eio_engine *engine;
 	struct hub_limits limits;
+	struct guard guard;           /* taken by whoever runs the turns */
 	struct sio_namespace *nsps;             /* "/" first */
+	struct sio_socket *ended;     /* since the last hub_reap */
 	uint32_t epoch;               /* marks receivers of one broadcast */
 	struct buf scratch;           /* quoted event names */
 	uint64_t sockets, rooms, events, broadcasts, refused, limited;
 };
 
+/* In each public call that changes something, or walks what others change. */
+#define HUB_CHECK(hub) guard_check(&(hub)->guard, __func__)
+
 int hub_init(struct hub *hub, struct sio_server *server, struct eio_engine *engine, const struct hub_limits *limits);
 void hub_fini(struct hub *hub);
+void hub_reap(struct hub *hub);  /* the end of a turn: sockets that have ended may go */
 struct hub *hub_of(const struct sio_server *server); /* given by whoever embeds the hub */
 
 /* ---- clients (client.c) ------------------------------------------------------ */
@@ -115,7 +122,7 @@ struct sio_socket {
 	struct map_node by_id;
 	struct sio_namespace *nsp;
 	struct hub_client *client;    /* NULL: ended */
-	struct sio_socket *next;      /* of the same client */
+	struct sio_socket *next;      /* of the same client; once ended, of hub->ended */
 	struct held_queue *held;      /* events waiting for sio_socket_resume; NULL: none */
 	struct asked *asked;          /* questions open; NULL: none */
 	struct membership *rooms;     /* near, or a block of rooms_cap */
@@ -178,7 +185,7 @@ void room_leave_all(struct sio_socket *s);
 
 /* Encode p with its attachments; one reference, the caller's.  NULL: no memory. */
 struct frame *emit_encode(struct hub *hub, const struct packet *p, const sio_slice *attachments);
-/* An event of nsp; *out is NULL with SIO_ERR_INVAL or SIO_ERR_NOMEM. */
+/* An event of nsp; args NULL: none.  *out is NULL with SIO_ERR_INVAL or SIO_ERR_NOMEM. */
 int emit_event(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args, uint64_t id, struct frame **out);
 int emit_packet(struct hub_client *c, const struct packet *p, const sio_slice *attachments);
 

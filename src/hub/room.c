@@ -141,15 +141,17 @@ static struct membership *membership_find(const struct sio_socket *s, sio_slice 
 
 int sio_room_join(struct sio_socket *s, sio_slice name)
 {
-	uint32_t max = s->nsp->hub->limits.max_rooms;
 	struct room *room;
+	uint32_t max;
 
-	if (!s->client)
+	if (!s->client) /* its namespace may have gone, with the server */
 		return SIO_ERR_CLOSED;
+	HUB_CHECK(s->nsp->hub);
 	if (name.n < 1 || name.n > SIO_ROOM_MAX)
 		return SIO_ERR_INVAL;
 	if (membership_find(s, name))
 		return SIO_OK;
+	max = s->nsp->hub->limits.max_rooms;
 	if (max && s->rooms_n >= max)
 		return SIO_ERR_LIMIT;
 	room = room_find(s->nsp, name);
@@ -185,8 +187,10 @@ void sio_room_leave(struct sio_socket *s, sio_slice name)
 {
 	struct membership *m = membership_find(s, name);
 
-	if (m)
-		membership_end(s, m);
+	if (!m)
+		return;
+	HUB_CHECK(s->nsp->hub);
+	membership_end(s, m);
 }
 
 void room_leave_all(struct sio_socket *s)
@@ -208,6 +212,7 @@ size_t sio_namespace_room_size(const struct sio_namespace *nsp, sio_slice name)
 {
 	struct room *room = room_find(nsp, name);
 
+	HUB_CHECK(nsp->hub);
 	return room ? room->n : 0;
 }
 
@@ -227,6 +232,7 @@ void sio_namespace_room_each(struct sio_namespace *nsp, sio_slice name, sio_room
 	struct sio_socket **copy;
 	uint32_t n;
 
+	HUB_CHECK(nsp->hub);
 	if (!room)
 		return;
 	n = room->n;
@@ -323,13 +329,17 @@ static long send_target(struct sio_namespace *nsp, const struct sio_target *t, s
 	return send_union(nsp, t, f);
 }
 
-long sio_namespace_broadcast(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+long sio_namespace_broadcast(struct sio_namespace *nsp, const struct sio_target *to, sio_slice name,
 			     const struct sio_args *args)
 {
+	static const struct sio_target everyone = { 0 };
+	const struct sio_target *target = to ? to : &everyone;
 	struct frame *f;
 	long n;
-	int err = emit_event(nsp, name, args, PACKET_NO_ID, &f);
+	int err;
 
+	HUB_CHECK(nsp->hub);
+	err = emit_event(nsp, name, args, PACKET_NO_ID, &f);
 	if (err < 0)
 		return err;
 	f->is_volatile = target->is_volatile;
