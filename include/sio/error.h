@@ -1,7 +1,7 @@
 /* error.h -- the one list of result codes.
  *
  * Calls that can fail return int: 0 (SIO_OK) or one of these negative codes.
- * Each prototype names the ones it can return.
+ * Each prototype names the ones it can return.  The call of this file cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -55,7 +55,7 @@ enum sio_error {
 
 SIO_BEGIN
 
-/* The text of a code; never NULL, static storage.  Any thread.  Cannot fail. */
+/* The text of a code; never NULL, static storage.  Any thread. */
 SIO_API const char *sio_strerror(int code);
 
 SIO_END

@@ -5,7 +5,7 @@
  * included, and answers now or later.  Unknown paths are answered 404, a known
  * path with another method 405 with Allow, both with JSON; HEAD is served by the
  * GET route without its body; CORS and preflight follow the server's origins.
- * Loop thread only.
+ * Loop thread only.  Calls that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */

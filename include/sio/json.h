@@ -5,7 +5,7 @@
  * needs and pass the rest on byte for byte.  Grammar: RFC 8259, nothing more
  * (no comments, no NaN, no byte-order mark); nesting at most SIO_JSON_DEPTH.
  * Nothing is allocated; slices that come out point into the text that went in.
- * Any thread.
+ * Any thread.  Calls that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */

@@ -4,6 +4,7 @@
  * removes it.  Names are byte strings of 1 .. SIO_ROOM_MAX bytes and are copied.
  * Every socket is also reachable by its id as if that were a room of its own.
  * A message is encoded once, however many receive it.  Loop thread only.
+ * Calls that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -24,6 +25,7 @@ SIO_API SIO_MUST_CHECK int sio_room_join(struct sio_socket *socket, sio_slice ro
 /* Take socket out of room.  Not being in it is not an error. */
 SIO_API void sio_room_leave(struct sio_socket *socket, sio_slice room);
 
+/* Is socket in it? */
 SIO_API bool sio_room_has(const struct sio_socket *socket, sio_slice room);
 
 /* How many sockets are in the room of namespace "/", 0 when there is none. */

@@ -9,6 +9,7 @@
  * loop runs and after it has ended that is any one thread.  Calls that change
  * something check it: from a wrong thread they print a line and abort.
  * Lifetime: sio_server_new .. sio_server_close .. (loop runs) .. sio_server_free.
+ * Calls that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */

@@ -9,7 +9,7 @@
  * Arguments of events travel as JSON text, untouched: what a client sent can be
  * passed on without being parsed.
  *
- * Loop thread only.
+ * Loop thread only.  Calls that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -71,6 +71,7 @@ SIO_API sio_slice sio_connect_url(const struct sio_connect *req);
 /* The peer's address as text, such as "127.0.0.1" or "::1".  Borrowed. */
 SIO_API sio_slice sio_connect_address(const struct sio_connect *req);
 
+/* The server that was asked; never NULL. */
 SIO_API struct sio_server *sio_connect_server(const struct sio_connect *req);
 
 /* Is the client still there to be answered? */
@@ -91,6 +92,8 @@ SIO_API void sio_connect_refuse(struct sio_connect *req, sio_slice message, sio_
 #define SIO_ID_LEN 20
 /* The public id, SIO_ID_LEN characters.  Valid while the socket is. */
 SIO_API sio_slice sio_socket_id(const struct sio_socket *socket);
+
+/* Its server, good as long as the server is.  Has the socket not ended? */
 SIO_API struct sio_server *sio_socket_server(const struct sio_socket *socket);
 SIO_API bool sio_socket_is_open(const struct sio_socket *socket);
 

@@ -83,7 +83,7 @@ SIO_API bool sio_test_is_connected(const struct sio_test_client *client);
 SIO_API int sio_test_emit(struct sio_test_client *client, const char *name, const char *args_json);
 
 /* The same, and ask for an acknowledgement.  Returns its number (0, 1, 2 ... for each
- * client), which the answer carries, or an error as sio_test_emit. */
+ * client), which the answer carries; or SIO_ERR_CLOSED, SIO_ERR_INVAL, SIO_ERR_NOMEM. */
 SIO_API long sio_test_ask(struct sio_test_client *client, const char *name, const char *args_json);
 
 /* The same with attachments: as sio_test_ask when wants_ack, else as sio_test_emit.

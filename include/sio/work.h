@@ -1,5 +1,7 @@
 /* work.h -- what may not block the loop, and what shall happen later.
  *
+ * Loop thread only, but for sio_server_post.  Calls that name no error cannot fail.
+ *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
 #ifndef SIO_WORK_H
