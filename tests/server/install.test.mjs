@@ -86,7 +86,7 @@ describe('an installed library', () => {
   });
 
   it('CMake, both targets', async () => {
-    await sh(`cmake -S . -B build -DCMAKE_PREFIX_PATH='${at.prefix}' -DCMAKE_BUILD_TYPE=Release && cmake --build build`);
+    await sh(`cmake -S . -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build`);
     assert.match(await sh('readelf -d build/program_shared'), /NEEDED.*libsio\.so\.0/);
     assert.doesNotMatch(await sh('readelf -d build/program_static'), /NEEDED.*libsio/);
     await serves('build/program_shared');
@@ -97,7 +97,7 @@ describe('an installed library', () => {
     const other = path.join(work, 'other');
     mkdirSync(other);
     writeFileSync(path.join(other, 'CMakeLists.txt'), 'cmake_minimum_required(VERSION 3.16)\nproject(o LANGUAGES C)\nfind_package(sio 9 REQUIRED)\n');
-    const got = await run('cmake', ['-S', other, '-B', path.join(other, 'build'), `-DCMAKE_PREFIX_PATH=${at.prefix}`], { timeout: 60000 });
+    const got = await run('cmake', ['-S', other, '-B', path.join(other, 'build')], { timeout: 60000, env: at.env });
     assert.notEqual(got.code, 0);
     assert.match(got.stderr, /requested\s+version "9"/);
   });

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -283,6 +284,15 @@ export async function install() {
   if (got.code !== 0) throw new Error(`make install: ${got.stdout}${got.stderr}`);
   const prefix = path.join(dest, 'usr');
   const lib = 'lib';
-  const env = { PKG_CONFIG_PATH: path.join(prefix, lib, 'pkgconfig'), LD_LIBRARY_PATH: path.join(prefix, lib) };
+  const env = { PKG_CONFIG_PATH: path.join(prefix, lib, 'pkgconfig'), LD_LIBRARY_PATH: path.join(prefix, lib), CMAKE_PREFIX_PATH: prefix };
   return { prefix, lib, env, remove: () => rmSync(dest, { recursive: true, force: true }) };
 }
+
+// A port that nobody listens on at this moment.
+export const freePort = () =>
+  new Promise((resolve, reject) => {
+    const probe = createServer().once('error', reject).listen(0, '127.0.0.1', () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
