@@ -4,7 +4,7 @@
  *   socket.emit("join", "kitchen", (answer) => console.log(answer));   // {ok: true, people: 1}
  *   socket.emit("say", "kitchen", "Hello");                            // others hear "said"
  *
- * The others in a room hear "came", "said" and "went": {room, name, text}.
+ * The others in a room hear "came", "said", "went": {room, name, text}.  Test: chat_test.c.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -26,10 +26,7 @@ struct person {
 
 static void acknowledge(struct sio_socket *socket, const struct sio_event *event, const char *json)
 {
-	struct sio_args args = sio_args_json(sio_str(json));
-
-	if (event->ack != SIO_ACK_NONE)
-		sio_socket_ack(socket, event->ack, &args);
+	sio_socket_ack(socket, event->ack, &(struct sio_args){ .json = sio_str(json) }); /* if one was asked for */
 }
 
 /* Tell the others in the person's room. */
@@ -54,8 +51,7 @@ static void leave(struct sio_socket *socket)
 	struct person *person = sio_socket_data(socket);
 
 	tell(socket, "went", SIO_LIT("\"\""));
-	if (sio_socket_is_open(socket))
-		sio_room_leave(socket, sio_str(person->room));
+	sio_room_leave(socket, sio_str(person->room));
 	person->room[0] = '\0';
 }
 
@@ -99,13 +95,11 @@ static void on_join(struct sio_socket *socket, const struct sio_event *event, vo
 		return;
 	}
 	leave(socket);
-	if (sio_room_join(socket, sio_str(room)) < 0) {
-		acknowledge(socket, event, "{\"ok\":false,\"error\":\"try again later\"}");
-		return;
-	}
-	memcpy(person->room, room, sizeof(room));
+	if (sio_room_join(socket, sio_str(room)) == SIO_OK)
+		memcpy(person->room, room, sizeof(room));
 	tell(socket, "came", SIO_LIT("\"\""));
-	snprintf(answer, sizeof(answer), "{\"ok\":true,\"people\":%zu}", sio_room_size(sio_socket_server(socket), sio_str(room)));
+	snprintf(answer, sizeof(answer), "{\"ok\":%s,\"people\":%zu}", *person->room ? "true" : "false",
+		 sio_room_size(sio_socket_server(socket), sio_str(room)));
 	acknowledge(socket, event, answer);
 }
 
@@ -128,19 +122,22 @@ static void on_say(struct sio_socket *socket, const struct sio_event *event, voi
 	}
 }
 
+static int chat_register(struct sio_server *server)
+{
+	int err = sio_on_event(server, "join", on_join, NULL);
+
+	sio_on_connect(server, on_connect, NULL);
+	sio_on_disconnect(server, on_disconnect, NULL);
+	return err ? err : sio_on_event(server, "say", on_say, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	uint16_t port = argc > 1 ? (uint16_t)atoi(argv[1]) : 3000;
-	struct sio_server *server;
-	int err = sio_server_new(NULL, &server);
+	struct sio_server *server = NULL;
+	int err;
 
-	if (err) {
-		fprintf(stderr, "chat: %s\n", sio_strerror(err));
-		return 1;
-	}
-	sio_on_connect(server, on_connect, NULL);
-	sio_on_disconnect(server, on_disconnect, NULL);
-	if ((err = sio_on_event(server, "join", on_join, NULL)) || (err = sio_on_event(server, "say", on_say, NULL)) ||
+	if ((err = sio_server_new(NULL, &server)) || (err = chat_register(server)) ||
 	    (err = sio_server_listen(server, "127.0.0.1", port)) || (err = sio_server_close_on_signals(server, 1000))) {
 		fprintf(stderr, "chat: cannot serve on port %u: %s\n", port, sio_strerror(err));
 	} else {

@@ -1,7 +1,7 @@
 /* error.h -- the one list of result codes.
  *
  * Calls that can fail return int: 0 (SIO_OK) or one of these negative codes.
- * Each prototype names the ones it can return.
+ * Each prototype names the ones it can return.  The call of this file cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -29,9 +29,6 @@ enum sio_error {
 #undef X
 };
 
-/* The text of a code; never NULL, static storage.  Any thread. */
-const char *sio_strerror(int code);
-
 #if defined(__GNUC__)
 #define SIO_MUST_CHECK __attribute__((warn_unused_result))
 #define SIO_PRINTF(a, b) __attribute__((format(printf, a, b)))
@@ -40,10 +37,27 @@ const char *sio_strerror(int code);
 #define SIO_PRINTF(a, b)
 #endif
 
+/* What the shared library gives away: these calls and nothing else. */
 #if defined(__GNUC__) && defined(SIO_BUILDING)
 #define SIO_API __attribute__((visibility("default")))
 #else
 #define SIO_API
 #endif
+
+/* Around the declarations of each header. */
+#ifdef __cplusplus
+#define SIO_BEGIN extern "C" {
+#define SIO_END }
+#else
+#define SIO_BEGIN
+#define SIO_END
+#endif
+
+SIO_BEGIN
+
+/* The text of a code; never NULL, static storage.  Any thread. */
+SIO_API const char *sio_strerror(int code);
+
+SIO_END
 
 #endif

@@ -6,7 +6,8 @@
  * connected sockets have it too, for as long as the session is open.
  *
  * Everything handed out is borrowed, from the request or the socket that it was asked
- * of, and valid as long as the facts are.  Loop thread only.
+ * of, and valid as long as the facts are.  Loop thread only.  Calls that name no error
+ * cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -19,6 +20,8 @@
 
 #include <sio/error.h>
 #include <sio/slice.h>
+
+SIO_BEGIN
 
 struct sio_connect;
 struct sio_socket;
@@ -58,5 +61,7 @@ SIO_API bool sio_facts_is_secure(const struct sio_facts *facts);
 
 /* When the session began, in milliseconds since 1970-01-01 (wall clock). */
 SIO_API int64_t sio_facts_issued_ms(const struct sio_facts *facts);
+
+SIO_END
 
 #endif

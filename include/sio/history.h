@@ -16,7 +16,8 @@
  * no loss and cannot be recovered.
  *
  * The history itself is an interface.  The one that comes with the library is a ring in
- * memory: it is bounded in bytes, and ends with the process.  Loop thread only.
+ * memory: it is bounded in bytes, and ends with the process.  Loop thread only.  Calls
+ * that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -24,6 +25,8 @@
 #define SIO_HISTORY_H
 
 #include <sio/socket.h>
+
+SIO_BEGIN
 
 #define SIO_OFFSET_MAX 40     /* bytes of an offset, its NUL included */
 #define SIO_IDENTITY_MAX 255  /* bytes of sio_socket_set_identity */
@@ -120,5 +123,7 @@ SIO_API SIO_MUST_CHECK int sio_server_set_history(struct sio_server *server, con
  * for window_ms; older ones give way.  bytes above 2^30 count as 2^30.  Returns 0 with *ops and *self, or SIO_ERR_NOMEM. */
 SIO_API SIO_MUST_CHECK int sio_history_ring(size_t bytes, uint32_t sessions_n, uint32_t window_ms,
 					    const struct sio_history_ops **ops, void **self);
+
+SIO_END
 
 #endif

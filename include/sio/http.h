@@ -5,7 +5,7 @@
  * included, and answers now or later.  Unknown paths are answered 404, a known
  * path with another method 405 with Allow, both with JSON; HEAD is served by the
  * GET route without its body; CORS and preflight follow the server's origins.
- * Loop thread only.
+ * Loop thread only.  Calls that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -15,13 +15,16 @@
 #include <sio/error.h>
 #include <sio/slice.h>
 
+SIO_BEGIN
+
 struct sio_server;
 struct sio_request;
 
 /* Serve method ("GET", "POST", "PUT", "PATCH", "DELETE") on pattern: literal path
  * segments and named ones ("/api/projects/:id/boq/:item"); a last segment "*"
  * takes the rest of the path.  Literal segments win over named ones.  Returns 0,
- * SIO_ERR_EXISTS, SIO_ERR_INVAL, SIO_ERR_NOMEM. */
+ * SIO_ERR_EXISTS, SIO_ERR_INVAL (pattern without "/" or of more than 12 segments,
+ * method not in capitals, no fn), SIO_ERR_NOMEM. */
 typedef void sio_request_fn(struct sio_request *req, void *arg);
 SIO_API SIO_MUST_CHECK int sio_http_route(struct sio_server *server, const char *method, const char *pattern,
 					  sio_request_fn *fn, void *arg);
@@ -53,7 +56,10 @@ SIO_API int sio_reply_header(struct sio_request *req, sio_slice name, sio_slice 
 
 /* Answer and free the request: status, content type (may be NULL when body is
  * empty) and body, which is copied.  Exactly once a request; when the client has
- * gone it only frees. */
+ * gone it only frees.  A status outside 200 .. 599, or a type with CR or LF, cannot
+ * be sent: the client gets 500 then, and the log says why. */
 SIO_API void sio_reply(struct sio_request *req, int status, const char *content_type, sio_slice body);
+
+SIO_END
 
 #endif

@@ -5,7 +5,7 @@
  * needs and pass the rest on byte for byte.  Grammar: RFC 8259, nothing more
  * (no comments, no NaN, no byte-order mark); nesting at most SIO_JSON_DEPTH.
  * Nothing is allocated; slices that come out point into the text that went in.
- * Any thread.
+ * Any thread.  Calls that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -16,6 +16,8 @@
 
 #include <sio/error.h>
 #include <sio/slice.h>
+
+SIO_BEGIN
 
 #define SIO_JSON_DEPTH 1024 /* arrays and objects inside each other */
 
@@ -71,5 +73,7 @@ SIO_API size_t sio_json_quote(sio_slice s, char *out, size_t cap);
 /* A number's text as a 64-bit integer.  Returns 0, or SIO_ERR_INVAL when it is
  * no integer or out of range. */
 SIO_API int sio_json_int(sio_slice value, int64_t *out);
+
+SIO_END
 
 #endif

@@ -12,7 +12,7 @@
  * whose last socket has left is forgotten unless sio_namespace_keep was called.
  *
  * A namespace lives as long as its server, or until sio_namespace_close and the end of
- * its last socket's memory.  Loop thread only.
+ * its last socket's memory.  Loop thread only.  Calls that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -21,6 +21,8 @@
 
 #include <sio/room.h>
 #include <sio/socket.h>
+
+SIO_BEGIN
 
 #define SIO_NAMESPACE_MAX 255      /* bytes of a name */
 #define SIO_NAMESPACES_MAX 10000   /* children of all parents together; further ones are refused */
@@ -93,13 +95,14 @@ SIO_API SIO_MUST_CHECK int sio_namespace_use(struct sio_namespace *nsp, sio_conn
 typedef int sio_event_filter_fn(struct sio_socket *socket, const struct sio_event *event, void *arg);
 SIO_API SIO_MUST_CHECK int sio_namespace_use_event(struct sio_namespace *nsp, sio_event_filter_fn *fn, void *arg);
 
+/* Called for each event that a filter dropped, with the number it returned. */
 typedef void sio_dropped_fn(struct sio_socket *socket, const struct sio_event *event, int why, void *arg);
 SIO_API void sio_namespace_on_dropped(struct sio_namespace *nsp, sio_dropped_fn *fn, void *arg);
 
 /* ---- handlers ----------------------------------------------------------------- */
 
 /* As sio_on_connect and its siblings, for this namespace.  What a child was not given
- * itself its parent's serves. */
+ * itself its parent's serves.  sio_namespace_on_event returns 0 or SIO_ERR_NOMEM. */
 SIO_API void sio_namespace_on_connect(struct sio_namespace *nsp, sio_connect_fn *fn, void *arg);
 SIO_API void sio_namespace_on_disconnect(struct sio_namespace *nsp, sio_disconnect_fn *fn, void *arg);
 SIO_API void sio_namespace_on_limited(struct sio_namespace *nsp, sio_limited_fn *fn, void *arg);
@@ -124,11 +127,13 @@ SIO_API void sio_namespace_on_any_outgoing(struct sio_namespace *nsp, sio_outgoi
 
 /* ---- many ----------------------------------------------------------------------- */
 
-/* As sio_broadcast, sio_room_size and sio_room_each, for this namespace.  A broadcast
- * to a parent reaches the children it has on this server. */
+/* As sio_broadcast (SIO_ERR_INVAL, SIO_ERR_NOMEM), sio_room_size and sio_room_each, for
+ * this namespace.  A broadcast to a parent reaches the children it has on this server. */
 SIO_API long sio_namespace_broadcast(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
 				     const struct sio_args *args);
 SIO_API size_t sio_namespace_room_size(const struct sio_namespace *nsp, sio_slice room);
 SIO_API void sio_namespace_room_each(struct sio_namespace *nsp, sio_slice room, sio_room_fn *fn, void *arg);
+
+SIO_END
 
 #endif

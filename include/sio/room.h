@@ -4,6 +4,7 @@
  * removes it.  Names are byte strings of 1 .. SIO_ROOM_MAX bytes and are copied.
  * Every socket is also reachable by its id as if that were a room of its own.
  * A message is encoded once, however many receive it.  Loop thread only.
+ * Calls that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -11,6 +12,8 @@
 #define SIO_ROOM_H
 
 #include <sio/socket.h>
+
+SIO_BEGIN
 
 #define SIO_ROOM_MAX 255
 
@@ -22,6 +25,7 @@ SIO_API SIO_MUST_CHECK int sio_room_join(struct sio_socket *socket, sio_slice ro
 /* Take socket out of room.  Not being in it is not an error. */
 SIO_API void sio_room_leave(struct sio_socket *socket, sio_slice room);
 
+/* Is socket in it? */
 SIO_API bool sio_room_has(const struct sio_socket *socket, sio_slice room);
 
 /* How many sockets are in the room of namespace "/", 0 when there is none. */
@@ -48,10 +52,13 @@ struct sio_target {
 	uint32_t latest_key;
 };
 
-/* Emit an event to many sockets of namespace "/".  Returns the number of
+/* Emit an event to many sockets of namespace "/"; target NULL: all of them, args
+ * NULL: none.  Returns the number of
  * receivers on this server (0 is no error), SIO_ERR_INVAL (reserved name, too
  * many attachments) or SIO_ERR_NOMEM. */
 SIO_API long sio_broadcast(struct sio_server *server, const struct sio_target *target, sio_slice name,
 			   const struct sio_args *args);
+
+SIO_END
 
 #endif

@@ -5,8 +5,11 @@
  * independent servers may live in one process, each on a loop of its own.
  *
  * Thread: every call of the library belongs to the thread that runs the
- * server's loop, except those that say otherwise (sio_server_post).
+ * server's loop, except those that say otherwise (sio_server_post).  Before the
+ * loop runs and after it has ended that is any one thread.  Calls that change
+ * something check it: from a wrong thread they print a line and abort.
  * Lifetime: sio_server_new .. sio_server_close .. (loop runs) .. sio_server_free.
+ * Calls that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -19,6 +22,8 @@
 
 #include <sio/error.h>
 #include <sio/slice.h>
+
+SIO_BEGIN
 
 struct uv_loop_s;
 struct sio_server;
@@ -69,14 +74,14 @@ SIO_API SIO_MUST_CHECK int sio_server_new(const struct sio_server_options *optio
 /* Listen on host:port ("127.0.0.1", "::1", "0.0.0.0"; port 0 picks one).  May be
  * called for several addresses.  Returns 0; SIO_ERR_SYSTEM with errno set
  * (EADDRINUSE, EACCES ...); SIO_ERR_INVAL when host is no numeric address or
- * "localhost"; SIO_ERR_NOMEM. */
+ * "localhost"; SIO_ERR_CLOSED; SIO_ERR_NOMEM. */
 SIO_API SIO_MUST_CHECK int sio_server_listen(struct sio_server *server, const char *host, uint16_t port);
 
 /* The port of the first listening address, 0 when there is none. */
 SIO_API uint16_t sio_server_port(const struct sio_server *server);
 
 /* Run the server's loop until the server is closed.  Only for servers that made
- * their own loop; others run theirs. */
+ * their own loop; others run theirs.  Not from inside a handler (it aborts). */
 SIO_API void sio_server_run(struct sio_server *server);
 
 /* End: stop listening, close every session ("server shutting down": Engine.IO
@@ -91,7 +96,8 @@ SIO_API void sio_server_close(struct sio_server *server, uint32_t drain_ms);
 SIO_API SIO_MUST_CHECK int sio_server_close_on_signals(struct sio_server *server, uint32_t drain_ms);
 
 /* Free a closed server whose loop has ended, or one that never listened.  NULL
- * is allowed. */
+ * is allowed.  Not from inside a handler (it aborts): close it there, and free it
+ * behind sio_server_run. */
 SIO_API void sio_server_free(struct sio_server *server);
 
 /* The application's pointer. */
@@ -132,5 +138,7 @@ struct sio_stats {
 	uint64_t send_queue_bytes;     /* waiting now */
 };
 SIO_API void sio_server_stats(const struct sio_server *server, struct sio_stats *out);
+
+SIO_END
 
 #endif

@@ -9,7 +9,7 @@
  * Arguments of events travel as JSON text, untouched: what a client sent can be
  * passed on without being parsed.
  *
- * Loop thread only.
+ * Loop thread only.  Calls that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -21,6 +21,8 @@
 
 #include <sio/error.h>
 #include <sio/slice.h>
+
+SIO_BEGIN
 
 struct sio_server;
 struct sio_connect;
@@ -40,7 +42,9 @@ struct sio_args {
 /* Arguments that are JSON text alone. */
 static inline struct sio_args sio_args_json(sio_slice json)
 {
-	return (struct sio_args){ json, 0, 0 };
+	struct sio_args args = { json, 0, 0 };
+
+	return args;
 }
 
 /* ---- connecting ---------------------------------------------------------- */
@@ -67,6 +71,7 @@ SIO_API sio_slice sio_connect_url(const struct sio_connect *req);
 /* The peer's address as text, such as "127.0.0.1" or "::1".  Borrowed. */
 SIO_API sio_slice sio_connect_address(const struct sio_connect *req);
 
+/* The server that was asked; never NULL. */
 SIO_API struct sio_server *sio_connect_server(const struct sio_connect *req);
 
 /* Is the client still there to be answered? */
@@ -92,6 +97,8 @@ SIO_API void sio_connect_refuse(struct sio_connect *req, sio_slice message, sio_
 #define SIO_ID_LEN 20
 /* The public id, SIO_ID_LEN characters.  Valid while the socket is. */
 SIO_API sio_slice sio_socket_id(const struct sio_socket *socket);
+
+/* Its server, good as long as the server is.  Has the socket not ended? */
 SIO_API struct sio_server *sio_socket_server(const struct sio_socket *socket);
 SIO_API bool sio_socket_is_open(const struct sio_socket *socket);
 
@@ -99,7 +106,9 @@ SIO_API bool sio_socket_is_open(const struct sio_socket *socket);
 SIO_API void sio_socket_set_data(struct sio_socket *socket, void *data);
 SIO_API void *sio_socket_data(const struct sio_socket *socket);
 
-/* Keep the memory of a socket beyond its end.  Counted. */
+/* Keep the memory of a socket beyond its end, even beyond its server's.  Counted;
+ * unref of NULL does nothing.  Without it the memory stays until the end of the
+ * loop turn in which the socket ends. */
 SIO_API struct sio_socket *sio_socket_ref(struct sio_socket *socket);
 SIO_API void sio_socket_unref(struct sio_socket *socket);
 
@@ -119,7 +128,7 @@ struct sio_event {
 };
 
 /* Called for each event named name; name NULL: for each event no other handler
- * takes.  One handler a name, a second call replaces it.  Events of one socket
+ * takes.  One handler a name, a second call replaces it, fn NULL takes it away.  Events of one socket
  * come in the order in which its client sent them.  Returns 0 or SIO_ERR_NOMEM. */
 typedef void sio_event_fn(struct sio_socket *socket, const struct sio_event *event, void *arg);
 SIO_API SIO_MUST_CHECK int sio_on_event(struct sio_server *server, const char *name, sio_event_fn *fn, void *arg);
@@ -138,14 +147,15 @@ SIO_API void sio_socket_resume(struct sio_socket *socket);
 
 /* ---- events out ------------------------------------------------------------ */
 
-/* Queue one event.  name must not be one of the reserved names ("connect",
+/* Queue one event.  args NULL: none.  name must not be one of the reserved names ("connect",
  * "connect_error", "disconnect", "disconnecting", "newListener",
  * "removeListener").  Bytes are copied before the call returns; they are written
  * at the end of the loop turn.  Returns 0, SIO_ERR_CLOSED, SIO_ERR_INVAL
  * (reserved name, more than SIO_ATTACHMENTS_MAX attachments), SIO_ERR_NOMEM. */
 SIO_API int sio_socket_emit(struct sio_socket *socket, sio_slice name, const struct sio_args *args);
 
-/* Answer an event that asked for it, once.  Returns 0, SIO_ERR_CLOSED,
+/* Answer an event that asked for it, once (a second answer is sent too, and no client
+ * heeds it).  args NULL: none.  Returns 0, SIO_ERR_CLOSED,
  * SIO_ERR_INVAL (ack is SIO_ACK_NONE, too many attachments), SIO_ERR_NOMEM. */
 SIO_API int sio_socket_ack(struct sio_socket *socket, uint64_t ack, const struct sio_args *args);
 
@@ -170,5 +180,7 @@ SIO_API void sio_socket_disconnect(struct sio_socket *socket, bool close_session
 /* Close the session under the socket without a DISCONNECT packet, after what is
  * queued: the stock client reconnects by itself. */
 SIO_API void sio_socket_close_transport(struct sio_socket *socket);
+
+SIO_END
 
 #endif

@@ -5,7 +5,8 @@
  * latest_key have no meaning here.  The set is taken when the call is made: sockets
  * that a handler adds meanwhile are not visited, those that end meanwhile are passed
  * over.  Without is_local the other servers of the adapter (<sio/adapter.h>) do the
- * same with theirs.  Loop thread only.
+ * same with theirs.  target NULL means everybody, on all servers.  Loop thread only.
+ * Calls that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -13,6 +14,8 @@
 #define SIO_SOCKETS_H
 
 #include <sio/namespace.h>
+
+SIO_BEGIN
 
 /* The connected socket of that id on this server, or NULL. */
 SIO_API struct sio_socket *sio_sockets_find(const struct sio_namespace *nsp, sio_slice id);
@@ -71,5 +74,7 @@ struct sio_answers {
 typedef void sio_answers_fn(struct sio_namespace *nsp, int status, const struct sio_answers *got, void *arg);
 SIO_API long sio_sockets_ask(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
 			     const struct sio_args *args, uint32_t timeout_ms, sio_answers_fn *fn, void *arg);
+
+SIO_END
 
 #endif

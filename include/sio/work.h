@@ -1,5 +1,7 @@
 /* work.h -- what may not block the loop, and what shall happen later.
  *
+ * Loop thread only, but for sio_server_post.  Calls that name no error cannot fail.
+ *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
 #ifndef SIO_WORK_H
@@ -8,6 +10,8 @@
 #include <stdint.h>
 
 #include <sio/error.h>
+
+SIO_BEGIN
 
 struct sio_server;
 
@@ -27,7 +31,8 @@ SIO_API SIO_MUST_CHECK int sio_server_work(struct sio_server *server, sio_post_f
 /* A timer in the owner's memory; all zero means unset.  It fires once, between
  * ms and ms + 32 ms after the start, on the loop's thread; fn may start it again
  * or free its memory.  Starting a set timer moves it; stopping an unset one does
- * nothing.  A set timer must be stopped before its memory goes. */
+ * nothing.  A set timer must be stopped before its memory goes; the end of its
+ * server unsets it. */
 struct sio_timer {
 	struct sio_timer *next, **prev; /* private */
 	uint64_t due_ms;                /* private */
@@ -36,5 +41,7 @@ struct sio_timer {
 SIO_API void sio_timer_start(struct sio_server *server, struct sio_timer *timer, uint32_t ms,
 			     void (*fn)(struct sio_timer *timer));
 SIO_API void sio_timer_stop(struct sio_timer *timer);
+
+SIO_END
 
 #endif

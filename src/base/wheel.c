@@ -58,6 +58,15 @@ void wheel_set(struct wheel *w, struct sio_timer *timer, uint64_t due_ms, void (
 	w->used[slot / 64] |= UINT64_C(1) << slot % 64;
 }
 
+void wheel_fini(struct wheel *w)
+{
+	for (unsigned i = 0; i < WHEEL_SLOTS; i++)
+		while (w->slot[i])
+			wheel_del(w->slot[i]);
+	while (w->due)
+		wheel_del(w->due);
+}
+
 /* Move what is due at now_ms from a slot to the due list. */
 static void collect(struct wheel *w, unsigned slot, uint64_t now_ms)
 {

@@ -26,6 +26,9 @@ struct wheel {
 
 void wheel_init(struct wheel *w, uint64_t now_ms);
 
+/* Unset every timer, so that stopping one later is as safe as ever. */
+void wheel_fini(struct wheel *w);
+
 /* Set or move timer: fn(timer) is called once, at due_ms or up to one tick later. */
 void wheel_set(struct wheel *w, struct sio_timer *timer, uint64_t due_ms, void (*fn)(struct sio_timer *timer));
 

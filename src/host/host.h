@@ -48,7 +48,15 @@ struct sio_server {
 	struct buf payload;           /* scratch for polling answers and headers */
 	sio_log_fn *log;
 	void *log_arg;
+	struct testing *testing;      /* clients of a server without a network; NULL: it has one */
+	void (*testing_free)(struct testing *testing);
 };
+
+/* is_still: no network and no loop; net_step moves it. */
+int server_new(const struct sio_server_options *options, bool is_still, struct sio_server **out);
+
+/* In each public call that changes something; see HUB_CHECK. */
+#define SERVER_CHECK(server) guard_check(&(server)->hub.guard, __func__)
 
 void host_log(const struct sio_server *server, enum sio_log_level level, const char *fmt, ...) SIO_PRINTF(3, 4);
 

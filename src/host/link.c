@@ -340,6 +340,7 @@ void link_flush_all(struct sio_server *server)
 		s->is_dirty = false;
 		flush_one(link_of(s));
 	}
+	hub_reap(&server->hub);
 	while (server->dead) {
 		struct link *link = server->dead;
 		server->dead = link->next_dead;

@@ -116,13 +116,25 @@ static bool is_same(const struct route *a, const struct route *b)
 	return true;
 }
 
+/* Methods are compared byte for byte: "get" would never be asked for. */
+static bool is_method(const char *method)
+{
+	size_t n = strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+	return n > 0 && method[n] == '\0';
+}
+
 int sio_http_route(struct sio_server *server, const char *method, const char *pattern, sio_request_fn *fn, void *arg)
 {
 	size_t method_n = strlen(method), pattern_n = strlen(pattern);
-	struct route *r = calloc(1, sizeof(*r) + method_n + pattern_n);
 	struct route **at = &server->routes;
+	struct route *r;
 	int err;
 
+	SERVER_CHECK(server);
+	if (!fn || !is_method(method))
+		return SIO_ERR_INVAL;
+	r = calloc(1, sizeof(*r) + method_n + pattern_n);
 	if (!r)
 		return SIO_ERR_NOMEM;
 	memcpy(r->text, pattern, pattern_n);
@@ -413,6 +425,7 @@ static bool is_header_text(sio_slice s)
 
 int sio_reply_header(struct sio_request *req, sio_slice name, sio_slice value)
 {
+	SERVER_CHECK(req->server);
 	if (name.n == 0 || !is_header_text(name) || !is_header_text(value))
 		return SIO_ERR_INVAL;
 	buf_slice(&req->headers, name);
@@ -422,9 +435,22 @@ int sio_reply_header(struct sio_request *req, sio_slice name, sio_slice value)
 	return req->headers.failed ? SIO_ERR_NOMEM : SIO_OK;
 }
 
+/* An answer that would break the framing of HTTP is the program's mistake; its client
+ * learns of it as of any other. */
+static bool is_answer(const struct sio_request *req, int status, const char *content_type)
+{
+	if (status >= 200 && status <= 599 && is_header_text(sio_str(content_type)))
+		return true;
+	host_log(req->server, SIO_LOG_ERROR, "sio_reply: status %d or its content type cannot be sent; answered 500", status);
+	return false;
+}
+
 void sio_reply(struct sio_request *req, int status, const char *content_type, sio_slice body)
 {
-	if (req->conn) {
+	SERVER_CHECK(req->server);
+	if (req->conn && !is_answer(req, status, content_type)) {
+		reply_problem(req->server, req->conn, 500, "bad_answer", false, "The answer to this request could not be made");
+	} else if (req->conn) {
 		origin_headers(req->server, req->http, &req->headers);
 		net_reply(req->conn, status, content_type, buf_peek(&req->headers), body);
 	}

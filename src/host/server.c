@@ -53,6 +53,7 @@ static struct sio_server *server_of(const struct net_conn *c)
 
 static void begin_turn(struct sio_server *server)
 {
+	guard_take(&server->hub.guard);
 	server->engine.now_ms = net_now_ms(server->net);
 }
 
@@ -186,7 +187,10 @@ static void on_signalled(void *owner)
 
 static void on_stopped(void *owner)
 {
-	((struct sio_server *)owner)->is_stopped = true;
+	struct sio_server *server = owner;
+
+	server->is_stopped = true;
+	guard_drop(&server->hub.guard);
 }
 
 static const struct net_ops net_callbacks = {
@@ -344,7 +348,7 @@ static int start_parts(struct sio_server *server, const struct sio_server_option
 		err = eio_engine_init(&server->engine, &el, &link_eio_ops, net_wheel(server->net));
 	server->engine.owner = server;
 	if (err == SIO_OK) {
-		begin_turn(server);
+		server->engine.now_ms = net_now_ms(server->net);
 		err = hub_init(&server->hub, server, &server->engine, &hl);
 		if (err == SIO_OK && o->recovery_window_ms)
 			err = start_history(server, o);
@@ -353,7 +357,7 @@ static int start_parts(struct sio_server *server, const struct sio_server_option
 	return err;
 }
 
-int sio_server_new(const struct sio_server_options *options, struct sio_server **out)
+int server_new(const struct sio_server_options *options, bool is_still, struct sio_server **out)
 {
 	struct sio_server_options o = options ? *options : (struct sio_server_options){ 0 };
 	struct sio_server *server = calloc(1, sizeof(*server));
@@ -372,7 +376,7 @@ int sio_server_new(const struct sio_server_options *options, struct sio_server *
 	err = check_options(server, &o);
 	if (err == SIO_OK)
 		err = copy_strings(server, &o);
-	if (err == SIO_OK && !server->loop) {
+	if (err == SIO_OK && !server->loop && !is_still) {
 		server->owns_loop = true;
 		server->loop = malloc(sizeof(uv_loop_t));
 		if (!server->loop || uv_loop_init(server->loop) < 0) {
@@ -391,10 +395,23 @@ int sio_server_new(const struct sio_server_options *options, struct sio_server *
 	return SIO_OK;
 }
 
+int sio_server_new(const struct sio_server_options *options, struct sio_server **out)
+{
+	return server_new(options, false, out);
+}
+
 /* ---- life ------------------------------------------------------------------------------- */
+
+/* A call that would pull the ground from under the handler that makes it. */
+static void server_check_outside(const struct sio_server *server, const char *call)
+{
+	if (net_is_inside(server->net))
+		guard_fail(call, "was called from inside a handler of the same server; sio_server_close ends it from there");
+}
 
 int sio_server_listen(struct sio_server *server, const char *host, uint16_t port)
 {
+	SERVER_CHECK(server);
 	return net_listen(server->net, host, port);
 }
 
@@ -405,33 +422,47 @@ uint16_t sio_server_port(const struct sio_server *server)
 
 void sio_server_run(struct sio_server *server)
 {
+	SERVER_CHECK(server);
+	server_check_outside(server, __func__);
 	net_run(server->net);
+	guard_drop(&server->hub.guard); /* whoever comes next may have it */
 }
 
 int sio_server_close_on_signals(struct sio_server *server, uint32_t drain_ms)
 {
+	SERVER_CHECK(server);
 	server->signal_drain_ms = drain_ms;
 	return net_watch_signals(server->net);
 }
 
 void sio_server_close(struct sio_server *server, uint32_t drain_ms)
 {
+	SERVER_CHECK(server);
+	net_enter(server->net);
 	if (!server->is_closing) {
 		server->is_closing = true;
 		eio_engine_discard_all(&server->engine, "server shutting down");
 	}
 	net_stop(server->net, drain_ms);
+	net_leave(server->net);
 }
 
 void sio_server_free(struct sio_server *server)
 {
 	if (!server)
 		return;
+	if (server->net) {
+		SERVER_CHECK(server);
+		server_check_outside(server, __func__);
+		net_enter(server->net);
+	}
 	if (server->net && !server->is_stopped)
 		sio_server_close(server, 0);
 	if (server->net) /* those that linger, too */
 		eio_engine_discard_all(&server->engine, "server shutting down");
 	net_free(server->net);
+	if (server->testing)
+		server->testing_free(server->testing);
 	link_flush_all(server);
 	hub_fini(&server->hub);
 	pool_fini(&server->openings);
@@ -473,11 +504,13 @@ int sio_server_post(struct sio_server *server, sio_post_fn *fn, void *arg)
 
 int sio_server_work(struct sio_server *server, sio_post_fn *work, sio_post_fn *done, void *arg)
 {
+	SERVER_CHECK(server);
 	return net_work(server->net, work, done, arg);
 }
 
 void sio_timer_start(struct sio_server *server, struct sio_timer *timer, uint32_t ms, void (*fn)(struct sio_timer *timer))
 {
+	SERVER_CHECK(server);
 	wheel_set(net_wheel(server->net), timer, net_now_ms(server->net) + ms, fn);
 }
 
@@ -494,6 +527,7 @@ void sio_server_stats(const struct sio_server *server, struct sio_stats *out)
 	const struct hub *hub = &server->hub;
 	const struct net_stats *n = net_stats(server->net);
 
+	SERVER_CHECK(server);
 	*out = (struct sio_stats){
 		.connections = server->links,
 		.connections_total = server->links_total,

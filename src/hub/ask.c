@@ -92,15 +92,18 @@ struct ask *ask_new(struct sio_socket *s, uint64_t id, sio_answer_fn *fn, void *
 int sio_socket_ask(struct sio_socket *s, sio_slice name, const struct sio_args *args, uint32_t timeout_ms,
 		   sio_answer_fn *fn, void *arg)
 {
-	struct eio_engine *e = s->nsp->hub->engine;
+	struct eio_engine *e;
 	struct frame *f;
 	struct ask *ask;
 	int err;
 
-	if (!s->client)
+	if (!s->client) /* its namespace may have gone, with the server */
 		return SIO_ERR_CLOSED;
+	e = s->nsp->hub->engine;
+	HUB_CHECK(s->nsp->hub);
 	if (s->asked && s->asked->n >= SIO_ASKS_MAX)
 		return SIO_ERR_LIMIT;
+	args = args_or_none(args);
 	err = emit_event(s->nsp, name, args, s->nsp->next_ask, EMIT_PASSING, &f);
 	if (err < 0)
 		return err;

@@ -167,8 +167,12 @@ long sio_sockets_ask(struct sio_namespace *nsp, const struct sio_target *target,
 	struct socket_list list;
 	struct poll *poll;
 	struct frame *f;
-	int err = nsp->match ? SIO_ERR_INVAL : emit_event(nsp, name, args, nsp->next_ask, EMIT_PASSING, &f);
+	int err;
 
+	HUB_CHECK(nsp->hub);
+	target = target_or_all(target);
+	args = args_or_none(args);
+	err = nsp->match ? SIO_ERR_INVAL : emit_event(nsp, name, args, nsp->next_ask, EMIT_PASSING, &f);
 	if (err < 0)
 		return err;
 	if (sockets_list(nsp, target, &list) < 0 || !(poll = poll_new(nsp, fn, arg))) {

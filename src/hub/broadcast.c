@@ -189,6 +189,9 @@ static long broadcast_to_children(struct sio_namespace *parent, const struct sio
 long sio_namespace_broadcast(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
 			     const struct sio_args *args)
 {
+	HUB_CHECK(nsp->hub);
+	target = target_or_all(target);
+	args = args_or_none(args);
 	return nsp->match ? broadcast_to_children(nsp, target, name, args) : broadcast(nsp, target, name, args);
 }
 

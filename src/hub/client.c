@@ -202,6 +202,7 @@ static void on_connect(struct hub_client *c, const struct packet *p)
 
 void sio_connect_next(struct sio_connect *req)
 {
+	HUB_CHECK(req->hub);
 	if (!sio_connect_is_open(req))
 		connect_free(req);
 	else if (req->nsp->is_closed)
@@ -233,6 +234,7 @@ struct sio_socket *sio_connect_accept(struct sio_connect *req)
 	struct saved *saved;
 	struct sio_socket *s;
 
+	HUB_CHECK(req->hub);
 	if (!sio_connect_is_open(req)) {
 		connect_free(req);
 		return NULL;
@@ -264,6 +266,7 @@ struct sio_socket *sio_connect_accept(struct sio_connect *req)
 
 void sio_connect_refuse(struct sio_connect *req, sio_slice message, sio_slice data)
 {
+	HUB_CHECK(req->hub);
 	/* message and data may be slices of what req holds. */
 	if (sio_connect_is_open(req))
 		emit_refusal(req->client, sio_str(req->nsp->name), message, data);

@@ -70,6 +70,8 @@ int sio_socket_emit(struct sio_socket *s, sio_slice name, const struct sio_args 
 
 	if (!s->client)
 		return SIO_ERR_CLOSED;
+	HUB_CHECK(s->nsp->hub);
+	args = args_or_none(args);
 	err = emit_event(s->nsp, name, args, PACKET_NO_ID, EMIT_KEPT, &f);
 	if (err < 0)
 		return err;
@@ -80,19 +82,21 @@ int sio_socket_emit(struct sio_socket *s, sio_slice name, const struct sio_args 
 	return SIO_OK;
 }
 
-int sio_socket_ack(struct sio_socket *s, uint64_t ack, const struct sio_args *args)
+int sio_socket_ack(struct sio_socket *s, uint64_t ack, const struct sio_args *given)
 {
+	const struct sio_args *args = args_or_none(given);
 	struct packet p = {
 		.type = args->attachments_n ? PACKET_BINARY_ACK : PACKET_ACK,
 		.attachments_n = args->attachments_n,
-		.nsp = sio_str(s->nsp->name),
 		.id = ack,
 		.data = args->json,
 	};
 
-	if (!s->client)
+	if (!s->client) /* its namespace may have gone, with the server */
 		return SIO_ERR_CLOSED;
+	HUB_CHECK(s->nsp->hub);
 	if (ack == SIO_ACK_NONE || args->attachments_n > SIO_ATTACHMENTS_MAX)
 		return SIO_ERR_INVAL;
+	p.nsp = sio_str(s->nsp->name);
 	return emit_packet(s->client, &p, args->attachments);
 }

@@ -19,6 +19,7 @@
 #include <sio/work.h>
 
 #include "base/buf.h"
+#include "base/guard.h"
 #include "base/map.h"
 #include "codec/packet.h"
 #include "engine/engine.h"
@@ -42,12 +43,14 @@ struct hub {
 	struct sio_server *server;
 	struct eio_engine *engine;
 	struct hub_limits limits;
+	struct guard guard;           /* taken by whoever runs the turns */
 	struct map nsps_by_name;
 	struct sio_namespace *nsps;   /* "/" first */
 	struct sio_namespace *parents;          /* in the order in which they were made */
 	uint32_t children_n;          /* of all parents */
 	sio_namespace_fn *on_new;
 	void *new_arg;
+	struct sio_socket *ended;     /* since the last hub_reap */
 	struct poll *polls;           /* questions to many that are not over */
 	struct leaving *leaving;      /* sockets that are about to leave their rooms */
 	uint32_t epoch;               /* marks receivers of one broadcast */
@@ -59,8 +62,12 @@ struct hub {
 	uint64_t sockets, rooms, events, broadcasts, refused, limited, dropped, recovered, replayed;
 };
 
+/* In each public call that changes something, or walks what others change. */
+#define HUB_CHECK(hub) guard_check(&(hub)->guard, __func__)
+
 int hub_init(struct hub *hub, struct sio_server *server, struct eio_engine *engine, const struct hub_limits *limits);
 void hub_fini(struct hub *hub);
+void hub_reap(struct hub *hub);  /* the end of a turn: sockets that have ended may go */
 struct hub *hub_of(const struct sio_server *server); /* given by whoever embeds the hub */
 
 /* ---- clients (client.c) ------------------------------------------------------ */
@@ -129,7 +136,7 @@ struct sio_socket {
 	struct map_node by_id;
 	struct sio_namespace *nsp;
 	struct hub_client *client;    /* NULL: ended */
-	struct sio_socket *next;      /* of the same client */
+	struct sio_socket *next;      /* of the same client; once ended, of hub->ended */
 	struct held_queue *held;      /* events waiting for sio_socket_resume; NULL: none */
 	struct asked *asked;          /* questions open; NULL: none */
 	struct recovery *recovery;    /* NULL: the hub has no history */
@@ -260,6 +267,14 @@ void room_leave_all(struct sio_socket *s);
 
 /* ---- many sockets (broadcast.c, sockets.c) -------------------------------------------- */
 
+/* target NULL: everybody. */
+static inline const struct sio_target *target_or_all(const struct sio_target *target)
+{
+	static const struct sio_target all;
+
+	return target ? target : &all;
+}
+
 /* Queue f to the target's sockets on this server.  Returns how many. */
 long broadcast_local(struct sio_namespace *nsp, const struct sio_target *target, struct frame *f);
 
@@ -304,6 +319,14 @@ void recover_fini(struct hub *hub);
 /* Encode p with its attachments; one reference, the caller's.  NULL: no memory. */
 struct frame *emit_encode(struct hub *hub, const struct packet *p, const sio_slice *attachments);
 /* An event of nsp; *out is NULL with SIO_ERR_INVAL or SIO_ERR_NOMEM. */
+/* args NULL: none. */
+static inline const struct sio_args *args_or_none(const struct sio_args *args)
+{
+	static const struct sio_args none = { { "", 0 }, 0, 0 };
+
+	return args ? args : &none;
+}
+
 enum emit_kind {
 	EMIT_KEPT,      /* the history keeps it: the caller calls recover_append */
 	EMIT_PASSING,   /* nobody will miss it */

@@ -192,6 +192,7 @@ int sio_namespace_dynamic(struct sio_server *server, sio_namespace_match_fn *fn,
 	struct hub *hub = hub_of(server);
 	struct sio_namespace *nsp = nsp_new(hub, SIO_LIT("")), **end = &hub->parents;
 
+	HUB_CHECK(hub);
 	*parent = nsp;
 	if (!nsp)
 		return SIO_ERR_NOMEM;
@@ -237,6 +238,7 @@ struct sio_namespace *sio_namespace_open(struct sio_server *server, sio_slice na
 	struct hub *hub = hub_of(server);
 	struct sio_namespace *nsp = nsp_find(hub, name);
 
+	HUB_CHECK(hub);
 	if (nsp || !name_ok(name))
 		return nsp;
 	return nsp_enter(hub, nsp_new(hub, name), parent_of(hub, name, SIO_LIT("{}"), true));
@@ -274,6 +276,7 @@ static void close_children(struct sio_namespace *parent)
 
 int sio_namespace_close(struct sio_namespace *nsp)
 {
+	HUB_CHECK(nsp->hub);
 	if (nsp == nsp->hub->nsps)
 		return SIO_ERR_INVAL;
 	nsp->refs++;

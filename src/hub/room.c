@@ -97,15 +97,17 @@ static struct membership *membership_find(const struct sio_socket *s, sio_slice 
 
 int sio_room_join(struct sio_socket *s, sio_slice name)
 {
-	uint32_t max = s->nsp->hub->limits.max_rooms;
 	struct room *room;
+	uint32_t max;
 
-	if (!s->client)
+	if (!s->client) /* its namespace may have gone, with the server */
 		return SIO_ERR_CLOSED;
+	HUB_CHECK(s->nsp->hub);
 	if (name.n < 1 || name.n > SIO_ROOM_MAX)
 		return SIO_ERR_INVAL;
 	if (membership_find(s, name))
 		return SIO_OK;
+	max = s->nsp->hub->limits.max_rooms;
 	if (max && s->rooms_n >= max)
 		return SIO_ERR_LIMIT;
 	room = room_find(s->nsp, name);
@@ -144,6 +146,7 @@ void sio_room_leave(struct sio_socket *s, sio_slice name)
 
 	if (!m)
 		return;
+	HUB_CHECK(s->nsp->hub);
 	membership_end(s, m);
 	recover_changed(s);
 }
@@ -167,6 +170,7 @@ size_t sio_namespace_room_size(const struct sio_namespace *nsp, sio_slice name)
 {
 	struct room *room = room_find(nsp, name);
 
+	HUB_CHECK(nsp->hub);
 	return room ? room->n : 0;
 }
 
@@ -186,6 +190,7 @@ void sio_namespace_room_each(struct sio_namespace *nsp, sio_slice name, sio_room
 	struct sio_socket **copy;
 	uint32_t n;
 
+	HUB_CHECK(nsp->hub);
 	if (!room)
 		return;
 	n = room->n;

@@ -154,6 +154,7 @@ int sio_namespace_use(struct sio_namespace *nsp, sio_connect_fn *fn, void *arg)
 {
 	struct connect_step *step = malloc(sizeof(*step)), **end = &nsp->rules.connect_steps;
 
+	HUB_CHECK(nsp->hub);
 	if (!step)
 		return SIO_ERR_NOMEM;
 	*step = (struct connect_step){ NULL, fn, arg };
@@ -167,6 +168,7 @@ int sio_namespace_use_event(struct sio_namespace *nsp, sio_event_filter_fn *fn, 
 {
 	struct event_step *step = malloc(sizeof(*step)), **end = &nsp->rules.event_steps;
 
+	HUB_CHECK(nsp->hub);
 	if (!step)
 		return SIO_ERR_NOMEM;
 	*step = (struct event_step){ NULL, fn, arg };
@@ -178,6 +180,7 @@ int sio_namespace_use_event(struct sio_namespace *nsp, sio_event_filter_fn *fn, 
 
 #define SET_RULE(field)                                                                                                \
 	do {                                                                                                           \
+		HUB_CHECK(nsp->hub);                                                                                   \
 		nsp->rules.on_##field = fn;                                                                            \
 		nsp->rules.field##_arg = arg;                                                                          \
 	} while (0)
@@ -235,6 +238,7 @@ int sio_namespace_on_event(struct sio_namespace *nsp, const char *name, sio_even
 	struct map_node *node;
 	struct handler *h;
 
+	HUB_CHECK(nsp->hub);
 	if (!name) {
 		SET_RULE(unhandled);
 		return SIO_OK;

@@ -52,13 +52,15 @@ struct sio_socket *socket_new(struct hub_client *c, struct sio_namespace *nsp, c
 
 struct sio_socket *sio_socket_ref(struct sio_socket *s)
 {
+	if (s->client)
+		HUB_CHECK(s->nsp->hub);
 	s->refs++;
 	return s;
 }
 
 void sio_socket_unref(struct sio_socket *s)
 {
-	if (--s->refs > 0)
+	if (!s || --s->refs > 0)
 		return;
 	nsp_unref(s->nsp);
 	free(s);
@@ -122,7 +124,18 @@ void socket_end(struct sio_socket *s, const char *reason)
 	if (r->on_disconnect)
 		r->on_disconnect(s, sio_str(reason), r->disconnect_arg);
 	nsp_relax(nsp);
-	sio_socket_unref(s);
+	/* Whoever ended it may be a handler of it that goes on: hub_reap drops our reference. */
+	s->next = nsp->hub->ended;
+	nsp->hub->ended = s;
+}
+
+void hub_reap(struct hub *hub)
+{
+	while (hub->ended) {
+		struct sio_socket *s = hub->ended;
+		hub->ended = s->next;
+		sio_socket_unref(s);
+	}
 }
 
 /* ---- events in --------------------------------------------------------------------- */
@@ -243,6 +256,8 @@ void socket_packet(struct sio_socket *s, const struct packet *p, const sio_slice
 
 void sio_socket_pause(struct sio_socket *s)
 {
+	if (s->client)
+		HUB_CHECK(s->nsp->hub);
 	s->paused_n++;
 }
 
@@ -265,6 +280,8 @@ void sio_socket_resume(struct sio_socket *s)
 {
 	if (s->paused_n == 0 || --s->paused_n > 0)
 		return;
+	if (s->client)
+		HUB_CHECK(s->nsp->hub);
 	sio_socket_ref(s); /* a handler may end the socket */
 	while (s->paused_n == 0 && s->held && s->held->first)
 		release_one(s);
@@ -315,6 +332,7 @@ void sio_socket_disconnect(struct sio_socket *s, bool close_session)
 
 	if (!c)
 		return;
+	HUB_CHECK(c->hub);
 	disconnect_one(s);
 	if (!close_session)
 		return;
@@ -325,6 +343,8 @@ void sio_socket_disconnect(struct sio_socket *s, bool close_session)
 
 void sio_socket_close_transport(struct sio_socket *s)
 {
-	if (s->client)
-		eio_close(s->client->session, "forced close");
+	if (!s->client)
+		return;
+	HUB_CHECK(s->client->hub);
+	eio_close(s->client->session, "forced close");
 }

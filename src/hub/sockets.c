@@ -24,7 +24,8 @@ long sio_sockets_each(struct sio_namespace *nsp, const struct sio_target *target
 	struct socket_list list;
 	long n = 0;
 
-	if (sockets_list(nsp, target, &list) < 0)
+	HUB_CHECK(nsp->hub);
+	if (sockets_list(nsp, target_or_all(target), &list) < 0)
 		return SIO_ERR_NOMEM;
 	for (uint32_t i = 0; i < list.n; i++) {
 		if (!list.at[i]->client)
@@ -107,6 +108,7 @@ void sio_room_close(struct sio_namespace *nsp, sio_slice name)
 {
 	struct room *room = room_find(nsp, name);
 
+	HUB_CHECK(nsp->hub);
 	for (uint32_t n = room ? room->n : 0; n > 0; n--) /* the last member's leaving ends it */
 		sio_room_leave(room->members[n - 1].socket, name);
 }

@@ -8,13 +8,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "net/inner.h"
+#include "net/wire.h"
 
 struct net_conn *conn_new(struct net *net, int fd)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
 	struct net_conn *c = calloc(1, sizeof(*c));
 
 	if (!c)
@@ -23,8 +21,7 @@ struct net_conn *conn_new(struct net *net, int fd)
 	c->fd = fd;
 	c->mode = NET_HTTP;
 	c->interest = EPOLLIN;
-	ev.data.ptr = c;
-	if (!conn_side(c) || epoll_ctl(net->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0) {
+	if (!conn_side(c) || wire_watch(c, EPOLL_CTL_ADD) < 0) {
 		side_free(c->side);
 		free(c);
 		return NULL;
@@ -126,12 +123,11 @@ void conn_watch(struct net_conn *c)
 {
 	bool is_full = c->mode == NET_HTTP && c->side && c->side->in.n >= NET_IN_MAX;
 	uint8_t want = (uint8_t)((is_full || c->is_eof ? 0 : EPOLLIN) | (c->is_blocked ? EPOLLOUT : 0));
-	struct epoll_event ev = { .events = want, .data.ptr = c };
 
 	if (c->mode == NET_DEAD || want == c->interest)
 		return;
 	c->interest = want;
-	epoll_ctl(c->net->epoll_fd, EPOLL_CTL_MOD, c->fd, &ev);
+	wire_watch(c, EPOLL_CTL_MOD);
 }
 
 void conn_mark_dirty(struct net_conn *c)
@@ -160,7 +156,6 @@ void conn_tidy(struct net_conn *c)
 
 ssize_t net_writev(struct net_conn *c, struct iovec *iov, int n)
 {
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n };
 	size_t want = 0;
 	ssize_t sent;
 
@@ -170,7 +165,7 @@ ssize_t net_writev(struct net_conn *c, struct iovec *iov, int n)
 		return -1;
 	if (c->is_blocked)
 		return 0;
-	sent = n == 1 ? send(c->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL) : sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+	sent = wire_write(c, iov, n);
 	c->net->stats.writes++;
 	if (sent < 0) {
 		if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
@@ -189,7 +184,7 @@ ssize_t net_writev(struct net_conn *c, struct iovec *iov, int n)
 
 static void begin_drain(struct net_conn *c)
 {
-	shutdown(c->fd, SHUT_WR);
+	wire_shut(c);
 	c->mode = NET_DRAIN;
 	c->owner = NULL;
 	conn_deadline(c, NET_DRAIN_MS);
@@ -203,6 +198,7 @@ void conn_flush(struct net_conn *c)
 {
 	struct net_side *side = c->side;
 	size_t left = side ? side->out.n - side->out_sent : 0;
+	struct iovec iov;
 	ssize_t sent;
 
 	if (c->mode == NET_DEAD || !side)
@@ -212,7 +208,8 @@ void conn_flush(struct net_conn *c)
 		return;
 	}
 	if (left > 0) {
-		sent = send(c->fd, side->out.p + side->out_sent, left, MSG_NOSIGNAL);
+		iov = (struct iovec){ side->out.p + side->out_sent, left };
+		sent = wire_write(c, &iov, 1);
 		c->net->stats.writes++;
 		if (sent < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS) {
 			conn_lost(c);
@@ -267,7 +264,7 @@ static void on_eof(struct net_conn *c)
 
 static void on_readable(struct net_conn *c)
 {
-	ssize_t n = recv(c->fd, c->net->buf, NET_READ_BYTES, 0);
+	ssize_t n = wire_read(c, c->net->buf, NET_READ_BYTES);
 
 	if (n < 0) {
 		if (errno == EAGAIN || errno == EINTR)
@@ -322,7 +319,7 @@ void net_close(struct net_conn *c)
 		return;
 	if (c->side)
 		wheel_del(&c->side->timer);
-	close(c->fd); /* leaves the epoll set by itself */
+	wire_close(c);
 	c->mode = NET_DEAD;
 	c->owner = NULL;
 	if (c->next)
@@ -357,6 +354,8 @@ void net_address(const struct net_conn *c, char out[64])
 	socklen_t n = sizeof(sa);
 
 	out[0] = '\0';
-	if (getpeername(c->fd, (struct sockaddr *)&sa, &n) == 0)
+	if (c->fd < 0)
+		pipe_address(c, out);
+	else if (getpeername(c->fd, (struct sockaddr *)&sa, &n) == 0)
 		getnameinfo((struct sockaddr *)&sa, n, out, 64, NULL, 0, NI_NUMERICHOST);
 }

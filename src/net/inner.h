@@ -21,6 +21,7 @@ enum {
 	NET_SPARE_SIDES = 128,       /* kept for the next connections, with their readers */
 	NET_KEEP_BYTES = 1024,       /* a larger buffer of a side is not kept */
 	NET_DRAIN_MS = 2000,         /* after our last byte, for the peer to close */
+	NET_STILL_MS = 1000000,      /* the time when a net without a loop begins */
 };
 
 /* One listening socket.  Its first member tells it from a connection. */
@@ -35,8 +36,17 @@ struct post {
 	void *arg;
 };
 
+/* Work for the pool. */
+struct job {
+	uv_work_t work;
+	struct net *net;
+	struct job *next;            /* without a loop: in the order of net_work */
+	sio_post_fn *fn, *done;
+	void *arg;
+};
+
 struct net {
-	uv_loop_t *loop;
+	uv_loop_t *loop;             /* NULL: none, net_step is called instead (pipe.c) */
 	struct net_limits limits;
 	const struct net_ops *ops;
 	void *owner;
@@ -60,6 +70,7 @@ struct net {
 	unsigned spare_n;
 	struct net_stats stats;
 	uint64_t works;              /* pool jobs under way */
+	unsigned depth;              /* callbacks that have not returned */
 	bool is_stopping, is_stopped;
 	struct sio_timer drain;
 	time_t date_s;               /* of the cached Date header */
@@ -68,6 +79,9 @@ struct net {
 	struct post *posts;          /* ring of SIO_POST_MAX at most */
 	uint32_t posts_cap, posts_n;
 	bool posts_closed;
+	struct net_pipe **pipes;     /* by -1 - net_conn.fd; these three without a loop only */
+	int pipes_n, pipes_cap;
+	struct job *jobs, **jobs_end;
 	char buf[NET_READ_BYTES];
 };
 
@@ -98,5 +112,15 @@ void ws_feed(struct net_conn *c, char *p, size_t n);
 
 /* loop.c */
 void net_check_stopped(struct net *net);
+void loop_run_posts(struct net *net);
+void loop_job_done(struct job *job);
+void loop_end_turn(struct net *net);
+
+/* pipe.c */
+ssize_t pipe_read(struct net_conn *c, char *p, size_t n);
+ssize_t pipe_write(struct net_conn *c, const struct iovec *iov, int n);
+void pipe_shut(struct net_conn *c);
+void pipe_close(struct net_conn *c);
+void pipe_address(const struct net_conn *c, char out[64]);
 
 #endif

@@ -43,6 +43,12 @@ int net_listen(struct net *net, const char *host, uint16_t port)
 	struct net_listener *l;
 	char service[8];
 
+	if (net->is_stopping)
+		return SIO_ERR_CLOSED;
+	if (!net->loop) {
+		errno = EOPNOTSUPP;
+		return SIO_ERR_SYSTEM;
+	}
 	snprintf(service, sizeof(service), "%u", port);
 	if (strcmp(host, "localhost") == 0)
 		host = "127.0.0.1";

@@ -18,6 +18,7 @@ static void on_timer(uv_timer_t *handle);
  * before anything else is called. */
 static void begin_turn(struct net *net)
 {
+	net_enter(net);
 	net->now_ms = uv_now(net->loop);
 	net->ops->turn(net->owner);
 }
@@ -39,6 +40,7 @@ static void on_ready(uv_poll_t *handle, int status, int events)
 		else
 			conn_ready(ev[i].data.ptr, ev[i].events);
 	}
+	net_leave(net);
 }
 
 /* Write what waits, and go on with requests that waited.  Those that come to wait
@@ -73,17 +75,24 @@ static void reap(struct net *net)
 	}
 }
 
-static void on_turn_end(uv_prepare_t *handle)
+void loop_end_turn(struct net *net)
 {
-	struct net *net = handle->data;
-	int64_t wait_ms;
-
-	net->now_ms = uv_now(net->loop);
 	net->ops->flush(net->owner);
 	flush_dirty(net);
 	net->ops->flush(net->owner); /* what requests that waited have caused */
 	reap(net);
 	net_check_stopped(net);
+}
+
+static void on_turn_end(uv_prepare_t *handle)
+{
+	struct net *net = handle->data;
+	int64_t wait_ms;
+
+	net_enter(net);
+	net->now_ms = uv_now(net->loop);
+	loop_end_turn(net);
+	net_leave(net);
 	if (net->is_stopped)
 		return;
 	wait_ms = net->dirty ? 0 : wheel_wait_ms(&net->wheel, net->now_ms);
@@ -99,17 +108,16 @@ static void on_timer(uv_timer_t *handle)
 
 	begin_turn(net);
 	wheel_run(&net->wheel, net->now_ms);
+	net_leave(net);
 }
 
 /* ---- posts and work ------------------------------------------------------------------- */
 
-static void on_wake(uv_async_t *handle)
+void loop_run_posts(struct net *net)
 {
-	struct net *net = handle->data;
 	struct post *posts;
 	uint32_t n;
 
-	begin_turn(net);
 	uv_mutex_lock(&net->post_lock);
 	posts = net->posts;
 	n = net->posts_n;
@@ -119,6 +127,20 @@ static void on_wake(uv_async_t *handle)
 	for (uint32_t i = 0; i < n; i++)
 		posts[i].fn(posts[i].arg);
 	free(posts);
+}
+
+static void on_wake(uv_async_t *handle)
+{
+	begin_turn(handle->data);
+	loop_run_posts(handle->data);
+	net_leave(handle->data);
+}
+
+/* Make the loop come round. */
+static void wake(struct net *net)
+{
+	if (net->loop)
+		uv_async_send(&net->wake);
 }
 
 static int post_locked(struct net *net, sio_post_fn *fn, void *arg)
@@ -146,17 +168,10 @@ int net_post(struct net *net, sio_post_fn *fn, void *arg)
 	uv_mutex_lock(&net->post_lock);
 	err = post_locked(net, fn, arg);
 	if (err == SIO_OK)
-		uv_async_send(&net->wake);
+		wake(net);
 	uv_mutex_unlock(&net->post_lock);
 	return err;
 }
-
-struct job {
-	uv_work_t work;
-	struct net *net;
-	sio_post_fn *fn, *done;
-	void *arg;
-};
 
 static void on_work(uv_work_t *work)
 {
@@ -165,15 +180,34 @@ static void on_work(uv_work_t *work)
 	job->fn(job->arg);
 }
 
-static void on_work_done(uv_work_t *work, int status)
+void loop_job_done(struct job *job)
 {
-	struct job *job = work->data;
-
-	(void)status;
-	begin_turn(job->net);
 	job->net->works--;
 	job->done(job->arg);
 	free(job);
+}
+
+static void on_work_done(uv_work_t *work, int status)
+{
+	struct job *job = work->data;
+	struct net *net = job->net;
+
+	(void)status;
+	begin_turn(net);
+	loop_job_done(job);
+	net_leave(net);
+}
+
+static bool job_start(struct job *job)
+{
+	struct net *net = job->net;
+
+	job->work.data = job;
+	if (net->loop)
+		return uv_queue_work(net->loop, &job->work, on_work, on_work_done) == 0;
+	*net->jobs_end = job;
+	net->jobs_end = &job->next;
+	return true;
 }
 
 int net_work(struct net *net, sio_post_fn *fn, sio_post_fn *done, void *arg)
@@ -186,8 +220,7 @@ int net_work(struct net *net, sio_post_fn *fn, sio_post_fn *done, void *arg)
 	if (!job)
 		return SIO_ERR_NOMEM;
 	*job = (struct job){ .net = net, .fn = fn, .done = done, .arg = arg };
-	job->work.data = job;
-	if (uv_queue_work(net->loop, &job->work, on_work, on_work_done) < 0) {
+	if (!job_start(job)) {
 		free(job);
 		return SIO_ERR_NOMEM;
 	}
@@ -197,10 +230,37 @@ int net_work(struct net *net, sio_post_fn *fn, sio_post_fn *done, void *arg)
 
 /* ---- life ------------------------------------------------------------------------------ */
 
+static void close_descriptors(struct net *net)
+{
+	if (net->epoll_fd >= 0)
+		close(net->epoll_fd);
+	if (net->reserve_fd >= 0)
+		close(net->reserve_fd);
+}
+
+static int start_loop(struct net *net, struct uv_loop_s *loop)
+{
+	net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	net->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (net->epoll_fd < 0 || uv_poll_init(loop, &net->poll, net->epoll_fd) < 0)
+		return SIO_ERR_SYSTEM;
+	uv_update_time(loop);
+	net->now_ms = uv_now(loop);
+	uv_timer_init(loop, &net->timer);
+	uv_prepare_init(loop, &net->turn);
+	uv_async_init(loop, &net->wake, on_wake);
+	net->poll.data = net->timer.data = net->turn.data = net->wake.data = net;
+	net->handles_n = 4;
+	uv_poll_start(&net->poll, UV_READABLE, on_ready);
+	uv_prepare_start(&net->turn, on_turn_end);
+	return SIO_OK;
+}
+
 int net_new(struct uv_loop_s *loop, const struct net_limits *limits, const struct net_ops *ops, void *owner,
 	    struct net **out)
 {
 	struct net *net = calloc(1, sizeof(*net));
+	int err;
 
 	if (!net)
 		return SIO_ERR_NOMEM;
@@ -209,33 +269,25 @@ int net_new(struct uv_loop_s *loop, const struct net_limits *limits, const struc
 	net->ops = ops;
 	net->owner = owner;
 	net->dirty_end = &net->dirty;
-	net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	net->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (net->epoll_fd < 0 || uv_poll_init(loop, &net->poll, net->epoll_fd) < 0) {
-		if (net->epoll_fd >= 0)
-			close(net->epoll_fd);
-		close(net->reserve_fd);
+	net->jobs_end = &net->jobs;
+	net->reserve_fd = net->epoll_fd = -1;
+	net->now_ms = NET_STILL_MS;
+	err = loop ? start_loop(net, loop) : SIO_OK;
+	if (err < 0) {
+		close_descriptors(net);
 		free(net);
-		return SIO_ERR_SYSTEM;
+		return err;
 	}
-	uv_update_time(loop);
-	net->now_ms = uv_now(loop);
 	wheel_init(&net->wheel, net->now_ms);
 	uv_mutex_init(&net->post_lock);
-	uv_timer_init(loop, &net->timer);
-	uv_prepare_init(loop, &net->turn);
-	uv_async_init(loop, &net->wake, on_wake);
-	net->poll.data = net->timer.data = net->turn.data = net->wake.data = net;
-	net->handles_n = 4;
-	uv_poll_start(&net->poll, UV_READABLE, on_ready);
-	uv_prepare_start(&net->turn, on_turn_end);
 	*out = net;
 	return SIO_OK;
 }
 
 void net_run(struct net *net)
 {
-	uv_run(net->loop, UV_RUN_DEFAULT);
+	if (net->loop)
+		uv_run(net->loop, UV_RUN_DEFAULT);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -260,6 +312,10 @@ void net_check_stopped(struct net *net)
 	uv_mutex_unlock(&net->post_lock);
 	net->is_stopped = true;
 	wheel_del(&net->drain);
+	if (!net->loop) {
+		net->ops->stopped(net->owner);
+		return;
+	}
 	uv_close((uv_handle_t *)&net->poll, on_handle_closed);
 	uv_close((uv_handle_t *)&net->timer, on_handle_closed);
 	uv_close((uv_handle_t *)&net->turn, on_handle_closed);
@@ -273,13 +329,19 @@ static void on_signal(uv_signal_t *handle, int number)
 	struct net *net = handle->data;
 
 	(void)number;
+	begin_turn(net);
 	net->ops->signalled(net->owner);
+	net_leave(net);
 }
 
 int net_watch_signals(struct net *net)
 {
 	static const int numbers[2] = { SIGINT, SIGTERM };
 
+	if (!net->loop) {
+		errno = EOPNOTSUPP;
+		return SIO_ERR_SYSTEM;
+	}
 	while (net->signals_n < 2) {
 		uv_signal_t *handle = &net->signals[net->signals_n];
 		if (uv_signal_init(net->loop, handle) < 0)
@@ -324,7 +386,7 @@ void net_stop(struct net *net, uint32_t drain_ms)
 		wheel_set(&net->wheel, &net->drain, net->now_ms + drain_ms, on_drain_over);
 	net->is_stopping = true;
 	close_idle(net);
-	uv_async_send(&net->wake); /* the loop must come round to see it */
+	wake(net); /* the loop must come round to see it */
 }
 
 void net_free(struct net *net)
@@ -341,9 +403,11 @@ void net_free(struct net *net)
 	}
 	while (net->handles_n > 0) /* posts and jobs under way come to their end first */
 		uv_run(net->loop, UV_RUN_NOWAIT);
-	close(net->epoll_fd);
-	if (net->reserve_fd >= 0)
-		close(net->reserve_fd);
+	while (!net->is_stopped)
+		net_step(net, net->now_ms);
+	close_descriptors(net);
+	wheel_fini(&net->wheel); /* the application may have left timers set */
+	free(net->pipes);
 	uv_mutex_destroy(&net->post_lock);
 	while (net->spare) {
 		struct net_side *side = net->spare;
@@ -362,6 +426,21 @@ struct wheel *net_wheel(struct net *net)
 uint64_t net_now_ms(const struct net *net)
 {
 	return net->now_ms;
+}
+
+void net_enter(struct net *net)
+{
+	net->depth++;
+}
+
+void net_leave(struct net *net)
+{
+	net->depth--;
+}
+
+bool net_is_inside(const struct net *net)
+{
+	return net->depth > 0;
 }
 
 void *net_owner(const struct net *net)

@@ -110,6 +110,7 @@ struct net_stats {
 
 /* ---- the worker (loop.c) -------------------------------------------------------- */
 
+/* loop NULL: without sockets, see below. */
 int net_new(struct uv_loop_s *loop, const struct net_limits *limits, const struct net_ops *ops, void *owner,
 	    struct net **out);
 int net_listen(struct net *net, const char *host, uint16_t port);
@@ -120,6 +121,11 @@ void net_stop(struct net *net, uint32_t drain_ms);
 void net_free(struct net *net);
 /* Call net_ops.signalled for SIGINT and SIGTERM. */
 int net_watch_signals(struct net *net);
+/* Around everything from which the owner's callbacks may be called; net does it by itself
+ * for its own.  net_is_inside: one of them has not returned yet. */
+void net_enter(struct net *net);
+void net_leave(struct net *net);
+bool net_is_inside(const struct net *net);
 struct wheel *net_wheel(struct net *net);
 uint64_t net_now_ms(const struct net *net);
 void *net_owner(const struct net *net);
@@ -127,6 +133,31 @@ const struct net_stats *net_stats(const struct net *net);
 void net_count_refused(struct net *net);   /* one more request answered with our own 4xx or 503 */
 int net_post(struct net *net, sio_post_fn *fn, void *arg);                           /* any thread */
 int net_work(struct net *net, sio_post_fn *work, sio_post_fn *done, void *arg);
+
+/* ---- without sockets (pipe.c) -------------------------------------------------------
+
+ * A net of no loop has no descriptors either; net_listen and net_watch_signals fail with
+ * EOPNOTSUPP.  Its connections are pipes, its time and its turns are given to it. */
+
+/* The far end of a connection made of memory.  The caller reads out and appends to in;
+ * both are its to free, after net_free. */
+struct net_pipe {
+	struct net_conn *conn;         /* NULL: our side has closed it */
+	struct buf in;                 /* from the peer, not read yet */
+	struct buf out;                /* to the peer */
+	size_t takes;                  /* bytes that still fit in out; SIZE_MAX: any number */
+	bool is_ended;                 /* the peer has sent its last byte */
+	bool is_broken;                /* reading and writing fail */
+	bool is_shut;                  /* nothing is appended to out any more */
+	char address[64];              /* the peer's */
+};
+
+/* Connect a pipe that is zero but for its address.  0, SIO_ERR_CLOSED, SIO_ERR_NOMEM. */
+int net_pipe_open(struct net *net, struct net_pipe *pipe);
+
+/* One turn at now_ms: what pipes bring, timers, posts, jobs, the flush.  Returns whether
+ * another one at the same time has something to do. */
+bool net_step(struct net *net, uint64_t now_ms);
 
 /* ---- one connection --------------------------------------------------------------- */
 

@@ -121,6 +121,7 @@ static inline void hub_check(struct sio_server *server)
 {
 	uint32_t sockets = 0, in_all = 0, rooms = 0;
 
+	hub_reap(&server->hub); /* it is the end of a turn, too */
 	fake_check(server->fake);
 	for (struct fake_client *c = server->fake->clients; c; c = c->next) {
 		if (!c->link)

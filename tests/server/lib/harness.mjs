@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -273,3 +274,28 @@ async function startProgram(dir, name, args) {
   if (!existsSync(file)) throw new Error(`no program at ${path.relative(ROOT, file)}: make builds it`);
   return new Process(file, args, { env: {}, name }).listening();
 }
+
+// A program that says where it listens.
+export const startProgram = (file, args = [], { env = {}, cwd } = {}) =>
+  new Process(file, args, { env, cwd, name: path.basename(file) }).listening();
+
+// make install into an empty folder: {prefix, lib, env, remove()}; env is what a user of
+// a library in an unusual place sets.
+export async function install() {
+  const dest = tempDir();
+  const got = await run('make', ['--no-print-directory', '-C', ROOT, 'install', `DESTDIR=${dest}`, 'PREFIX=/usr'], { timeout: 600000 });
+  if (got.code !== 0) throw new Error(`make install: ${got.stdout}${got.stderr}`);
+  const prefix = path.join(dest, 'usr');
+  const lib = 'lib';
+  const env = { PKG_CONFIG_PATH: path.join(prefix, lib, 'pkgconfig'), LD_LIBRARY_PATH: path.join(prefix, lib), CMAKE_PREFIX_PATH: prefix };
+  return { prefix, lib, env, remove: () => rmSync(dest, { recursive: true, force: true }) };
+}
+
+// A port that nobody listens on at this moment.
+export const freePort = () =>
+  new Promise((resolve, reject) => {
+    const probe = createServer().once('error', reject).listen(0, '127.0.0.1', () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
