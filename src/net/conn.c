@@ -102,7 +102,7 @@ static void on_deadline(struct sio_timer *timer)
 
 	/* Half a request gets an answer; an idle or stuck peer has nothing to read it. */
 	if (c->mode == NET_HTTP && c->side->reader && !http1_is_idle(c->side->reader) && !c->side->is_busy &&
-	    c->side->out.n == 0) {
+	    !c->side->has_answered && c->side->out.n == 0) {
 		c->net->ops->refuse(c, 408);
 		return;
 	}
