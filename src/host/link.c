@@ -30,10 +30,11 @@ static struct hub_opening *opening_new(struct sio_server *server, struct net_con
 	size_t bytes = req->target.n, heads;
 	struct hub_opening *o;
 	struct pool *pool;
-	char address[64], *at;
+	struct proxy_view view;
+	char *at;
 
-	net_address(c, address);
-	bytes += strlen(address);
+	edge_view(server, c, req, &view);
+	bytes += strlen(view.address);
 	for (size_t i = 0; i < req->headers_n; i++)
 		bytes += req->headers[i].name.n + req->headers[i].value.n;
 	heads = req->headers_n * sizeof(o->headers[0]);
@@ -42,10 +43,11 @@ static struct hub_opening *opening_new(struct sio_server *server, struct net_con
 	o = pool ? pool_take(pool) : malloc(bytes);
 	if (!o)
 		return NULL;
-	*o = (struct hub_opening){ .pool = pool, .refs = 1, .headers_n = (uint32_t)req->headers_n };
+	*o = (struct hub_opening){ .pool = pool, .refs = 1, .headers_n = (uint32_t)req->headers_n,
+				    .is_secure = view.is_secure };
 	at = (char *)(o + 1) + heads;
 	o->url = put(&at, req->target);
-	o->address = put(&at, sio_str(address));
+	o->address = put(&at, sio_str(view.address));
 	for (size_t i = 0; i < req->headers_n; i++) {
 		o->headers[i].name = put(&at, req->headers[i].name);
 		o->headers[i].value = put(&at, req->headers[i].value);

@@ -67,6 +67,7 @@ struct hub_opening {
 	struct pool *pool;            /* it came from; NULL: malloc */
 	uint32_t refs;
 	uint32_t headers_n;
+	bool is_secure;               /* the client speaks https or wss */
 	sio_slice url;
 	sio_slice address;
 	struct {
