@@ -38,12 +38,10 @@ static int on_bio_write(BIO *bio, const char *p, int n)
 	ssize_t sent = t->unsent.n == 0 ? wire_send(t, p, (size_t)n) : 0;
 
 	BIO_clear_retry_flags(bio);
-	/* A peer that makes us answer (key updates) and does not read. */
-	if (sent < 0 || t->unsent.n + (size_t)(n - sent) > TLS_UNSENT_MAX)
-		t->is_broken = true;
-	else if (sent < n)
+	t->is_flooded = sent >= 0 && t->unsent.n + (size_t)(n - sent) > TLS_UNSENT_MAX;
+	if (sent >= 0 && sent < n && !t->is_flooded)
 		buf_put(&t->unsent, p + sent, (size_t)(n - sent));
-	t->is_broken |= t->unsent.failed;
+	t->is_broken |= sent < 0 || t->is_flooded || t->unsent.failed;
 	return t->is_broken ? -1 : n;
 }
 
@@ -196,12 +194,15 @@ static void fail(struct net_conn *c)
 {
 	struct tls_conn *t = tls_of(c);
 	const char *why = ERR_reason_error_string(ERR_peek_error());
-	bool has_gone = t->is_broken; /* while it was answered */
 
-	t->is_broken = true;
+	if (t->is_broken && !t->is_flooded) { /* it has gone while it was answered */
+		conn_lost(c);
+		return;
+	}
 	count_failure(t);
-	c->net->ops->tls_failed(c, why ? why : has_gone ? "the client has gone" : "the client broke the protocol");
-	if (has_gone)
+	c->net->ops->tls_failed(c, t->is_flooded ? "the client does not read what it asks for" : why ? why : "protocol error");
+	t->is_broken = true;
+	if (t->is_flooded)
 		conn_lost(c);
 	else
 		conn_fail(c);

@@ -48,6 +48,7 @@ struct tls_conn {
 	bool is_shaken;                /* the handshake is complete */
 	bool is_ended;                 /* our last record is made; the socket's end follows it */
 	bool is_broken;                /* nothing more can be said */
+	bool is_flooded;               /* by a peer that makes us answer (key updates) and does not read */
 	bool is_counted;               /* among the failures */
 };
 

@@ -468,6 +468,7 @@ static void test_key_updates_without_end(void **state)
 	hang_up(ssl);
 	wait_for_connections(0);
 	assert_int_equal(stats().tls_failures_total, 1);
+	assert_non_null(strstr(said, "failed: the client does not read what it asks for"));
 }
 
 /* ---- turn by turn ------------------------------------------------------------------------------------ */
