@@ -12,6 +12,8 @@
 #ifndef SIO_HTTP_H
 #define SIO_HTTP_H
 
+#include <stdbool.h>
+
 #include <sio/error.h>
 #include <sio/slice.h>
 
@@ -34,8 +36,14 @@ SIO_API sio_slice sio_request_method(const struct sio_request *req);
 SIO_API sio_slice sio_request_path(const struct sio_request *req);   /* percent-encoded, as sent */
 SIO_API sio_slice sio_request_query(const struct sio_request *req);  /* behind the "?", as sent */
 SIO_API sio_slice sio_request_body(const struct sio_request *req);
-SIO_API sio_slice sio_request_address(const struct sio_request *req); /* the peer, as text */
 SIO_API struct sio_server *sio_request_server(const struct sio_request *req);
+
+/* The client's address as text: the peer's, or, when that is one of
+ * sio_server_options.trusted_proxies, the one it speaks for. */
+SIO_API sio_slice sio_request_address(const struct sio_request *req);
+
+/* Did the client come over TLS: to this server, or to a trusted proxy that says so? */
+SIO_API bool sio_request_is_secure(const struct sio_request *req);
 
 /* A header by lower-case name; empty when absent. */
 SIO_API sio_slice sio_request_header(const struct sio_request *req, const char *name);

@@ -62,13 +62,24 @@ struct sio_server_options {
 	 * back with nothing lost; 0: off.  history_bytes: 4194304 for the events kept. */
 	uint32_t recovery_window_ms;
 	size_t history_bytes;
+	/* TLS (https, wss) on every listening address: PEM files of the certificate with its
+	 * chain and of its key, without a passphrase; both or neither.  TLS 1.2 and 1.3.  The
+	 * server's own origin is https then. */
+	const char *tls_cert;        /* NULL: plain */
+	const char *tls_key;
+	/* Proxies whose X-Forwarded-For, -Proto and -Host are believed: addresses and networks
+	 * ("10.0.0.0/8", "::1"), NULL-terminated.  Of everybody else they are ignored.  They say
+	 * who a client is (sio_request_address, sio_connect_address), whether it came over TLS,
+	 * and what the server's own origin is. */
+	const char *const *trusted_proxies; /* NULL: none */
 	sio_log_fn *log;             /* NULL: silent */
 	void *log_arg;
 };
 
 /* Make a server.  options may be NULL; strings in it are copied.  Does not
  * listen yet.  Returns 0 and *out, SIO_ERR_NOMEM, SIO_ERR_INVAL (an option out of
- * range; the log says which) or SIO_ERR_SYSTEM (the loop could not be made). */
+ * range, a file of TLS that cannot be used: a line in the log, "option=value ...", says
+ * which and why) or SIO_ERR_SYSTEM (the loop could not be made). */
 SIO_API SIO_MUST_CHECK int sio_server_new(const struct sio_server_options *options, struct sio_server **out);
 
 /* Listen on host:port ("127.0.0.1", "::1", "0.0.0.0"; port 0 picks one).  May be
@@ -79,6 +90,13 @@ SIO_API SIO_MUST_CHECK int sio_server_listen(struct sio_server *server, const ch
 
 /* The port of the first listening address, 0 when there is none. */
 SIO_API uint16_t sio_server_port(const struct sio_server *server);
+
+/* Read the files of tls_cert and tls_key again.  New handshakes use what they hold now;
+ * connections that are open keep what they have.  On an error nothing changes.  Reads
+ * two small files on the calling thread.  Either way one line in the log says what was
+ * read or what is wrong.  Returns 0, SIO_ERR_INVAL (a file cannot be used), SIO_ERR_NOMEM,
+ * or SIO_ERR_NOENT (the server has no TLS; not logged). */
+SIO_API SIO_MUST_CHECK int sio_server_tls_reload(struct sio_server *server);
 
 /* Run the server's loop until the server is closed.  Only for servers that made
  * their own loop; others run theirs.  Not from inside a handler (it aborts). */
@@ -131,7 +149,9 @@ struct sio_stats {
 	uint64_t replayed_total;          /* events they had missed */
 	uint64_t http_requests_total;
 	uint64_t http_refused_total;   /* requests answered by the library's own 4xx */
-	uint64_t bytes_in_total;
+	uint64_t tls_handshakes_total; /* completed */
+	uint64_t tls_failures_total;   /* connections that ended before that, or broke TLS later */
+	uint64_t bytes_in_total;       /* as received, with TLS encrypted */
 	uint64_t bytes_out_total;
 	uint64_t writes_total;         /* system calls that sent bytes */
 	uint64_t allocations_total;    /* times the message path asked the system for memory */

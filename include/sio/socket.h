@@ -68,8 +68,12 @@ SIO_API sio_slice sio_connect_header(const struct sio_connect *req, const char *
 /* Path and query of the session's first HTTP request.  Borrowed from req. */
 SIO_API sio_slice sio_connect_url(const struct sio_connect *req);
 
-/* The peer's address as text, such as "127.0.0.1" or "::1".  Borrowed. */
+/* The client's address as text, such as "127.0.0.1" or "::1": the peer's, or, when that
+ * is one of sio_server_options.trusted_proxies, the one it speaks for.  Borrowed. */
 SIO_API sio_slice sio_connect_address(const struct sio_connect *req);
+
+/* Did the client come over TLS: to this server, or to a trusted proxy that says so? */
+SIO_API bool sio_connect_is_secure(const struct sio_connect *req);
 
 /* The server that was asked; never NULL. */
 SIO_API struct sio_server *sio_connect_server(const struct sio_connect *req);

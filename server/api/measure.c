@@ -33,6 +33,8 @@ static const struct {
 	ROW(rate_limited_total, COUNTER, "Events dropped by the rate limit."),
 	ROW(http_requests_total, COUNTER, "HTTP requests."),
 	ROW(http_refused_total, COUNTER, "HTTP requests refused before they reached a handler."),
+	ROW(tls_handshakes_total, COUNTER, "TLS handshakes completed."),
+	ROW(tls_failures_total, COUNTER, "TLS connections that failed: no handshake, or broken later."),
 	ROW(bytes_in_total, COUNTER, "Bytes received."),
 	ROW(bytes_out_total, COUNTER, "Bytes sent."),
 	ROW(writes_total, COUNTER, "System calls that sent bytes."),

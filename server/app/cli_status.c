@@ -13,6 +13,13 @@
 
 enum { ANSWER_MAX = 65536, WAIT_S = 5, URL_MAX = 1024 };
 
+/* Whom to ask, and what makes us believe that it is the one. */
+struct target {
+	char url[URL_MAX];     /* without a slash at its end */
+	const char *ca_file;   /* PEM file of the certificates to trust; NULL: the system's */
+	bool is_unverified;    /* any certificate will do */
+};
+
 /* ---- one GET ---------------------------------------------------------------------- */
 
 static size_t on_bytes(char *p, size_t size, size_t n, void *arg)
@@ -25,10 +32,10 @@ static size_t on_bytes(char *p, size_t size, size_t n, void *arg)
 	return b->failed ? 0 : size * n;
 }
 
-/* GET base+path into body.  Returns the HTTP status, or 0 with why in error. */
-static long get(const char *base, const char *path, struct buf *body, char error[CURL_ERROR_SIZE])
+/* GET the target's path into body.  Returns the HTTP status, or 0 with why in error. */
+static long get(const struct target *target, const char *path, struct buf *body, char error[CURL_ERROR_SIZE])
 {
-	char url[URL_MAX];
+	char url[URL_MAX + 64];
 	CURL *curl = curl_easy_init();
 	long status = 0;
 	CURLcode code;
@@ -37,9 +44,15 @@ static long get(const char *base, const char *path, struct buf *body, char error
 	if (!curl)
 		return 0;
 	error[0] = '\0';
-	snprintf(url, sizeof(url), "%s%s", base, path);
+	snprintf(url, sizeof(url), "%s%s", target->url, path);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	if (target->ca_file)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, target->ca_file);
+	if (target->is_unverified) {
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
 	curl_easy_setopt(curl, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)WAIT_S);
@@ -55,35 +68,38 @@ static long get(const char *base, const char *path, struct buf *body, char error
 	return status;
 }
 
-/* The address of the server of this configuration, as a client on this machine
- * reaches it. */
-static void own_url(const struct config *c, char out[URL_MAX])
+/* The server of this configuration, as a client on this machine reaches it.  Its
+ * certificate names whatever the world calls it, which is not this address; who
+ * answers on our own port is decided by the system. */
+static void own_target(const struct config *c, struct target *target)
 {
 	const char *host = c->host;
+	const char *scheme = c->tls_cert ? "https" : "http";
 
 	if (strcmp(host, "0.0.0.0") == 0)
 		host = "127.0.0.1";
 	if (strcmp(host, "::") == 0)
 		host = "::1";
-	snprintf(out, URL_MAX, strchr(host, ':') ? "http://[%s]:%u" : "http://%s:%u", host, c->port);
+	snprintf(target->url, URL_MAX, strchr(host, ':') ? "%s://[%s]:%u" : "%s://%s:%u", scheme, host, c->port);
+	target->is_unverified |= !target->ca_file;
 }
 
-/* Take --url, or make it; without a slash at its end. */
-static int find_url(const char *given, char out[URL_MAX])
+/* Take --url, or make it. */
+static int find_target(const char *given, struct target *target)
 {
 	struct config config;
 	size_t n;
 	int code;
 
 	if (given) {
-		snprintf(out, URL_MAX, "%s", given);
-		for (n = strlen(out); n > 0 && out[n - 1] == '/'; n--)
-			out[n - 1] = '\0';
+		snprintf(target->url, URL_MAX, "%s", given);
+		for (n = strlen(target->url); n > 0 && target->url[n - 1] == '/'; n--)
+			target->url[n - 1] = '\0';
 		return EXIT_DONE;
 	}
 	code = command_config(&config);
 	if (!code)
-		own_url(&config, out);
+		own_target(&config, target);
 	config_fini(&config);
 	return code;
 }
@@ -125,12 +141,13 @@ static void print_status(const char *url, const struct buf *status, const struct
 	print_members(buf_peek(ready));
 }
 
-static int show(const char *url, bool is_json, bool is_quiet)
+static int show(const struct target *target, bool is_json, bool is_quiet)
 {
+	const char *url = target->url;
 	char error[CURL_ERROR_SIZE];
 	struct buf status = { 0 }, ready = { 0 };
-	long status_code = is_quiet ? 200 : get(url, "/ws/status?verbose=1", &status, error);
-	long ready_code = status_code ? get(url, "/readyz", &ready, error) : 0;
+	long status_code = is_quiet ? 200 : get(target, "/ws/status?verbose=1", &status, error);
+	long ready_code = status_code ? get(target, "/readyz", &ready, error) : 0;
 	int code = EXIT_DONE;
 
 	if (!status_code || !ready_code)
@@ -153,22 +170,27 @@ static int run(const struct command *self, int argc, char **argv, bool is_quiet)
 {
 	const char *given = NULL;
 	bool is_json = false;
+	struct target target = { .url = "" };
 	const struct option_spec specs[] = {
 		{ .name = "--url", .value = &given },
+		{ .name = "--ca", .value = &target.ca_file },
+		{ .name = "--insecure", .is_set = &target.is_unverified },
 		{ .name = "--json", .is_set = &is_json },
 	};
-	char url[URL_MAX], **words;
-	int n, code = command_options(self, argc, argv, specs, is_quiet ? 1 : 2, &words, &n);
+	char **words;
+	int n, code = command_options(self, argc, argv, specs, is_quiet ? 3 : 4, &words, &n);
 
 	if (code)
 		return code;
 	if (n > 0)
 		return command_misuse(self, "it takes no arguments but options");
-	code = find_url(given, url);
+	if (target.ca_file && target.is_unverified)
+		return command_misuse(self, "--ca and --insecure do not go together");
+	code = find_target(given, &target);
 	if (code)
 		return code;
 	curl_global_init(CURL_GLOBAL_DEFAULT);
-	code = show(url, is_json, is_quiet);
+	code = show(&target, is_json, is_quiet);
 	curl_global_cleanup();
 	return code;
 }

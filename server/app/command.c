@@ -14,6 +14,11 @@
 
 #include "base/log.h"
 
+#define TARGET_HELP                                                                                      \
+	"URL is the server's address.  When it is not given, it is HOST:PORT of the configuration, with https\n"  \
+	"if TLS_CERT is set, and whatever certificate is shown there will do.  An https URL is verified by the\n"  \
+	"system's certificates or those of the PEM file FILE; --insecure takes any.\n"
+
 const struct command commands[] = {
 	{ "serve", "[--check]", "run the server",
 	  "--check reads the configuration, says what is wrong with it, and ends.\n", command_serve },
@@ -34,10 +39,10 @@ const struct command commands[] = {
 	  "are demo-<user>.  With options: users user-0 .. and projects proj-0 .., every user an\n"
 	  "editor of every project.\n",
 	  command_demo },
-	{ "status", "[--url URL] [--json]", "print the status of a running server",
-	  "URL is the server's address, http://HOST:PORT of the configuration when it is not given.\n", command_status },
-	{ "healthcheck", "[--url URL]", "end with 0 when a running server is ready, with 1 when not", NULL,
-	  command_healthcheck },
+	{ "status", "[--url URL] [--ca FILE | --insecure] [--json]", "print the status of a running server", TARGET_HELP,
+	  command_status },
+	{ "healthcheck", "[--url URL] [--ca FILE | --insecure]", "end with 0 when a running server is ready, with 1 when not",
+	  TARGET_HELP, command_healthcheck },
 	{ "version", "", "print the version", NULL, command_version },
 };
 const size_t commands_n = sizeof(commands) / sizeof(commands[0]);

@@ -256,12 +256,11 @@ const struct config_row config_rows[] = {
 	{ "PRESENCE_GRACE", NUMBER(presence_grace_ms, 0, 600000, "1000", "milliseconds"),
 	  .text = "from an unclean drop to user:left" },
 
-	{ "TLS_CERT", TEXT(tls_cert, is_file, "the path of a readable PEM file"), .only = "", .what = "https and wss",
-	  .text = "certificate (PEM file)" },
-	{ "TLS_KEY", TEXT(tls_key, is_file, "the path of a readable PEM file"), .only = "", .what = "https and wss",
-	  .text = "its key (PEM file)" },
-	{ "TRUSTED_PROXIES", TEXT(trusted_proxies, is_network_list, "a comma list of networks such as 10.0.0.0/8,::1"), .only = "",
-	  .what = "believing X-Forwarded headers", .text = "proxies whose X-Forwarded headers count" },
+	{ "TLS_CERT", TEXT(tls_cert, is_file, "the path of a readable PEM file"),
+	  .text = "certificate and its chain (PEM file): https and wss" },
+	{ "TLS_KEY", TEXT(tls_key, is_file, "the path of a readable PEM file"), .text = "its key (PEM file)" },
+	{ "TRUSTED_PROXIES", TEXT(trusted_proxies, is_network_list, "a comma list of networks such as 10.0.0.0/8,::1"),
+	  .text = "proxies whose X-Forwarded headers count" },
 
 	{ "LOG_LEVEL", CHOICE(log_level, "debug info warning error", "info"), .text = "least level that is logged" },
 	{ "LOG_FORMAT", CHOICE(log_format, "text json", "text"), .text = "json for machines" },

@@ -8,6 +8,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,7 +31,13 @@
 #include "collab/collab.h"
 #include "store/store.h"
 
-enum { SIGNALS_N = 3, ORIGINS_MAX = 256, PEM_MAX = 65536 };
+enum { SIGNALS_N = 3, LIST_MAX = 256, PEM_MAX = 65536 };
+
+/* A comma list of the configuration as the list that the server wants. */
+struct list {
+	char *text;                       /* cut at its commas */
+	const char *items[LIST_MAX + 1];  /* NULL-terminated */
+};
 
 struct service {
 	struct config config;
@@ -40,8 +47,8 @@ struct service {
 	uv_signal_t signals[SIGNALS_N];
 	unsigned signals_n;     /* handles that are open */
 	unsigned signals_seen;  /* SIGTERM and SIGINT received */
-	char *origins_text;     /* CORS_ALLOWED_ORIGINS, cut at its commas */
-	const char *origins[ORIGINS_MAX + 1];
+	struct list origins, proxies;
+	char fault[CONFIG_ERROR_MAX]; /* the last error that the server told while it was made */
 	char algorithm[8];      /* that tokens are signed with; "" for none */
 	char node[RANDOM_ID_LEN + 1];
 	struct sio_server *server;
@@ -105,23 +112,29 @@ static int make_verifier(struct service *s, bool is_check, char *error)
 	return err;
 }
 
-/* CORS_ALLOWED_ORIGINS as the list that the server wants. */
-static int cut_origins(struct service *s, char *error)
+/* value may be NULL, which leaves the list empty. */
+static int cut_list(struct list *list, const char *name, const char *value, char *error)
 {
 	size_t n = 0;
 	char *save, *item;
 
-	if (!s->config.cors_allowed_origins)
+	if (!value)
 		return SIO_OK;
-	s->origins_text = strdup(s->config.cors_allowed_origins);
-	for (item = s->origins_text ? strtok_r(s->origins_text, ", \t", &save) : NULL; item; item = strtok_r(NULL, ", \t", &save)) {
-		if (n == ORIGINS_MAX) {
-			snprintf(error, CONFIG_ERROR_MAX, "CORS_ALLOWED_ORIGINS has more than %d origins", ORIGINS_MAX);
+	list->text = strdup(value);
+	for (item = list->text ? strtok_r(list->text, ", \t", &save) : NULL; item; item = strtok_r(NULL, ", \t", &save)) {
+		if (n == LIST_MAX) {
+			snprintf(error, CONFIG_ERROR_MAX, "%s has more than %d entries", name, LIST_MAX);
 			return SIO_ERR_INVAL;
 		}
-		s->origins[n++] = item;
+		list->items[n++] = item;
 	}
 	return SIO_OK;
+}
+
+/* The list for an option in which NULL means none. */
+static const char *const *list_option(const struct list *list)
+{
+	return list->items[0] ? list->items : NULL;
 }
 
 static void log_warnings(const struct config *c)
@@ -166,7 +179,9 @@ static int configure(struct service *s, bool is_check)
 	if (!err)
 		err = check_folder(&s->config, error);
 	if (!err)
-		err = cut_origins(s, error);
+		err = cut_list(&s->origins, "CORS_ALLOWED_ORIGINS", s->config.cors_allowed_origins, error);
+	if (!err)
+		err = cut_list(&s->proxies, "TRUSTED_PROXIES", s->config.trusted_proxies, error);
 	if (err)
 		return command_fail("%s", error);
 	log_setup((enum sio_log_level)s->config.log_level, s->config.log_format == CONFIG_LOG_JSON);
@@ -180,10 +195,20 @@ static int configure(struct service *s, bool is_check)
 
 /* ---- the parts ------------------------------------------------------------------------ */
 
+/* The library names an option, "tls_key=...", where an operator knows a variable. */
 static void on_server_line(enum sio_log_level level, const char *line, void *arg)
 {
-	(void)arg;
-	log_fields(level, line, (char *)NULL);
+	struct service *s = arg;
+	size_t n = strspn(line, "abcdefghijklmnopqrstuvwxyz_");
+	char text[CONFIG_ERROR_MAX];
+
+	snprintf(text, sizeof(text), "%s", line);
+	for (size_t i = 0; line[n] == '=' && i < n; i++)
+		text[i] = (char)toupper((unsigned char)text[i]);
+	if (level == SIO_LOG_ERROR && !s->server) /* who makes it will say so */
+		snprintf(s->fault, sizeof(s->fault), "%s", text);
+	else
+		log_fields(level, text, (char *)NULL);
 }
 
 static int make_server(struct service *s)
@@ -203,8 +228,12 @@ static int make_server(struct service *s)
 		.max_rooms = c->max_rooms_per_connection ? c->max_rooms_per_connection + 1 : 0,
 		.events_per_second = c->rate_limit_events,
 		.events_burst = 2 * c->rate_limit_events,
-		.origins = s->origins[0] ? s->origins : NULL,
+		.origins = list_option(&s->origins),
+		.trusted_proxies = list_option(&s->proxies),
+		.tls_cert = c->tls_cert,
+		.tls_key = c->tls_key,
 		.log = on_server_line,
+		.log_arg = s,
 	};
 	int err;
 
@@ -212,6 +241,8 @@ static int make_server(struct service *s)
 		return command_fail("no event loop: out of descriptors or memory");
 	s->has_loop = true;
 	err = sio_server_new(&options, &s->server);
+	if (err && s->fault[0])
+		return command_fail("%s", s->fault);
 	return err ? command_fail("the server could not be made: %s", sio_strerror(err)) : EXIT_DONE;
 }
 
@@ -293,13 +324,25 @@ static int make_api(struct service *s)
 
 /* ---- listening and ending --------------------------------------------------------------- */
 
+static void on_hangup(struct service *s)
+{
+	int err = sio_server_tls_reload(s->server);
+
+	if (err == SIO_ERR_NOENT)
+		log_info("SIGHUP: there is nothing to read again without TLS_CERT");
+	else if (err)
+		log_error("SIGHUP: the certificate stays what it was");
+	else
+		log_info("SIGHUP: new connections get the certificate that was read");
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
 	struct service *s = handle->data;
 	const char *name = number == SIGINT ? "SIGINT" : "SIGTERM";
 
-	if (number == SIGHUP) { /* the habit of operators; certificates will be read again here */
-		log_info("SIGHUP: there is nothing to read again in this version");
+	if (number == SIGHUP) {
+		on_hangup(s);
 		return;
 	}
 	s->signals_seen++;
@@ -353,8 +396,8 @@ static int listen_on(struct service *s)
 	/* "localhost" is ::1 first for many clients; a machine without IPv6 has no ::1 to be had. */
 	if (strcmp(c->host, "127.0.0.1") == 0 || strcmp(c->host, "localhost") == 0)
 		(void)!sio_server_listen(s->server, "::1", sio_server_port(s->server));
-	log_info(strchr(c->host, ':') ? "Listening on http://[%s]:%u" : "Listening on http://%s:%u", c->host,
-		 (unsigned)sio_server_port(s->server));
+	log_info(strchr(c->host, ':') ? "Listening on %s://[%s]:%u" : "Listening on %s://%s:%u", c->tls_cert ? "https" : "http",
+		 c->host, (unsigned)sio_server_port(s->server));
 	return EXIT_DONE;
 }
 
@@ -411,7 +454,8 @@ static void stop(struct service *s)
 	token_verifier_free(s->verifier);
 	if (s->has_loop)
 		uv_loop_close(&s->loop);
-	free(s->origins_text);
+	free(s->origins.text);
+	free(s->proxies.text);
 	config_fini(&s->config);
 }
 
@@ -430,9 +474,9 @@ int command_serve(const struct command *self, int argc, char **argv)
 	code = configure(&service, is_check);
 	if (!code)
 		code = rehearse(&service);
-	if (!code && is_check)
+	if (!code && is_check && (code = make_server(&service)) == EXIT_DONE) /* it reads the files of TLS */
 		puts("The configuration is valid.");
-	else if (!code && (code = start(&service)) == EXIT_DONE) {
+	else if (!code && !is_check && (code = start(&service)) == EXIT_DONE) {
 		uv_run(&service.loop, UV_RUN_DEFAULT);
 		log_info("Stopped");
 	}

@@ -160,7 +160,7 @@ void endpoint_head(struct sio_server *server, struct net_conn *c, struct http1_r
 	struct eio_session *session;
 	enum eio_error code;
 
-	if (!origin_is_allowed(server, req)) {
+	if (!origin_is_allowed(server, c, req)) {
 		refuse_origin(c, req);
 		return;
 	}

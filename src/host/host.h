@@ -13,6 +13,7 @@
 #include <sio/http.h>
 #include <sio/server.h>
 
+#include "host/proxy.h"
 #include "hub/hub.h"
 #include "net/net.h"
 
@@ -37,6 +38,8 @@ struct sio_server {
 	char *path;                   /* without a trailing slash */
 	char **origins;               /* NULL-terminated */
 	bool allows_any_origin;
+	char *tls_cert, *tls_key;     /* paths; NULL: plain */
+	struct proxy_list proxies;
 	size_t max_body_bytes;
 	uint32_t max_connections;
 	struct route *routes;
@@ -59,6 +62,16 @@ int server_new(const struct sio_server_options *options, bool is_still, struct s
 #define SERVER_CHECK(server) guard_check(&(server)->hub.guard, __func__)
 
 void host_log(const struct sio_server *server, enum sio_log_level level, const char *fmt, ...) SIO_PRINTF(3, 4);
+
+/* ---- edge.c: TLS and trusted proxies ------------------------------------------- */
+
+/* Take the options; on an error one line in the log says what is wrong. */
+int edge_tls(struct sio_server *server, const struct sio_server_options *o);
+int edge_proxies(struct sio_server *server, const struct sio_server_options *o);
+
+/* Who asks: the peer, or whom a trusted proxy speaks for. */
+void edge_view(const struct sio_server *server, const struct net_conn *c, const struct http1_request *req,
+	       struct proxy_view *view);
 
 /* ---- link.c: sessions and their wires ----------------------------------------- */
 
@@ -106,7 +119,7 @@ void endpoint_request(struct sio_server *server, struct net_conn *c, struct http
 /* ---- origin.c: who may call from a browser ------------------------------------------ */
 
 /* May this request's Origin come in?  No Origin is no browser and may. */
-bool origin_is_allowed(const struct sio_server *server, const struct http1_request *req);
+bool origin_is_allowed(const struct sio_server *server, const struct net_conn *c, const struct http1_request *req);
 /* Append the CORS headers of an answer to an allowed origin. */
 void origin_headers(const struct sio_server *server, const struct http1_request *req, struct buf *out);
 bool origin_is_preflight(const struct http1_request *req);

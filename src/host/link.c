@@ -31,11 +31,12 @@ static struct hub_opening *opening_new(struct sio_server *server, struct net_con
 	size_t bytes = req->target.n, heads;
 	struct hub_opening *o;
 	struct pool *pool;
+	struct proxy_view view;
 	struct timespec now;
-	char address[64], *at;
+	char *at;
 
-	net_address(c, address);
-	bytes += strlen(address);
+	edge_view(server, c, req, &view);
+	bytes += strlen(view.address);
 	for (size_t i = 0; i < req->headers_n; i++)
 		bytes += req->headers[i].name.n + req->headers[i].value.n;
 	heads = req->headers_n * sizeof(o->headers[0]);
@@ -46,11 +47,16 @@ static struct hub_opening *opening_new(struct sio_server *server, struct net_con
 	if (!o)
 		return NULL;
 	clock_gettime(CLOCK_REALTIME, &now);
-	*o = (struct hub_opening){ .pool = pool, .refs = 1, .headers_n = (uint32_t)req->headers_n };
-	o->issued_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	*o = (struct hub_opening){
+		.pool = pool,
+		.refs = 1,
+		.headers_n = (uint32_t)req->headers_n,
+		.is_secure = view.is_secure,
+		.issued_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+	};
 	at = (char *)(o + 1) + heads;
 	o->url = put(&at, req->target);
-	o->address = put(&at, sio_str(address));
+	o->address = put(&at, sio_str(view.address));
 	for (size_t i = 0; i < req->headers_n; i++) {
 		o->headers[i].name = put(&at, req->headers[i].name);
 		o->headers[i].value = put(&at, req->headers[i].value);

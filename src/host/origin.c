@@ -1,7 +1,8 @@
 /* origin.c -- Origin and CORS: which web pages may talk to this server.
  *
- * The server's own origin is always let in, listed ones are, everything else is
- * refused; a request without Origin comes from no browser and passes.  Credentials
+ * The server's own origin (https with TLS; behind a trusted proxy what that says) is
+ * always let in, listed ones are, everything else is refused; a request without Origin
+ * comes from no browser and passes.  Credentials
  * are allowed to listed origins alone, never together with "*".
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -15,14 +16,19 @@ static bool eq_any_case(sio_slice a, const char *b, size_t n)
 	return a.n == n && strncasecmp(a.p, b, n) == 0;
 }
 
-static bool is_own(const struct http1_request *req, sio_slice origin)
+static bool is_own(const struct sio_server *server, const struct net_conn *c, const struct http1_request *req,
+		   sio_slice origin)
 {
-	static const char scheme[] = "http://";
-	sio_slice host = http1_header(req, "host");
-	size_t n = sizeof(scheme) - 1;
+	struct proxy_view v = { .is_secure = net_is_secure(c), .host = http1_header(req, "host") };
+	const char *scheme;
+	size_t n;
 
-	return host.n > 0 && origin.n == n + host.n && strncasecmp(origin.p, scheme, n) == 0 &&
-	       strncasecmp(origin.p + n, host.p, host.n) == 0;
+	if (server->proxies.n > 0) /* else the address, which costs a system call, changes nothing */
+		edge_view(server, c, req, &v);
+	scheme = v.is_secure ? "https://" : "http://";
+	n = strlen(scheme);
+	return v.host.n > 0 && origin.n == n + v.host.n && strncasecmp(origin.p, scheme, n) == 0 &&
+	       strncasecmp(origin.p + n, v.host.p, v.host.n) == 0;
 }
 
 static bool is_listed(const struct sio_server *server, sio_slice origin)
@@ -33,11 +39,11 @@ static bool is_listed(const struct sio_server *server, sio_slice origin)
 	return false;
 }
 
-bool origin_is_allowed(const struct sio_server *server, const struct http1_request *req)
+bool origin_is_allowed(const struct sio_server *server, const struct net_conn *c, const struct http1_request *req)
 {
 	sio_slice origin = http1_header(req, "origin");
 
-	return origin.n == 0 || server->allows_any_origin || is_own(req, origin) || is_listed(server, origin);
+	return origin.n == 0 || server->allows_any_origin || is_own(server, c, req, origin) || is_listed(server, origin);
 }
 
 void origin_headers(const struct sio_server *server, const struct http1_request *req, struct buf *out)

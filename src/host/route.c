@@ -41,7 +41,7 @@ struct sio_request {
 	unsigned params_n;
 	struct buf decoded;
 	struct buf headers;
-	char address[64];
+	struct proxy_view view;
 };
 
 /* ---- answers of the library's own --------------------------------------------------- */
@@ -288,7 +288,7 @@ void route_head(struct sio_server *server, struct net_conn *c, struct http1_requ
 {
 	bool is_path_known;
 
-	if (!origin_is_allowed(server, http)) {
+	if (!origin_is_allowed(server, c, http)) {
 		reply_problem(server, c, 403, "origin_refused", true,
 			      "The origin %.*s is not in the server's list of allowed origins",
 			      (int)(http1_header(http, "origin").n < 200 ? http1_header(http, "origin").n : 200),
@@ -342,7 +342,7 @@ void route_request(struct sio_server *server, struct net_conn *c, struct http1_r
 		return;
 	}
 	*req = (struct sio_request){ .server = server, .conn = c, .http = http, .route = route };
-	net_address(c, req->address);
+	edge_view(server, c, http, &req->view);
 	if (read_params(req, http->path) < 0) {
 		request_free(req);
 		reply_problem(server, c, 400, "bad_path", false, "The path has a bad percent escape or is not UTF-8");
@@ -383,7 +383,12 @@ sio_slice sio_request_body(const struct sio_request *req)
 
 sio_slice sio_request_address(const struct sio_request *req)
 {
-	return sio_str(req->address);
+	return sio_str(req->view.address);
+}
+
+bool sio_request_is_secure(const struct sio_request *req)
+{
+	return req->view.is_secure;
 }
 
 struct sio_server *sio_request_server(const struct sio_request *req)

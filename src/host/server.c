@@ -110,6 +110,22 @@ static void on_refuse(struct net_conn *c, int status)
 	reply_problem(server, c, status, why[i].code, true, "%s", why[i].text);
 }
 
+static void on_refuse_plain(struct net_conn *c)
+{
+	struct sio_server *server = server_of(c);
+
+	begin_turn(server);
+	reply_problem(server, c, 400, "https_required", true, "This port speaks TLS: use https:// or wss://");
+}
+
+static void on_tls_failed(struct net_conn *c, const char *why)
+{
+	char address[64];
+
+	net_address(c, address);
+	host_log(server_of(c), SIO_LOG_DEBUG, "TLS with %s failed: %s", address, why);
+}
+
 static void on_ws_message(struct net_conn *c, enum ws_op op, char *data, size_t n)
 {
 	enum eio_wire wire;
@@ -197,6 +213,8 @@ static const struct net_ops net_callbacks = {
 	.head = on_head,
 	.request = on_request,
 	.refuse = on_refuse,
+	.refuse_plain = on_refuse_plain,
+	.tls_failed = on_tls_failed,
 	.ws_message = on_ws_message,
 	.ws_fault = on_ws_fault,
 	.writable = on_writable,
@@ -376,6 +394,8 @@ int server_new(const struct sio_server_options *options, bool is_still, struct s
 	err = check_options(server, &o);
 	if (err == SIO_OK)
 		err = copy_strings(server, &o);
+	if (err == SIO_OK)
+		err = edge_proxies(server, &o);
 	if (err == SIO_OK && !server->loop && !is_still) {
 		server->owns_loop = true;
 		server->loop = malloc(sizeof(uv_loop_t));
@@ -387,6 +407,8 @@ int server_new(const struct sio_server_options *options, bool is_still, struct s
 	}
 	if (err == SIO_OK)
 		err = start_parts(server, &o);
+	if (err == SIO_OK)
+		err = edge_tls(server, &o);
 	if (err < 0) {
 		sio_server_free(server);
 		return err;
@@ -476,6 +498,9 @@ void sio_server_free(struct sio_server *server)
 	for (char **o = server->origins; o && *o; o++)
 		free(*o);
 	free(server->origins);
+	free(server->tls_cert);
+	free(server->tls_key);
+	proxy_list_fini(&server->proxies);
 	free(server->path);
 	free(server);
 }
@@ -551,6 +576,8 @@ void sio_server_stats(const struct sio_server *server, struct sio_stats *out)
 		.replayed_total = hub->replayed,
 		.http_requests_total = n->requests,
 		.http_refused_total = n->refused,
+		.tls_handshakes_total = n->tls_handshakes,
+		.tls_failures_total = n->tls_failures,
 		.bytes_in_total = n->bytes_in,
 		.bytes_out_total = n->bytes_out,
 		.writes_total = n->writes,

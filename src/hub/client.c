@@ -293,6 +293,11 @@ sio_slice sio_connect_address(const struct sio_connect *req)
 	return req->opening ? req->opening->address : sio_bytes("", 0);
 }
 
+bool sio_connect_is_secure(const struct sio_connect *req)
+{
+	return req->opening && req->opening->is_secure;
+}
+
 struct sio_server *sio_connect_server(const struct sio_connect *req)
 {
 	return req->hub->server;

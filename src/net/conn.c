@@ -9,15 +9,17 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "net/tls.h"
 #include "net/wire.h"
 
 struct net_conn *conn_new(struct net *net, int fd)
 {
-	struct net_conn *c = calloc(1, sizeof(*c));
+	struct net_conn *c = calloc(1, net->tls ? sizeof(struct tls_conn) : sizeof(*c));
 
 	if (!c)
 		return NULL;
 	c->net = net;
+	c->is_tls = net->tls != NULL;
 	c->fd = fd;
 	c->mode = NET_HTTP;
 	c->interest = EPOLLIN;
@@ -99,7 +101,7 @@ static void on_deadline(struct sio_timer *timer)
 
 	/* Half a request gets an answer; an idle or stuck peer has nothing to read it. */
 	if (c->mode == NET_HTTP && c->side->reader && !http1_is_idle(c->side->reader) && !c->side->is_busy &&
-	    c->side->out.n == 0) {
+	    !c->side->has_answered && c->side->out.n == 0) {
 		c->net->ops->refuse(c, 408);
 		return;
 	}
@@ -122,7 +124,8 @@ void conn_deadline(struct net_conn *c, uint32_t ms)
 void conn_watch(struct net_conn *c)
 {
 	bool is_full = c->mode == NET_HTTP && c->side && c->side->in.n >= NET_IN_MAX;
-	uint8_t want = (uint8_t)((is_full || c->is_eof ? 0 : EPOLLIN) | (c->is_blocked ? EPOLLOUT : 0));
+	bool is_waiting = c->is_blocked || tls_is_unsent(c);
+	uint8_t want = (uint8_t)((is_full || c->is_eof ? 0 : EPOLLIN) | (is_waiting ? EPOLLOUT : 0));
 
 	if (c->mode == NET_DEAD || want == c->interest)
 		return;
@@ -154,6 +157,20 @@ void conn_tidy(struct net_conn *c)
 
 /* ---- writing ------------------------------------------------------------------------- */
 
+/* To the socket, through TLS if there is.  As sendmsg. */
+static ssize_t put(struct net_conn *c, struct iovec *iov, int n)
+{
+	ssize_t sent;
+
+	if (c->is_tls)
+		return tls_writev(c, iov, n);
+	sent = wire_write(c, iov, n);
+	c->net->stats.writes++;
+	if (sent > 0)
+		c->net->stats.bytes_out += (uint64_t)sent;
+	return sent;
+}
+
 ssize_t net_writev(struct net_conn *c, struct iovec *iov, int n)
 {
 	size_t want = 0;
@@ -165,14 +182,12 @@ ssize_t net_writev(struct net_conn *c, struct iovec *iov, int n)
 		return -1;
 	if (c->is_blocked)
 		return 0;
-	sent = wire_write(c, iov, n);
-	c->net->stats.writes++;
+	sent = put(c, iov, n);
 	if (sent < 0) {
 		if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
 			return -1;
 		sent = 0;
 	}
-	c->net->stats.bytes_out += (uint64_t)sent;
 	for (int i = 0; i < n; i++)
 		want += iov[i].iov_len;
 	if ((size_t)sent < want) {
@@ -182,15 +197,26 @@ ssize_t net_writev(struct net_conn *c, struct iovec *iov, int n)
 	return sent;
 }
 
-static void begin_drain(struct net_conn *c)
+/* Our last byte is sent: what remains is the peer's end. */
+void conn_half_close(struct net_conn *c)
 {
 	wire_shut(c);
-	c->mode = NET_DRAIN;
-	c->owner = NULL;
 	conn_deadline(c, NET_DRAIN_MS);
 	conn_watch(c);
 	if (c->is_eof)
 		net_close(c);
+}
+
+static void begin_drain(struct net_conn *c)
+{
+	c->mode = NET_DRAIN;
+	c->owner = NULL;
+	if (!c->is_tls || tls_end(c)) {
+		conn_half_close(c);
+		return;
+	}
+	conn_deadline(c, c->net->limits.write_timeout_ms); /* tls_push goes on */
+	conn_watch(c);
 }
 
 /* The connection's own bytes: answers, close frames. */
@@ -209,16 +235,13 @@ void conn_flush(struct net_conn *c)
 	}
 	if (left > 0) {
 		iov = (struct iovec){ side->out.p + side->out_sent, left };
-		sent = wire_write(c, &iov, 1);
-		c->net->stats.writes++;
+		sent = put(c, &iov, 1);
 		if (sent < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS) {
 			conn_lost(c);
 			return;
 		}
-		if (sent > 0) {
+		if (sent > 0)
 			side->out_sent += (size_t)sent;
-			c->net->stats.bytes_out += (uint64_t)sent;
-		}
 		if (side->out_sent < side->out.n) {
 			c->is_blocked = true;
 			if (sent > 0 || !wheel_is_set(&side->timer))
@@ -242,7 +265,7 @@ void conn_flush(struct net_conn *c)
 
 /* ---- reading ---------------------------------------------------------------------------- */
 
-static void on_eof(struct net_conn *c)
+void conn_eof(struct net_conn *c)
 {
 	struct net_side *side = c->side;
 
@@ -262,13 +285,24 @@ static void on_eof(struct net_conn *c)
 		conn_lost(c);
 }
 
+void conn_take(struct net_conn *c, char *p, size_t n)
+{
+	if (c->mode == NET_HTTP)
+		http_feed(c, p, n);
+	else if (c->mode == NET_WS)
+		ws_feed(c, p, n);
+}
+
 static void on_readable(struct net_conn *c)
 {
-	ssize_t n = wire_read(c, c->net->buf, NET_READ_BYTES);
+	ssize_t n;
 
-	if (n < 0) {
-		if (errno == EAGAIN || errno == EINTR)
-			return;
+	if (c->is_tls && tls_must_wait(c))
+		return;
+	n = wire_read(c, c->is_tls ? c->net->tls->in : c->net->buf, NET_READ_BYTES);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n < 0 || (n == 0 && c->is_tls)) { /* TLS has an end of its own: without it, it is cut off */
 		c->is_eof = true;
 		if (c->mode == NET_DRAIN)
 			net_close(c);
@@ -277,21 +311,21 @@ static void on_readable(struct net_conn *c)
 		return;
 	}
 	if (n == 0) {
-		on_eof(c);
+		conn_eof(c);
 		return;
 	}
 	c->net->stats.bytes_in += (uint64_t)n;
-	if (c->mode == NET_HTTP)
-		http_feed(c, c->net->buf, (size_t)n);
-	else if (c->mode == NET_WS)
-		ws_feed(c, c->net->buf, (size_t)n);
+	if (c->is_tls)
+		tls_feed(c, (size_t)n);
+	else
+		conn_take(c, c->net->buf, (size_t)n);
 }
 
 void conn_ready(struct net_conn *c, uint32_t events)
 {
 	if (c->mode == NET_DEAD) /* closed earlier in this turn */
 		return;
-	if (events & EPOLLOUT) {
+	if (events & EPOLLOUT && (!c->is_tls || tls_push(c))) {
 		c->is_blocked = false;
 		if (c->side && c->side->out.n > 0)
 			conn_flush(c);
@@ -319,6 +353,8 @@ void net_close(struct net_conn *c)
 		return;
 	if (c->side)
 		wheel_del(&c->side->timer);
+	if (c->is_tls)
+		tls_closing(c);
 	wire_close(c);
 	c->mode = NET_DEAD;
 	c->owner = NULL;
@@ -340,12 +376,27 @@ void conn_lost(struct net_conn *c)
 	net_close(c);
 }
 
+void conn_fail(struct net_conn *c)
+{
+	if (c->owner)
+		c->net->ops->gone(c);
+	if (c->mode != NET_DEAD)
+		begin_drain(c);
+}
+
 void conn_free(struct net_conn *c)
 {
+	if (c->is_tls)
+		tls_conn_fini(c);
 	ws_reader_free(c->ws);
 	if (c->side)
 		side_give(c->net, c->side);
 	free(c);
+}
+
+bool net_is_secure(const struct net_conn *c)
+{
+	return c->is_tls;
 }
 
 void net_address(const struct net_conn *c, char out[64])

@@ -44,12 +44,14 @@ struct job {
 	sio_post_fn *fn, *done;
 	void *arg;
 };
+struct tls;
 
 struct net {
 	uv_loop_t *loop;             /* NULL: none, net_step is called instead (pipe.c) */
 	struct net_limits limits;
 	const struct net_ops *ops;
 	void *owner;
+	struct tls *tls;             /* NULL: connections are plain */
 	uv_poll_t poll;              /* the epoll set below */
 	uv_timer_t timer;            /* the wheel's next deadline */
 	uv_prepare_t turn;           /* end of a turn */
@@ -98,7 +100,11 @@ void side_free(struct net_side *side);                 /* NULL allowed */
 void conn_deadline(struct net_conn *c, uint32_t ms);   /* 0: none */
 void conn_mark_dirty(struct net_conn *c);
 void conn_flush(struct net_conn *c);                   /* own bytes */
+void conn_take(struct net_conn *c, char *p, size_t n); /* bytes of the protocol above; may be changed */
+void conn_eof(struct net_conn *c);                     /* the peer has said its last byte */
+void conn_half_close(struct net_conn *c);              /* of a draining one: our direction ends */
 void conn_lost(struct net_conn *c);                    /* close, and tell the owner */
+void conn_fail(struct net_conn *c);                    /* as conn_lost, but let out what was said last */
 void conn_free(struct net_conn *c);
 void conn_tidy(struct net_conn *c);                    /* give back a side that is not needed */
 

@@ -104,7 +104,8 @@ static void refuse_one(struct net_listener *l, int fd)
 				   "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
 				   "\"detail\":\"Too many connections\",\"code\":\"busy\"}";
 
-	if (send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+	/* A handshake only to say no would cost more than the connection. */
+	if (!l->net->tls && send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
 		shutdown(fd, SHUT_WR);
 	close(fd);
 	l->net->stats.refused++;

@@ -10,7 +10,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "net/inner.h"
+#include "net/tls.h"
 
 static void on_timer(uv_timer_t *handle);
 
@@ -33,6 +33,8 @@ static void on_ready(uv_poll_t *handle, int status, int events)
 
 	(void)status, (void)events;
 	begin_turn(net);
+	if (net->tls)
+		net->tls->handshakes_n = 0;
 	n = epoll_wait(net->epoll_fd, ev, NET_EVENTS, 0);
 	for (int i = 0; i < n; i++) {
 		if (ev[i].data.u64 & 1)
@@ -409,6 +411,7 @@ void net_free(struct net *net)
 	wheel_fini(&net->wheel); /* the application may have left timers set */
 	free(net->pipes);
 	uv_mutex_destroy(&net->post_lock);
+	tls_free(net->tls);
 	while (net->spare) {
 		struct net_side *side = net->spare;
 		net->spare = side->next_spare;

@@ -46,6 +46,10 @@ struct net_ops {
 	void (*request)(struct net_conn *c, struct http1_request *req);
 	/* The request cannot be read: give the body of the refusal. */
 	void (*refuse)(struct net_conn *c, int status);
+	/* Plain HTTP came where TLS is spoken: give the body of the refusal. */
+	void (*refuse_plain)(struct net_conn *c);
+	/* TLS with this peer has failed, or was broken later; why is OpenSSL's word for it. */
+	void (*tls_failed)(struct net_conn *c, const char *why);
 	/* A WebSocket message or control frame; data may be changed. */
 	void (*ws_message)(struct net_conn *c, enum ws_op op, char *data, size_t n);
 	/* The WebSocket broke its rules; the code for the close frame. */
@@ -99,13 +103,15 @@ struct net_conn {
 	int fd;
 	uint8_t mode;                  /* enum net_mode */
 	uint8_t interest;              /* what epoll watches */
-	bool is_blocked;               /* the last write did not take all */
-	bool is_eof;                   /* the peer has sent its last byte */
+	bool is_blocked : 1;           /* the last write did not take all */
+	bool is_eof : 1;               /* the peer has sent its last byte */
+	bool is_tls : 1;               /* it is a struct tls_conn (tls.h) */
 };
 
 /* Counted by the network. */
 struct net_stats {
 	uint64_t conns, requests, refused, bytes_in, bytes_out, writes;
+	uint64_t tls_handshakes, tls_failures;
 };
 
 /* ---- the worker (loop.c) -------------------------------------------------------- */
@@ -115,6 +121,18 @@ int net_new(struct uv_loop_s *loop, const struct net_limits *limits, const struc
 	    struct net **out);
 int net_listen(struct net *net, const char *host, uint16_t port);
 uint16_t net_port(const struct net *net);
+
+/* Speak TLS on connections that are accepted from now on, with the certificate chain
+ * and the key of these PEM files.  Again: new handshakes use what the files hold now,
+ * connections that are open keep what they have.  note tells what was read, or what is
+ * wrong with which file.  Returns 0, SIO_ERR_INVAL or SIO_ERR_NOMEM (then nothing has
+ * changed). */
+struct net_tls_note {
+	char text[640];
+	bool is_warning;               /* it works, but should not stay so */
+};
+int net_tls(struct net *net, const char *cert, const char *key, struct net_tls_note *note);
+
 void net_run(struct net *net);
 /* Stop listening now; close connections that are idle, the rest after drain_ms. */
 void net_stop(struct net *net, uint32_t drain_ms);
@@ -184,6 +202,9 @@ ssize_t net_writev(struct net_conn *c, struct iovec *iov, int n);
 
 /* Cut it.  The owner hears no more.  The memory goes at the end of the turn. */
 void net_close(struct net_conn *c);
+
+/* Does the peer speak TLS with us? */
+bool net_is_secure(const struct net_conn *c);
 
 /* The peer's address as text. */
 void net_address(const struct net_conn *c, char out[64]);

@@ -169,6 +169,8 @@ int main(void)
 		.connect_timeout_ms = setting("CONNECT_TIMEOUT"),
 		.upgrade_timeout_ms = setting("UPGRADE_TIMEOUT"),
 		.max_payload_bytes = setting("MAX_PAYLOAD"),
+		.tls_cert = getenv("TLS_CERT"),
+		.tls_key = getenv("TLS_KEY"),
 		.log = log_line,
 	};
 	struct sio_server *server;
@@ -188,7 +190,7 @@ int main(void)
 	uv_signal_init(options.loop, &term);
 	term.data = server;
 	uv_signal_start(&term, on_signal, SIGTERM);
-	printf("Listening on http://127.0.0.1:%d\n", sio_server_port(server));
+	printf("Listening on %s://127.0.0.1:%d\n", options.tls_cert ? "https" : "http", sio_server_port(server));
 	fflush(stdout);
 	uv_run(options.loop, UV_RUN_DEFAULT);
 	sio_server_free(server);

@@ -282,6 +282,25 @@ static void test_body_that_never_ends(void **state)
 	buf_fini(&b);
 }
 
+/* Between two requests nothing is late: the end comes without a word, which a client
+ * could take for the answer to its next request. */
+static void test_idle_between_requests(void **state)
+{
+	struct sio_server_options o = { .idle_timeout_ms = 100 };
+	struct buf b = { 0 };
+	int fd;
+
+	(void)state;
+	start(&o);
+	fd = dial();
+	say_text(fd, "GET /slow?x HTTP/1.1\r\nHost: x\r\n\r\n");
+	assert_true(hear(fd, &b, NULL, 4000));
+	assert_int_equal(count(&b, "HTTP/1.1"), 1);
+	assert_int_equal(count(&b, "HTTP/1.1 200"), 1);
+	close(fd);
+	buf_fini(&b);
+}
+
 struct flood {
 	int fd, n;
 };
@@ -516,6 +535,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_heartbeat_of_an_idle_server, stop),
 		cmocka_unit_test_teardown(test_nothing_is_read_behind_a_bad_body, stop),
 		cmocka_unit_test_teardown(test_body_that_never_ends, stop),
+		cmocka_unit_test_teardown(test_idle_between_requests, stop),
 		cmocka_unit_test_teardown(test_pipelined_requests_keep_their_order, stop),
 		cmocka_unit_test_teardown(test_half_closed, stop),
 		cmocka_unit_test_teardown(test_upgrade_must_be_a_get, stop),

@@ -102,7 +102,7 @@ export function frame(payload, { opcode, fin = true, rsv = 0, mask = true, lengt
 // A WebSocket on a bare TCP connection.  Messages (text as string, binary as
 // Buffer) and the close go to the queue.
 export class RawWs {
-  constructor(port, { query = 'EIO=4&transport=websocket', sid, headers = {}, omit = [], method = 'GET', tail, answersClose = true } = {}) {
+  constructor(port, { query = 'EIO=4&transport=websocket', sid, headers = {}, omit = [], method = 'GET', tail, answersClose = true, socket } = {}) {
     this.inbox = new Queue('websocket');
     this.answersClose = answersClose;
     this.buf = Buffer.alloc(0);
@@ -118,7 +118,7 @@ export class RawWs {
     };
     for (const name of omit) delete all[name];
     const lines = Object.entries(all).flatMap(([k, v]) => (Array.isArray(v) ? v : [v]).map((x) => `${k}: ${x}\r\n`));
-    this.tcp = net.connect(port, '127.0.0.1');
+    this.tcp = socket ?? net.connect(port, '127.0.0.1'); // socket: one that speaks TLS
     this.tcp.setNoDelay(true);
     this.closed = new Promise((resolve) => this.tcp.once('close', resolve));
     this.tcp.on('error', () => {});

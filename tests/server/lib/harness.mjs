@@ -108,14 +108,14 @@ class Process {
 
   async listening(timeout = START_MS) {
     const line = await this.log
-      .next((l) => /Listening on http:\/\/\S+/.test(l), { timeout, what: 'the line "Listening on http://…"' })
+      .next((l) => /Listening on https?:\/\/\S+/.test(l), { timeout, what: 'the line "Listening on http://…"' })
       .catch((e) => {
         this.child.kill('SIGKILL');
         const error = new Error(`${this.name} did not start: ${e.message}\n${this.lines.slice(-20).join('\n')}`);
         console.error(error.message); // a failed before() is not told by every runner
         throw error;
       });
-    this.url = line.match(/Listening on (http:\/\/[^\s"]+)/)[1];
+    this.url = line.match(/Listening on (https?:\/\/[^\s"]+)/)[1];
     this.port = Number(new URL(this.url).port);
     return this;
   }

@@ -1,14 +1,16 @@
 // One HTTP request on a connection of its own, with nothing added by a library
 // that would get in a test's way.
 import http from 'node:http';
+import https from 'node:https';
 
-export function request(port, method, path, { headers = {}, body, json, agent = false, host = '127.0.0.1', timeout = 15000 } = {}) {
+export function request(port, method, path, { headers = {}, body, json, agent = false, host = '127.0.0.1', timeout = 15000, ca } = {}) {
   const payload = json === undefined ? body : JSON.stringify(json);
   const all = { ...(json === undefined ? {} : { 'content-type': 'application/json' }), ...headers };
   if (payload !== undefined && !Object.keys(all).some((k) => /^(content-length|transfer-encoding)$/i.test(k)))
     all['content-length'] = Buffer.byteLength(payload);
   return new Promise((resolve, reject) => {
-    const req = http.request({ host, port, method, path, headers: all, agent }, (res) => {
+    // ca: over TLS, with a certificate that this one vouches for
+    const req = (ca ? https : http).request({ host, port, method, path, headers: all, agent, ...(ca ? { ca } : {}) }, (res) => {
       const chunks = [];
       res.on('data', (c) => chunks.push(c));
       res.on('error', reject);
