@@ -54,14 +54,22 @@ int emit_event(struct sio_namespace *nsp, sio_slice name, const struct sio_args 
 
 int sio_socket_emit(struct sio_socket *s, sio_slice name, const struct sio_args *args)
 {
+	return sio_socket_emit_with(s, name, args, 0);
+}
+
+int sio_socket_emit_with(struct sio_socket *s, sio_slice name, const struct sio_args *args, unsigned flags)
+{
 	struct frame *f;
 	int err;
 
 	if (!s->client)
 		return SIO_ERR_CLOSED;
+	if (flags & ~(unsigned)SIO_EMIT_NO_COMPRESS)
+		return SIO_ERR_INVAL;
 	err = emit_event(s->nsp, name, args, PACKET_NO_ID, &f);
 	if (err < 0)
 		return err;
+	f->no_compress = flags & SIO_EMIT_NO_COMPRESS;
 	eio_send(s->client->session, f);
 	frame_unref(f);
 	return SIO_OK;

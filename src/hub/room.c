@@ -333,6 +333,7 @@ long sio_namespace_broadcast(struct sio_namespace *nsp, const struct sio_target 
 	if (err < 0)
 		return err;
 	f->is_volatile = target->is_volatile;
+	f->no_compress = target->no_compress;
 	f->key = target->is_volatile ? target->latest_key : 0;
 	nsp->hub->broadcasts++;
 	n = send_target(nsp, target, f);
