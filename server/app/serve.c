@@ -203,6 +203,8 @@ static int make_server(struct service *s)
 		.max_rooms = c->max_rooms_per_connection ? c->max_rooms_per_connection + 1 : 0,
 		.events_per_second = c->rate_limit_events,
 		.events_burst = 2 * c->rate_limit_events,
+		.per_message_deflate = c->permessage_deflate,
+		.http_compression = c->http_compression,
 		.origins = s->origins[0] ? s->origins : NULL,
 		.log = on_server_line,
 	};

@@ -106,6 +106,10 @@ static void on_deadline(struct sio_timer *timer)
 		c->net->ops->refuse(c, 408);
 		return;
 	}
+	if (c->mode == NET_WS && c->is_paused) { /* it could not go on */
+		conn_deadline(c, c->net->limits.body_timeout_ms);
+		return;
+	}
 	if (c->mode == NET_WS && c->ws && !c->is_blocked) {
 		c->net->ops->ws_fault(c, 1008); /* a message that never ends */
 		return;
@@ -125,7 +129,7 @@ void conn_deadline(struct net_conn *c, uint32_t ms)
 void conn_watch(struct net_conn *c)
 {
 	bool is_full = c->mode == NET_HTTP && c->side && c->side->in.n >= NET_IN_MAX;
-	uint8_t want = (uint8_t)((is_full || c->is_eof ? 0 : EPOLLIN) | (c->is_blocked ? EPOLLOUT : 0));
+	uint8_t want = (uint8_t)((is_full || c->is_eof || c->is_paused ? 0 : EPOLLIN) | (c->is_blocked ? EPOLLOUT : 0));
 	struct epoll_event ev = { .events = want, .data.ptr = c };
 
 	if (c->mode == NET_DEAD || want == c->interest)
