@@ -12,7 +12,7 @@
  * slot, its sequence number and the time it was due, so a volatile event that the
  * server dropped shows up as lost and never stops the loop.
  *
- * Prints one line of JSON on stdout.  Knows libc, epoll, ws.h and probe.h.
+ * Prints one line of JSON on stdout.  Knows libc, epoll, zlib, ws.h and probe.h.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <zlib.h>
 
 #include "ws.h"
 
@@ -69,7 +70,7 @@ static struct {
 	unsigned port, conns, rooms, senders, inflight, seconds, warmup_ms, window, total, hold, announce_ms;
 	int pid;
 	double rate;
-	bool metrics;
+	bool metrics, deflate;
 } opt = { .mode = "fanout", .conns = 1000, .rooms = 10, .senders = 1, .inflight = 1, .seconds = 3, .warmup_ms = 500,
 	  .window = 64, .total = 2000, .hold = 600 };
 
@@ -195,7 +196,7 @@ static void conn_dial(struct conn *c)
 static void conn_upgrade(struct conn *c)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
-	char ask[256];
+	char ask[400];
 	int err = 0, n;
 	socklen_t size = sizeof(err);
 
@@ -205,8 +206,8 @@ static void conn_upgrade(struct conn *c)
 		die("connect");
 	n = snprintf(ask, sizeof(ask),
 		     "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\n"
-		     "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-		     opt.port);
+		     "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
+		     opt.port, opt.deflate ? "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" : "");
 	if (send(c->fd, ask, (size_t)n, MSG_NOSIGNAL) != n || epoll_ctl(g.epoll, EPOLL_CTL_MOD, c->fd, &ev) < 0)
 		die("upgrade");
 	conn_move(c, UPGRADING);
@@ -395,9 +396,24 @@ static void on_text(struct conn *c, const char *p, size_t n)
 	}
 }
 
+/* The beginning of a compressed message tells what it is. */
+static void on_deflated(struct conn *c, const struct ws_frame *f)
+{
+	char begin[256];
+	z_stream z = { .next_in = (unsigned char *)f->payload, .avail_in = (unsigned)f->n, .next_out = (unsigned char *)begin,
+		       .avail_out = sizeof(begin) };
+
+	if (inflateInit2(&z, -15) != Z_OK || inflate(&z, Z_SYNC_FLUSH) != Z_OK)
+		refuse(c, "a message that does not inflate", 31);
+	inflateEnd(&z);
+	on_text(c, begin, sizeof(begin) - z.avail_out);
+}
+
 static void on_frame(struct conn *c, const struct ws_frame *f)
 {
-	if (f->op == WS_TEXT)
+	if (f->op == WS_TEXT && f->deflated)
+		on_deflated(c, f);
+	else if (f->op == WS_TEXT)
 		on_text(c, f->payload, f->n);
 	else if (f->op == WS_PING)
 		conn_send(c, WS_PONG, f->payload, f->n);
@@ -419,6 +435,8 @@ static size_t conn_input(struct conn *c, char *p, size_t n)
 		if (!end)
 			return 0;
 		if (!starts(p, n, "HTTP/1.1 101") || !memmem(p, n, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", 28))
+			refuse(c, p, n);
+		if (opt.deflate && !memmem(p, n, "permessage-deflate", 18))
 			refuse(c, p, n);
 		used = (size_t)(end - p) + 4;
 		conn_move(c, OPENING);
@@ -725,6 +743,7 @@ static void usage(void)
 	      "  --tokens FILE one JWT a line, used in turn; without it the token is user-<n>, as bench/raw.c wants\n"
 	      "  --pid P       server, for its CPU time    --metrics     read its /metrics as well\n"
 	      "  --announce MS say when all have joined, and wait so long before the traffic\n"
+	      "  --deflate     offer permessage-deflate, and insist on it\n"
 	      "  --window W    connections on their way at once while joining (64)\n",
 	      stderr);
 	exit(2);
@@ -757,7 +776,7 @@ static void options(int argc, char **argv)
 		{ "senders", 1, NULL, 's' }, { "inflight", 1, NULL, 'k' }, { "rate", 1, NULL, 'R' },   { "seconds", 1, NULL, 't' },
 		{ "warmup", 1, NULL, 'w' },  { "tokens", 1, NULL, 'T' },  { "pid", 1, NULL, 'P' },    { "metrics", 0, NULL, 'M' },
 		{ "window", 1, NULL, 'W' },  { "total", 1, NULL, 'n' },   { "hold", 1, NULL, 'h' },   { "announce", 1, NULL, 'a' },
-		{ 0 },
+		{ "deflate", 0, NULL, 'D' }, { 0 },
 	};
 	int o;
 
@@ -781,6 +800,7 @@ static void options(int argc, char **argv)
 		case 'n': opt.total = v; break;
 		case 'h': opt.hold = v; break;
 		case 'a': opt.announce_ms = v; break;
+		case 'D': opt.deflate = true; break;
 		default: usage();
 		}
 	}

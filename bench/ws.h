@@ -1,6 +1,6 @@
 /* ws.h -- what both ends of the benchmark need of WebSocket, and nothing more.
  *
- * Complete single frames only; no fragments, no extensions.  The bench programs
+ * Complete single frames only; no fragments, and of extensions that a frame is compressed.  The bench programs
  * share this file and nothing of libsio: a yardstick may not be cut from the
  * cloth that it measures.
  *
@@ -18,6 +18,7 @@ enum { WS_TEXT = 1, WS_CLOSE = 8, WS_PING = 9, WS_PONG = 10, WS_HEAD_MAX = 14 };
 
 struct ws_frame {
 	unsigned op;
+	bool deflated; /* RSV1 */
 	char *payload; /* in the caller's buffer, unmasked in place */
 	size_t n;
 };
@@ -67,7 +68,7 @@ static inline size_t ws_take(char *p, size_t n, struct ws_frame *out)
 		head += 4;
 	if (n < head || n - head < len)
 		return 0;
-	*out = (struct ws_frame){ .op = u[0] & 15, .payload = p + head, .n = len };
+	*out = (struct ws_frame){ .op = u[0] & 15, .deflated = u[0] & 0x40, .payload = p + head, .n = len };
 	if (masked) {
 		memcpy(&mask, p + head - 4, 4);
 		ws_mask(p + head, len, mask);

@@ -1,5 +1,6 @@
 /* fuzz_ws.c -- frames give the same messages and the same fault, whole or in
- * pieces.  The first byte of the input is the size of the pieces.
+ * pieces.  The first byte of the input is the size of the pieces; with its high bit
+ * permessage-deflate was negotiated.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -8,12 +9,13 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "codec/deflate.h"
 #include "codec/utf8.h"
 #include "codec/ws.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-static const struct ws_limits limits = { .message_bytes = 1000, .fragments_n = 8 };
+static struct ws_limits limits = { .message_bytes = 1000, .fragments_n = 8 };
 
 static bool note(void *ctx, enum ws_op op, char *data, size_t n)
 {
@@ -52,11 +54,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct buf whole = { 0 }, pieces = { 0 };
 	bool whole_idle, pieces_idle;
+	static struct inflater *inflater;
 
 	if (n < 2)
 		return 0;
+	if (!inflater)
+		inflater = inflater_new();
+	limits.inflater = data[0] & 0x80 ? inflater : NULL;
 	int code = run(&whole, data + 1, n - 1, n, &whole_idle);
-	assert(run(&pieces, data + 1, n - 1, (size_t)data[0] % 40 + 1, &pieces_idle) == code);
+	assert(run(&pieces, data + 1, n - 1, (size_t)(data[0] & 0x7f) % 40 + 1, &pieces_idle) == code);
 	assert(whole_idle == pieces_idle && sio_slice_eq(buf_peek(&whole), buf_peek(&pieces)));
 	assert(code == 0 || whole_idle);
 	buf_fini(&whole);

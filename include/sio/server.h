@@ -37,7 +37,7 @@ typedef void sio_log_fn(enum sio_log_level level, const char *line, void *arg);
 /* Zero or NULL means the default that stands behind each field. */
 struct sio_server_options {
 	struct uv_loop_s *loop;      /* NULL: the server makes a loop of its own */
-	const char *path;            /* "/socket.io" */
+	const char *path;            /* "/socket.io"; empty: no Engine.IO, only the application's own */
 	uint32_t ping_interval_ms;   /* 25000 */
 	uint32_t ping_timeout_ms;    /* 20000 */
 	uint32_t connect_timeout_ms; /* 45000: Engine.IO session without a namespace */
@@ -53,6 +53,17 @@ struct sio_server_options {
 	uint32_t body_timeout_ms;    /* 30000: to send a request's body, or finish a message */
 	uint32_t idle_timeout_ms;    /* 60000: HTTP connection between two requests */
 	uint32_t write_timeout_ms;   /* 30000: peer takes no byte of an answer */
+	/* Compress WebSocket messages for Engine.IO clients that offer permessage-deflate (RFC
+	 * 7692): a message of deflate_threshold_bytes (1024) or more, once for all its
+	 * receivers.  Off: the extension is declined. */
+	bool per_message_deflate;
+	uint32_t deflate_threshold_bytes;
+	/* Compress polling answers, and answers of routes that are text, of
+	 * http_compression_threshold_bytes (1024) or more with gzip or deflate as
+	 * Accept-Encoding asks for.  Bodies over 4 MiB, and those that have a Content-Encoding or
+	 * Cache-Control: no-transform, go as they are. */
+	bool http_compression;
+	uint32_t http_compression_threshold_bytes;
 	/* Origins a browser may come from, exact ("https://app.example"), NULL-terminated;
 	 * "*" allows all.  The server's own origin is always accepted, a request
 	 * without an Origin header as well; any other is refused with 403. */
@@ -156,6 +167,14 @@ struct sio_stats {
 	uint64_t writes_total;         /* system calls that sent bytes */
 	uint64_t allocations_total;    /* times the message path asked the system for memory */
 	uint64_t send_queue_bytes;     /* waiting now */
+	uint64_t plain_websockets;     /* of the application's endpoints, open now */
+	uint64_t plain_websockets_total;
+	uint64_t deflated_messages_total; /* WebSocket messages compressed: once, however many receive it */
+	uint64_t deflate_in_bytes_total;  /* their bytes before */
+	uint64_t deflate_out_bytes_total; /* and after */
+	uint64_t http_compressed_total;   /* HTTP answers compressed */
+	uint64_t http_compress_in_bytes_total;
+	uint64_t http_compress_out_bytes_total;
 };
 SIO_API void sio_server_stats(const struct sio_server *server, struct sio_stats *out);
 

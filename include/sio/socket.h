@@ -158,6 +158,14 @@ SIO_API void sio_socket_resume(struct sio_socket *socket);
  * (reserved name, more than SIO_ATTACHMENTS_MAX attachments), SIO_ERR_NOMEM. */
 SIO_API int sio_socket_emit(struct sio_socket *socket, sio_slice name, const struct sio_args *args);
 
+/* The same with flags.  SIO_EMIT_NO_COMPRESS: do not compress this event, as Node's
+ * compress(false): over a WebSocket with permessage-deflate it goes as it is; a polling
+ * answer with gzip stays uncompressed when all of its packets say so.  Unknown flags are
+ * SIO_ERR_INVAL. */
+enum { SIO_EMIT_NO_COMPRESS = 1 };
+SIO_API int sio_socket_emit_with(struct sio_socket *socket, sio_slice name, const struct sio_args *args,
+				 unsigned flags);
+
 /* Answer an event that asked for it, once (a second answer is sent too, and no client
  * heeds it).  args NULL: none.  Returns 0, SIO_ERR_CLOSED,
  * SIO_ERR_INVAL (ack is SIO_ACK_NONE, too many attachments), SIO_ERR_NOMEM. */

@@ -39,6 +39,12 @@ static const struct {
 	ROW(bytes_out_total, COUNTER, "Bytes sent."),
 	ROW(writes_total, COUNTER, "System calls that sent bytes."),
 	ROW(send_queue_bytes, GAUGE, "Bytes waiting to be sent."),
+	ROW(deflated_messages_total, COUNTER, "WebSocket messages compressed; one a message, however many receive it."),
+	ROW(deflate_in_bytes_total, COUNTER, "Their bytes before."),
+	ROW(deflate_out_bytes_total, COUNTER, "Their bytes after."),
+	ROW(http_compressed_total, COUNTER, "HTTP answers compressed."),
+	ROW(http_compress_in_bytes_total, COUNTER, "Their bytes before."),
+	ROW(http_compress_out_bytes_total, COUNTER, "Their bytes after."),
 #undef ROW
 };
 

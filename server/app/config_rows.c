@@ -255,6 +255,10 @@ const struct config_row config_rows[] = {
 	  .what = "connection state recovery", .text = "how long a dropped client can come back" },
 	{ "PRESENCE_GRACE", NUMBER(presence_grace_ms, 0, 600000, "1000", "milliseconds"),
 	  .text = "from an unclean drop to user:left" },
+	{ "PERMESSAGE_DEFLATE", SWITCH(permessage_deflate, "false"),
+	  .text = "compress WebSocket messages of 1,024 bytes or more for clients that offer it" },
+	{ "HTTP_COMPRESSION", SWITCH(http_compression, "false"),
+	  .text = "gzip or deflate for polling answers and text of 1,024 bytes or more" },
 
 	{ "TLS_CERT", TEXT(tls_cert, is_file, "the path of a readable PEM file"),
 	  .text = "certificate and its chain (PEM file): https and wss" },

@@ -232,6 +232,8 @@ static int make_server(struct service *s)
 		.trusted_proxies = list_option(&s->proxies),
 		.tls_cert = c->tls_cert,
 		.tls_key = c->tls_key,
+		.per_message_deflate = c->permessage_deflate,
+		.http_compression = c->http_compression,
 		.log = on_server_line,
 		.log_arg = s,
 	};

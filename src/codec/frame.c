@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "codec/base64.h"
+#include "codec/deflate.h"
 #include "codec/eio.h"
 
 /* Whole blocks, the struct included: most events, long events, small bulk. */
@@ -119,29 +120,12 @@ void frame_free(struct frame *f)
 		frame_unref(f->poll);
 	if (f->b64)
 		frame_unref(f->b64);
+	if (f->deflated)
+		frame_unref(f->deflated);
 	if (f->class == FRAME_CLASSES)
 		free(f);
 	else
 		pool_give(&fp->size[f->class], f);
-}
-
-/* The attachments of the WebSocket form, one after the other. */
-static sio_slice next_attachment(const char **at)
-{
-	const unsigned char *h = (const unsigned char *)*at;
-	size_t n = h[1] & 0x7f, head = 2;
-
-	if (n == 126) {
-		n = (size_t)h[2] << 8 | h[3];
-		head = 4;
-	} else if (n == 127) {
-		n = 0;
-		for (int i = 2; i < 10; i++)
-			n = n << 8 | h[i];
-		head = 10;
-	}
-	*at += head + n;
-	return sio_bytes(h + head, n);
 }
 
 static struct frame *encode_poll(struct frame *f)
@@ -152,7 +136,7 @@ static struct frame *encode_poll(struct frame *f)
 	char *out;
 
 	for (unsigned i = 0; i < f->attachments_n; i++)
-		bytes += 2 + BASE64_ENCODED(next_attachment(&at).n);
+		bytes += 2 + BASE64_ENCODED(ws_frame_next(&at).n);
 	poll = frame_alloc(f->pool, bytes);
 	if (!poll)
 		return NULL;
@@ -161,7 +145,7 @@ static struct frame *encode_poll(struct frame *f)
 	out += f->text_n;
 	at = frame_text(f) + f->text_n;
 	for (unsigned i = 0; i < f->attachments_n; i++) {
-		sio_slice part = next_attachment(&at);
+		sio_slice part = ws_frame_next(&at);
 		*out++ = EIO_SEPARATOR;
 		*out++ = 'b';
 		out += base64_encode(part.p, part.n, out);
@@ -179,6 +163,14 @@ sio_slice frame_peek_poll(struct frame *f)
 	return f->poll ? sio_bytes(f->poll->data, f->poll->n) : sio_bytes("", 0);
 }
 
+/* How a form is to be treated on its way. */
+static void copy_manners(struct frame *form, const struct frame *f)
+{
+	form->is_volatile = f->is_volatile;
+	form->no_compress = f->no_compress;
+	form->key = f->key;
+}
+
 static struct frame *encode_b64(struct frame *f)
 {
 	const char *at = frame_text(f) + f->text_n;
@@ -187,19 +179,18 @@ static struct frame *encode_b64(struct frame *f)
 	char *out;
 
 	for (unsigned i = 0; i < f->attachments_n; i++)
-		bytes += WS_HEAD_MAX + 1 + BASE64_ENCODED(next_attachment(&at).n);
+		bytes += WS_HEAD_MAX + 1 + BASE64_ENCODED(ws_frame_next(&at).n);
 	b64 = frame_alloc(f->pool, bytes);
 	if (!b64)
 		return NULL;
 	b64->start = f->start;
 	b64->text_n = f->text_n;
-	b64->is_volatile = f->is_volatile;
-	b64->key = f->key;
+	copy_manners(b64, f);
 	out = frame_text(b64) + f->text_n;
 	memcpy(b64->data + f->start, f->data + f->start, (size_t)(out - b64->data) - f->start);
 	at = frame_text(f) + f->text_n;
 	for (unsigned i = 0; i < f->attachments_n; i++) {
-		sio_slice part = next_attachment(&at);
+		sio_slice part = ws_frame_next(&at);
 		out += ws_head_write(out, WS_TEXT, 1 + BASE64_ENCODED(part.n));
 		*out++ = 'b';
 		out += base64_encode(part.p, part.n, out);
@@ -215,4 +206,74 @@ struct frame *frame_peek_b64(struct frame *f)
 	if (!f->b64)
 		f->b64 = encode_b64(f);
 	return f->b64;
+}
+
+/* ---- the compressed form ----------------------------------------------------------- */
+
+/* Append one message of the WebSocket form, head included, compressed when it is worth it. */
+static bool put_deflated(struct frame_pool *fp, unsigned window_bits, sio_slice whole, sio_slice payload, struct buf *out)
+{
+	char head[WS_HEAD_MAX];
+	size_t head_n, before = out->n;
+
+	if (payload.n < fp->deflate_min || (whole.p[0] & 15) >= WS_CLOSE || !buf_reserve(out, WS_HEAD_MAX))
+		goto plain;
+	out->n += WS_HEAD_MAX;
+	if (deflate_message(fp->deflater, window_bits, payload, out) < 0)
+		goto plain;
+	head_n = ws_head_write(head, (enum ws_op)(whole.p[0] & 15), out->n - before - WS_HEAD_MAX);
+	head[0] = (char)(head[0] | WS_RSV1);
+	memmove(out->p + before + head_n, out->p + before + WS_HEAD_MAX, out->n - before - WS_HEAD_MAX);
+	memcpy(out->p + before, head, head_n);
+	out->n -= WS_HEAD_MAX - head_n;
+	fp->deflates++;
+	fp->deflate_in += payload.n;
+	fp->deflate_out += out->n - before - head_n;
+	return true;
+plain:
+	out->n = before;
+	buf_slice(out, whole);
+	return false;
+}
+
+/* NULL: nothing became smaller, or memory ran out. */
+static struct frame *encode_deflated(struct frame *f, unsigned window_bits)
+{
+	struct buf *out = deflater_scratch(f->pool->deflater);
+	const char *at = f->data + f->start, *end = at + f->n;
+	struct frame *form;
+	bool is_any = false;
+
+	buf_clear(out);
+	while (at < end) {
+		const char *from = at;
+		sio_slice payload = ws_frame_next(&at);
+		is_any |= put_deflated(f->pool, window_bits, sio_bytes(from, (size_t)(at - from)), payload, out);
+	}
+	form = is_any && !out->failed ? frame_alloc(f->pool, out->n) : NULL;
+	if (!form)
+		return NULL;
+	memcpy(form->data, out->p, out->n);
+	form->n = (uint32_t)out->n;
+	form->window_bits = (uint8_t)window_bits;
+	copy_manners(form, f);
+	form->no_compress = true; /* it is done */
+	return form;
+}
+
+struct frame *frame_peek_deflated(struct frame *f, unsigned window_bits)
+{
+	struct frame **at = &f->deflated;
+
+	if (f->no_compress || f->n < f->pool->deflate_min || !f->pool->deflater)
+		return f;
+	/* What fits into a small window never reaches back over it: one form for all. */
+	if (f->n <= 1u << window_bits)
+		window_bits = DEFLATE_WINDOW_MAX;
+	while (*at && (*at)->window_bits != window_bits)
+		at = &(*at)->deflated;
+	if (!*at)
+		*at = encode_deflated(f, window_bits);
+	f->no_compress |= !*at;
+	return *at ? *at : f;
 }

@@ -3,7 +3,8 @@
  * A frame holds the bytes of its WebSocket form: a frame head and the packet's
  * text, then a head and the bytes of each attachment.  The polling form of a
  * packet without attachments is the same text, so it costs nothing; with
- * attachments it is made when the first polling receiver asks for it, and kept.
+ * attachments it is made when the first polling receiver asks for it, and kept.  So is
+ * the compressed form, once for all receivers that negotiated permessage-deflate.
  *
  * Frames come from a pool of a few sizes, so that a steady load allocates
  * nothing.  References are counted without locks: a frame belongs to one thread.
@@ -21,26 +22,36 @@
 #include "base/pool.h"
 #include "codec/ws.h"
 
+struct deflater;
+
 enum { FRAME_CLASSES = 3 };
 
 struct frame_pool {
 	struct pool size[FRAME_CLASSES];
+	struct deflater *deflater; /* the worker's; NULL: nothing is compressed */
+	uint32_t deflate_min;   /* bytes; smaller messages go as they are */
 	uint64_t mallocs;       /* of frames too large for the pools */
 	uint64_t encodes;       /* frames made from a Socket.IO packet */
+	uint64_t deflates;      /* messages compressed, */
+	uint64_t deflate_in;    /* their bytes before */
+	uint64_t deflate_out;   /* and after */
 };
 
 struct frame {
 	struct frame_pool *pool;
 	struct frame *poll;     /* polling form; NULL: not made, or the text itself */
 	struct frame *b64;      /* WebSocket form without binary messages; NULL: not made */
+	struct frame *deflated; /* compressed WebSocket form, in it the one for the next window; NULL: not made */
 	uint32_t refs;
 	uint32_t key;           /* volatile: gives way to a newer one of the same key; 0: none */
 	uint32_t n;             /* bytes of the WebSocket form, from start */
 	uint32_t text_n;        /* the packet's text, at WS_HEAD_MAX */
 	uint8_t class;          /* which pool; FRAME_CLASSES: malloc */
 	uint8_t start;          /* where the first WebSocket head begins */
-	bool is_volatile;
+	bool is_volatile : 1;
+	bool no_compress : 1;   /* the application said so, or it was tried in vain */
 	uint8_t attachments_n;
+	uint8_t window_bits;    /* of a compressed form */
 	char data[];
 };
 
@@ -90,5 +101,11 @@ sio_slice frame_peek_poll(struct frame *f);
  * messages of "b" and base64.  f itself when it has none.  Borrowed from f; NULL
  * when out of memory. */
 struct frame *frame_peek_b64(struct frame *f);
+
+/* The frame for a WebSocket client that negotiated permessage-deflate and has a window
+ * of 2^window_bits bytes: each message of deflate_min bytes or more is compressed by
+ * itself.  f itself when none is, none gets smaller, no_compress is set, or memory ran
+ * out.  Borrowed from f. */
+struct frame *frame_peek_deflated(struct frame *f, unsigned window_bits);
 
 #endif

@@ -78,6 +78,10 @@ bool http1_is_idle(const struct http1_reader *r);       /* no byte of a request 
 /* A header's value by lower-case name; the first when repeated; empty when absent. */
 sio_slice http1_header(const struct http1_request *req, const char *name);
 
+/* The piece of *rest in front of the next c, blanks around it cut off; *rest moves behind
+ * it, and its p is NULL when that was the last. */
+sio_slice http1_piece(sio_slice *rest, char c);
+
 /* Does the comma-separated list value hold token (any case)? */
 bool http1_has_token(sio_slice value, const char *token);
 

@@ -39,16 +39,23 @@ static sio_slice next_piece(sio_slice *rest, char c)
 	return piece;
 }
 
+sio_slice http1_piece(sio_slice *rest, char c)
+{
+	sio_slice piece = next_piece(rest, c);
+
+	while (piece.n > 0 && is_blank(piece.p[piece.n - 1]))
+		piece.n--;
+	while (piece.n > 0 && is_blank(piece.p[0]))
+		piece = sio_bytes(piece.p + 1, piece.n - 1);
+	return piece;
+}
+
 bool http1_has_token(sio_slice value, const char *token)
 {
 	size_t n = strlen(token);
 
 	while (value.p) {
-		sio_slice item = next_piece(&value, ',');
-		while (item.n > 0 && is_blank(item.p[item.n - 1]))
-			item.n--;
-		while (item.n > 0 && is_blank(item.p[0]))
-			item = sio_bytes(item.p + 1, item.n - 1);
+		sio_slice item = http1_piece(&value, ',');
 		if (item.n == n && n > 0 && strncasecmp(item.p, token, n) == 0)
 			return true;
 	}

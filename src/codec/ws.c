@@ -5,6 +5,10 @@
  * else makes a reader and takes the long way (read_piece), which collects a head,
  * then payload, as the bytes come.  Both ask head_parse, so both judge alike.
  *
+ * A compressed message is kept as it came until its end, and inflated then: so a
+ * connection in the middle of one holds no more than its bytes, and faults inside it
+ * show at its end.
+ *
  * While ws_read runs the reader is out of the caller's hands: *reader is NULL, and
  * is set again at the end only if the sink let it go on.  So a sink may free
  * everything it knows and say false.
@@ -19,11 +23,12 @@
 #include "base/buf.h"
 #include "base/sha1.h"
 #include "codec/base64.h"
+#include "codec/deflate.h"
 #include "codec/utf8.h"
 
 enum {
 	CLOSE_PROTOCOL = 1002,
-	CLOSE_UTF8 = 1007,
+	CLOSE_DATA = 1007,     /* not UTF-8, or not DEFLATE data */
 	CLOSE_POLICY = 1008,
 	CLOSE_TOO_BIG = 1009,
 	CLOSE_INTERNAL = 1011,
@@ -35,6 +40,7 @@ enum {
 struct head {
 	enum ws_op op;
 	bool is_final;
+	bool is_deflated;      /* RSV1, which the first frame of a message alone may have */
 	size_t size;           /* bytes of the head itself; 0: more are needed */
 	uint64_t n;            /* bytes of payload */
 	unsigned char mask[MASK_N];
@@ -48,6 +54,7 @@ struct ws_reader {
 	size_t got;
 	bool in_message;                /* a data frame without FIN came: op, fragments_n, data, utf8 */
 	enum ws_op op;
+	bool is_deflated;               /* the message is: data is what has to be inflated */
 	size_t fragments_n;
 	uint32_t utf8;                  /* state of the text so far */
 	struct buf data;                /* the message so far */
@@ -100,8 +107,11 @@ static int check_op(const struct run *run, unsigned char byte, struct head *head
 	bool in_message = run->r && run->r->in_message;
 
 	head->is_final = byte & 0x80;
+	head->is_deflated = byte & WS_RSV1;
 	head->op = (enum ws_op)(byte & 15);
-	if (byte & 0x70 || (head->op > WS_BINARY && head->op < WS_CLOSE) || head->op > WS_PONG)
+	if (byte & 0x30 || (head->op > WS_BINARY && head->op < WS_CLOSE) || head->op > WS_PONG)
+		return CLOSE_PROTOCOL;
+	if (head->is_deflated && (!run->limits->inflater || head->op == WS_CONT || op_is_control(head->op)))
 		return CLOSE_PROTOCOL;
 	if (op_is_control(head->op))
 		return head->is_final ? 0 : CLOSE_PROTOCOL;
@@ -186,9 +196,29 @@ static int deliver_control(struct run *run, enum ws_op op, char *data, size_t n)
 		if (!close_code_ok((unsigned)big_endian((unsigned char *)data, 2)))
 			return CLOSE_PROTOCOL;
 		if (!utf8_ok(data + 2, n - 2))
-			return CLOSE_UTF8;
+			return CLOSE_DATA;
 	}
 	deliver(run, op, data, n);
+	return 0;
+}
+
+/* A whole message that came compressed in data[0..n). */
+static int deliver_inflated(struct run *run, enum ws_op op, const char *data, size_t n)
+{
+	struct inflater *inflater = run->limits->inflater;
+	char *plain = NULL;
+	size_t plain_n = 0;
+	int err = inflate_begin(inflater, run->limits->message_bytes);
+
+	if (err == SIO_OK)
+		err = inflate_feed(inflater, data, n);
+	if (err == SIO_OK)
+		err = inflate_end(inflater, &plain, &plain_n);
+	if (err < 0)
+		return err == SIO_ERR_LIMIT ? CLOSE_TOO_BIG : err == SIO_ERR_PROTO ? CLOSE_DATA : CLOSE_INTERNAL;
+	if (op == WS_TEXT && !utf8_ok(plain, plain_n))
+		return CLOSE_DATA;
+	deliver(run, op, plain, plain_n);
 	return 0;
 }
 
@@ -204,6 +234,7 @@ static void start_frame(struct ws_reader *r, const struct head *head)
 		return;
 	if (head->op != WS_CONT) {
 		r->op = head->op;
+		r->is_deflated = head->is_deflated;
 		r->fragments_n = 0;
 		r->utf8 = 0;
 	}
@@ -259,17 +290,22 @@ static int take_control(struct run *run)
 }
 
 /* The message is complete: data[0..n) if it was never stored, else what was. */
-static void end_message(struct run *run, char *data, size_t n)
+static int end_message(struct run *run, char *data, size_t n)
 {
 	struct ws_reader *r = run->r;
+	int code = 0;
 
 	r->in_message = false;
 	if (r->data.n > 0) {
 		data = r->data.p;
 		n = r->data.n;
 	}
-	deliver(run, r->op, data, n);
+	if (r->is_deflated)
+		code = deliver_inflated(run, r->op, data, n);
+	else
+		deliver(run, r->op, data, n);
 	buf_clear(&r->data);
+	return code;
 }
 
 static int take_data(struct run *run)
@@ -279,17 +315,15 @@ static int take_data(struct run *run)
 	sio_slice bytes = take_bytes(run, &data);
 	bool is_end = r->got == r->head.n, is_last = is_end && r->head.is_final;
 
-	if (r->op == WS_TEXT && (!utf8_feed(&r->utf8, bytes.p, bytes.n) || (is_last && r->utf8)))
-		return CLOSE_UTF8;
+	if (r->op == WS_TEXT && !r->is_deflated && (!utf8_feed(&r->utf8, bytes.p, bytes.n) || (is_last && r->utf8)))
+		return CLOSE_DATA;
 	if (!is_last || r->data.n > 0)
 		buf_slice(&r->data, bytes);
 	if (r->data.failed)
 		return CLOSE_INTERNAL;
 	r->in_frame = !is_end;
 	r->in_message = true;
-	if (is_last)
-		end_message(run, data, bytes.n);
-	return 0;
+	return is_last ? end_message(run, data, bytes.n) : 0;
 }
 
 static int read_piece(struct run *run)
@@ -332,8 +366,10 @@ static int read_whole(struct run *run)
 	ws_mask(data, (size_t)head.n, head.mask);
 	if (op_is_control(head.op))
 		return deliver_control(run, head.op, data, (size_t)head.n);
+	if (head.is_deflated)
+		return deliver_inflated(run, head.op, data, (size_t)head.n);
 	if (head.op == WS_TEXT && !utf8_ok(data, (size_t)head.n))
-		return CLOSE_UTF8;
+		return CLOSE_DATA;
 	deliver(run, head.op, data, (size_t)head.n);
 	return 0;
 }
@@ -384,6 +420,18 @@ size_t ws_head_write(char *out, enum ws_op op, size_t payload_n)
 		payload_n >>= 8;
 	}
 	return size;
+}
+
+sio_slice ws_frame_next(const char **at)
+{
+	const unsigned char *h = (const unsigned char *)*at;
+	uint64_t n = h[1] & 0x7f;
+	size_t head = n == 126 ? 4 : n == 127 ? 10 : 2;
+
+	if (head > 2)
+		n = big_endian(h + 2, head - 2);
+	*at += head + n;
+	return sio_bytes(h + head, (size_t)n);
 }
 
 bool ws_accept(sio_slice key, char out[29])

@@ -121,8 +121,9 @@ struct eio_session {
 	bool is_dirty : 1;
 	bool is_blocked : 1;       /* the WebSocket took less than it was given */
 	bool is_slow : 1;          /* send_queue_bytes passed: to be cut at the flush */
-	bool is_b64 : 1;           /* binary goes as base64 text over the WebSocket too (section 7) */
 	bool is_lingering : 1;     /* ended by the client's "1": the next GET is answered "6" */
+	bool is_b64 : 1;           /* binary goes as base64 text over the WebSocket too (section 7) */
+	uint8_t deflate_bits : 4;  /* window of a client that negotiated permessage-deflate; 0: it did not */
 };
 
 int eio_engine_init(struct eio_engine *e, const struct eio_limits *limits, const struct eio_ops *ops, struct wheel *wheel);
@@ -158,13 +159,15 @@ void eio_post(struct eio_session *s, char *body, size_t n);
 void eio_post_refuse(struct eio_session *s, int status); /* too big, wrong content type: closes */
 void eio_post_gone(struct eio_session *s);
 
-/* The flush of a polling session: append the payload of the queue and empty it. */
-void eio_take_payload(struct eio_session *s, struct buf *out);
+/* The flush of a polling session: append the payload of the queue and empty it.  Returns
+ * whether it may be compressed: at least one packet does not forbid it (section 6.5). */
+bool eio_take_payload(struct eio_session *s, struct buf *out);
 
 /* ---- WebSocket ---------------------------------------------------------------- */
 
 bool eio_probe_begin(struct eio_session *s);         /* false: refused, close that wire */
 void eio_ws_query(struct eio_session *s, sio_slice query); /* of the WebSocket's URL: b64 counts */
+void eio_ws_deflate(struct eio_session *s, unsigned window_bits); /* what that WebSocket negotiated; 0: nothing */
 void eio_probe_text(struct eio_session *s, char *data, size_t n);
 void eio_probe_gone(struct eio_session *s);
 void eio_ws_text(struct eio_session *s, char *data, size_t n);

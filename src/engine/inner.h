@@ -21,6 +21,7 @@ void session_move(struct eio_session *s, enum eio_state to);       /* the only w
 void session_end(struct eio_session *s, const struct ending *how); /* the one way to end */
 void session_gone(struct eio_session *s);                          /* its sid leads nowhere any more */
 void session_mark_dirty(struct eio_session *s);
+struct frame *session_form(const struct eio_session *s, struct frame *f); /* for its WebSocket; NULL: no memory */
 void session_on_packet(struct eio_session *s, const struct eio_packet *p); /* afterwards it may have ended */
 void session_on_parse_error(struct eio_session *s);
 

@@ -106,9 +106,9 @@ int outq_peek(const struct outq *q, struct iovec *iov, int max)
 	return n;
 }
 
-static void convert_one(struct outq *q, struct frame **place, struct frame *(*other)(struct frame *f))
+static void convert_one(struct outq *q, struct frame **place, outq_other_fn *other, const void *ctx)
 {
-	struct frame *old = *place, *f = other(old);
+	struct frame *old = *place, *f = other(old, ctx);
 
 	if (!f || f == old)
 		return;
@@ -117,17 +117,17 @@ static void convert_one(struct outq *q, struct frame **place, struct frame *(*ot
 	frame_unref(old);
 }
 
-void outq_convert(struct outq *q, struct frame *(*other)(struct frame *f))
+void outq_convert(struct outq *q, outq_other_fn *other, const void *ctx)
 {
 	unsigned left = q->n, i = q->first;
 
 	if (q->n == 1 && !q->tail) {
-		convert_one(q, &q->only, other);
+		convert_one(q, &q->only, other, ctx);
 		return;
 	}
 	for (struct outq_chunk *chunk = q->head; left > 0; chunk = chunk->next, i = 0)
 		for (; i < OUTQ_CHUNK && left > 0; i++, left--)
-			convert_one(q, &chunk->frame[i], other);
+			convert_one(q, &chunk->frame[i], other, ctx);
 }
 
 struct frame *outq_first(const struct outq *q)

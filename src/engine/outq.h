@@ -68,9 +68,10 @@ int outq_peek(const struct outq *q, struct iovec *iov, int max);
 /* That many bytes of it have been written. */
 void outq_consume(struct outq *q, struct pool *chunks, size_t bytes);
 
-/* Put other(frame) in the place of each waiting frame, none of which is half
+/* Put other(frame, ctx) in the place of each waiting frame, none of which is half
  * written.  A frame for which it gives NULL stays. */
-void outq_convert(struct outq *q, struct frame *(*other)(struct frame *f));
+typedef struct frame *outq_other_fn(struct frame *f, const void *ctx);
+void outq_convert(struct outq *q, outq_other_fn *other, const void *ctx);
 
 struct frame *outq_first(const struct outq *q);  /* NULL when empty */
 void outq_pop(struct outq *q, struct pool *chunks);

@@ -114,9 +114,9 @@ void eio_post_gone(struct eio_session *s)
 	session_end(s, &(struct ending){ .reason = "transport error", .get_body = "1" });
 }
 
-void eio_take_payload(struct eio_session *s, struct buf *out)
+bool eio_take_payload(struct eio_session *s, struct buf *out)
 {
-	bool is_first = true;
+	bool is_first = true, may_compress = false;
 
 	s->engine->queued_bytes -= s->out.bytes;
 	while (s->out.n > 0) {
@@ -124,9 +124,11 @@ void eio_take_payload(struct eio_session *s, struct buf *out)
 			buf_byte(out, EIO_SEPARATOR);
 		is_first = false;
 		sio_slice packet = frame_peek_poll(outq_first(&s->out));
+		may_compress |= !outq_first(&s->out)->no_compress;
 		buf_slice(out, packet);
 		out->failed |= packet.n == 0; /* no memory for its polling form */
 		outq_pop(&s->out, &s->engine->chunks);
 	}
 	s->has_get = false;
+	return may_compress;
 }

@@ -114,11 +114,18 @@ static bool give_way(struct eio_session *s, struct frame *f)
 	return true;
 }
 
+struct frame *session_form(const struct eio_session *s, struct frame *f)
+{
+	if (s->is_b64)
+		f = frame_peek_b64(f);
+	return f && s->deflate_bits ? frame_peek_deflated(f, s->deflate_bits) : f;
+}
+
 void eio_send(struct eio_session *s, struct frame *f)
 {
 	if (s->state > EIO_S_PROBING || s->is_slow)
 		return;
-	if (s->is_b64 && s->transport == EIO_WEBSOCKET && !(f = frame_peek_b64(f))) {
+	if ((s->is_b64 || s->deflate_bits) && s->transport == EIO_WEBSOCKET && !(f = session_form(s, f))) {
 		s->is_slow = true; /* no memory: a gap in the stream would be worse than its end */
 		session_mark_dirty(s);
 		return;
@@ -351,6 +358,11 @@ void eio_ws_sent(struct eio_session *s, size_t bytes, bool is_blocked)
 	s->is_blocked = is_blocked;
 	if (s->state == EIO_S_CLOSING && s->out.n == 0)
 		eio_discard(s, "forced close");
+}
+
+void eio_ws_deflate(struct eio_session *s, unsigned window_bits)
+{
+	s->deflate_bits = window_bits & 15;
 }
 
 void eio_ws_ready(struct eio_session *s)

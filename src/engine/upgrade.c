@@ -75,6 +75,11 @@ bool eio_probe_begin(struct eio_session *s)
 	return true;
 }
 
+static struct frame *ws_form(struct frame *f, const void *session)
+{
+	return session_form(session, f);
+}
+
 static void upgrade(struct eio_session *s)
 {
 	bool had_get = s->has_get;
@@ -82,9 +87,9 @@ static void upgrade(struct eio_session *s)
 	probe_drop(s);
 	s->has_get = false;
 	s->transport = EIO_WEBSOCKET;
-	if (s->is_b64) {
+	if (s->is_b64 || s->deflate_bits) {
 		s->engine->queued_bytes -= s->out.bytes;
-		outq_convert(&s->out, frame_peek_b64);
+		outq_convert(&s->out, ws_form, s);
 		s->engine->queued_bytes += s->out.bytes;
 	}
 	if (s->state == EIO_S_PROBING)

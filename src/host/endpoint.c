@@ -2,14 +2,14 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
-#include <strings.h>
-
 #include "host/host.h"
 
 bool endpoint_owns(const struct sio_server *server, sio_slice path)
 {
 	size_t n = strlen(server->path);
 
+	if (n == 0) /* this server has no Engine.IO */
+		return false;
 	if (path.n == n + 1 && path.p[n] == '/')
 		path.n--;
 	return path.n == n && memcmp(path.p, server->path, n) == 0;
@@ -54,51 +54,7 @@ static void refuse_busy(struct net_conn *c)
 		       SIO_LIT("{\"code\":3,\"message\":\"The server has reached its limit of connections\"}"));
 }
 
-static bool is_full(const struct sio_server *server)
-{
-	return server->is_closing || (server->max_connections && server->links >= server->max_connections);
-}
-
 /* ---- WebSocket handshakes --------------------------------------------------------------- */
-
-static bool is_websocket(const struct http1_request *req)
-{
-	sio_slice upgrade = http1_header(req, "upgrade");
-
-	return req->is_upgrade && upgrade.n == 9 && strncasecmp(upgrade.p, "websocket", 9) == 0;
-}
-
-static unsigned count_header(const struct http1_request *req, const char *name)
-{
-	unsigned n = 0;
-
-	for (size_t i = 0; i < req->headers_n; i++)
-		n += sio_slice_eq(req->headers[i].name, sio_str(name));
-	return n;
-}
-
-/* RFC 6455 4.2.1.  Answers and returns false when the handshake is not one. */
-static bool check_handshake(struct net_conn *c, const struct http1_request *req, char accept[29])
-{
-	if (!sio_slice_eq(http1_header(req, "sec-websocket-version"), SIO_LIT("13"))) {
-		net_count_refused(c->net);
-		net_reply_last(c, 426, "text/plain", SIO_LIT("Sec-WebSocket-Version: 13\r\n"),
-			       SIO_LIT("This server speaks WebSocket version 13"));
-		return false;
-	}
-	if (req->has_body) {
-		net_count_refused(c->net);
-		net_reply_last(c, 400, "text/plain", sio_bytes("", 0), SIO_LIT("A WebSocket handshake has no body"));
-		return false;
-	}
-	if (count_header(req, "sec-websocket-key") != 1 ||
-	    !ws_accept(http1_header(req, "sec-websocket-key"), accept)) {
-		net_count_refused(c->net);
-		net_reply_last(c, 400, "text/plain", sio_bytes("", 0), SIO_LIT("Bad Sec-WebSocket-Key"));
-		return false;
-	}
-	return true;
-}
 
 static void accept_websocket(struct sio_server *server, struct net_conn *c, struct http1_request *req,
 			     struct eio_session *session)
@@ -106,10 +62,11 @@ static void accept_websocket(struct sio_server *server, struct net_conn *c, stru
 	struct buf h = { 0 };
 	struct link *link;
 	char accept[29];
+	unsigned deflate_bits;
 
-	if (!check_handshake(c, req, accept))
+	if (!handshake_check(c, req, accept))
 		return;
-	if (!session && is_full(server)) {
+	if (!session && server_is_full(server)) {
 		refuse_busy(c);
 		return;
 	}
@@ -119,7 +76,8 @@ static void accept_websocket(struct sio_server *server, struct net_conn *c, stru
 		return;
 	}
 	origin_headers(server, req, &h);
-	net_ws_accept(c, accept, buf_peek(&h));
+	deflate_bits = server->per_message_deflate ? handshake_deflate(req, &h) : 0;
+	net_ws_accept(c, accept, deflate_bits, buf_peek(&h));
 	buf_fini(&h);
 	if (session && !eio_probe_begin(session)) {
 		/* Section 10.2: a second WebSocket is closed, the session is untouched. */
@@ -127,6 +85,7 @@ static void accept_websocket(struct sio_server *server, struct net_conn *c, stru
 		return;
 	}
 	eio_ws_query(&link->session, req->query);
+	eio_ws_deflate(&link->session, deflate_bits);
 	link_attach(link, session ? EIO_WIRE_PROBE : EIO_WIRE_WS, c);
 }
 
@@ -134,7 +93,7 @@ static void accept_websocket(struct sio_server *server, struct net_conn *c, stru
 
 static enum eio_error verify(struct sio_server *server, const struct http1_request *req, struct eio_session **session)
 {
-	struct eio_request rq = { .query = req->query, .method = req->method, .is_upgrade = is_websocket(req) };
+	struct eio_request rq = { .query = req->query, .method = req->method, .is_upgrade = handshake_is_websocket(req) };
 
 	return eio_verify(&server->engine, &rq, session);
 }
@@ -173,7 +132,7 @@ void endpoint_head(struct sio_server *server, struct net_conn *c, struct http1_r
 			refuse(server, c, req, code);
 		return;
 	}
-	if (is_websocket(req))
+	if (handshake_is_websocket(req))
 		accept_websocket(server, c, req, session);
 	else if (sio_slice_eq(req->method, SIO_LIT("POST")))
 		begin_post(server, c, req, session);
@@ -193,7 +152,7 @@ static void get(struct sio_server *server, struct net_conn *c, struct http1_requ
 		eio_get(session);
 		return;
 	}
-	link = is_full(server) ? NULL : link_open(server, c, req, EIO_POLLING);
+	link = server_is_full(server) ? NULL : link_open(server, c, req, EIO_POLLING);
 	if (!link)
 		refuse_busy(c);
 	else

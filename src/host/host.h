@@ -2,8 +2,8 @@
  *
  * A link is one client: its Engine.IO session, its Socket.IO client, and the
  * connections that carry them now.  A connection's owner is a link and the wire it
- * serves, or a request of an application's route; the low bits of the pointer
- * tell which (owner_of_wire).
+ * serves, a plain WebSocket of the application, or a request of one of its routes; the
+ * low bits of the pointer tell which (owner_of_wire, owner_of_ws).
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -12,6 +12,7 @@
 
 #include <sio/http.h>
 #include <sio/server.h>
+#include <sio/websocket.h>
 
 #include "host/proxy.h"
 #include "hub/hub.h"
@@ -43,6 +44,18 @@ struct sio_server {
 	size_t max_body_bytes;
 	uint32_t max_connections;
 	struct route *routes;
+	struct ws_limits ws_limits;   /* of Engine.IO's WebSockets */
+	struct deflater *deflater;
+	bool per_message_deflate;     /* for Engine.IO's WebSockets */
+	bool http_compression;
+	uint32_t http_compression_min;
+	struct {
+		uint64_t answers, in_bytes, out_bytes;
+	} http_compress;
+	struct sio_ws *ws_all;        /* plain WebSockets that have not ended */
+	struct sio_ws *ws_dirty;      /* have something to write */
+	struct sio_ws *ws_dead;       /* freed at the end of the turn */
+	uint64_t ws_n, ws_total, ws_queued_bytes;
 	struct pool openings;         /* facts of clients that are connecting */
 	struct link *dead;            /* ended links, freed at the end of the turn */
 	uint64_t links, websockets, links_total;
@@ -61,6 +74,7 @@ int server_new(const struct sio_server_options *options, bool is_still, struct s
 /* In each public call that changes something; see HUB_CHECK. */
 #define SERVER_CHECK(server) guard_check(&(server)->hub.guard, __func__)
 
+bool server_is_full(const struct sio_server *server);  /* no more clients now */
 void host_log(const struct sio_server *server, enum sio_log_level level, const char *fmt, ...) SIO_PRINTF(3, 4);
 
 /* ---- edge.c: TLS and trusted proxies ------------------------------------------- */
@@ -101,13 +115,28 @@ static inline void *owner_of_wire(struct link *link, enum eio_wire wire)
 	return (void *)((uintptr_t)link | (uintptr_t)(wire + 1));
 }
 
-/* The link and wire of an owner; NULL when it is a route's request. */
+/* The link and wire of an owner; NULL when it is none of a link. */
 static inline struct link *owner_link(void *owner, enum eio_wire *wire)
 {
 	uintptr_t bits = (uintptr_t)owner & OWNER_WIRE_BITS;
+	bool is_link = bits > 0 && bits <= EIO_NWIRES;
 
-	*wire = (enum eio_wire)(bits ? bits - 1 : 0);
-	return bits ? (struct link *)((uintptr_t)owner & ~(uintptr_t)OWNER_WIRE_BITS) : NULL;
+	*wire = (enum eio_wire)(is_link ? bits - 1 : 0);
+	return is_link ? (struct link *)((uintptr_t)owner & ~(uintptr_t)OWNER_WIRE_BITS) : NULL;
+}
+
+/* The same for a plain WebSocket. */
+enum { OWNER_WS = OWNER_WIRE_BITS };
+static inline void *owner_of_ws(struct sio_ws *ws)
+{
+	return (void *)((uintptr_t)ws | OWNER_WS);
+}
+
+static inline struct sio_ws *owner_ws(void *owner)
+{
+	uintptr_t bits = (uintptr_t)owner & OWNER_WIRE_BITS;
+
+	return bits == OWNER_WS ? (struct sio_ws *)((uintptr_t)owner & ~(uintptr_t)OWNER_WIRE_BITS) : NULL;
 }
 
 /* ---- endpoint.c: requests to the Engine.IO path ---------------------------------- */
@@ -115,6 +144,39 @@ static inline struct link *owner_link(void *owner, enum eio_wire *wire)
 bool endpoint_owns(const struct sio_server *server, sio_slice path);
 void endpoint_head(struct sio_server *server, struct net_conn *c, struct http1_request *req);
 void endpoint_request(struct sio_server *server, struct net_conn *c, struct http1_request *req);
+
+/* ---- handshake.c: WebSocket handshakes ---------------------------------------------- */
+
+bool handshake_is_websocket(const struct http1_request *req);
+/* RFC 6455 4.2.1.  Answers and returns false when the handshake is not one. */
+bool handshake_check(struct net_conn *c, const struct http1_request *req, char accept[29]);
+/* Take an offer of permessage-deflate: appends the answer's header and returns the bits of
+ * the client's window; 0 when there is none to take. */
+unsigned handshake_deflate(const struct http1_request *req, struct buf *headers);
+
+/* ---- compress.c: HTTP answers ---------------------------------------------------------- */
+
+/* The body to send instead, which is valid until the next call, when the answer is to be
+ * compressed; body itself when not.  headers: the answer's own, to which what follows
+ * from it is added. */
+sio_slice compress_answer(struct sio_server *server, const struct http1_request *req, int status, const char *type,
+			  sio_slice body, struct buf *headers);
+/* The same for a body of which only the client's wish is not known yet. */
+sio_slice compress_body(struct sio_server *server, const struct http1_request *req, sio_slice body, struct buf *headers);
+
+/* ---- websocket.c: plain WebSockets of the application ------------------------------------ */
+
+struct ws_route;
+/* The head of a handshake for an endpoint: accept or refuse it. */
+void websocket_head(struct sio_server *server, struct net_conn *c, struct http1_request *req,
+		    const struct route *route);
+struct ws_limits websocket_limits(const struct sio_ws *ws);
+void websocket_message(struct sio_ws *ws, enum ws_op op, char *data, size_t n);
+void websocket_fault(struct sio_ws *ws, int code);
+void websocket_writable(struct sio_ws *ws);
+void websocket_gone(struct sio_ws *ws);
+void websocket_flush_all(struct sio_server *server);
+void websocket_close_all(struct sio_server *server);
 
 /* ---- origin.c: who may call from a browser ------------------------------------------ */
 
@@ -128,6 +190,12 @@ void origin_preflight(struct sio_server *server, struct net_conn *c, const struc
 
 /* ---- route.c: the application's routes -------------------------------------------------- */
 
+/* Put a route into the table; ws_route is owned by it then, NULL for an HTTP route. */
+int route_add(struct sio_server *server, const char *method, const char *pattern, sio_request_fn *fn, void *arg,
+	      struct ws_route *ws);
+struct ws_route *route_ws(const struct route *route);
+/* As sio_ws_param, of a path that fits the route. */
+long route_param(const struct route *route, sio_slice path, const char *name, char *out, size_t cap);
 void route_head(struct sio_server *server, struct net_conn *c, struct http1_request *req);
 void route_request(struct sio_server *server, struct net_conn *c, struct http1_request *req);
 void route_conn_gone(struct sio_request *req);

@@ -119,16 +119,18 @@ static struct net_conn *detach(struct link *link, enum eio_wire wire)
 	return c;
 }
 
-static void on_answer(struct eio_session *s, enum eio_wire wire, int status, sio_slice body)
+static void answer(struct link *link, enum eio_wire wire, int status, sio_slice body, bool may_compress)
 {
-	struct sio_server *server = link_server(link_of(s));
-	struct net_conn *c = detach(link_of(s), wire);
+	struct sio_server *server = link_server(link);
+	struct net_conn *c = detach(link, wire);
 	const char *type = wire == EIO_WIRE_GET ? "text/plain; charset=UTF-8" : "text/html";
 	struct buf h = { 0 };
 
 	if (!c)
 		return;
 	buf_str(&h, "Cache-Control: no-store\r\n");
+	if (c->side->reader && may_compress && server->http_compression && body.n >= server->http_compression_min)
+		body = compress_body(server, http1_request(c->side->reader), body, &h);
 	if (c->side->reader)
 		origin_headers(server, http1_request(c->side->reader), &h);
 	if (status == 413)
@@ -136,6 +138,11 @@ static void on_answer(struct eio_session *s, enum eio_wire wire, int status, sio
 	else
 		net_reply(c, status, body.n ? type : NULL, buf_peek(&h), body);
 	buf_fini(&h);
+}
+
+static void on_answer(struct eio_session *s, enum eio_wire wire, int status, sio_slice body)
+{
+	answer(link_of(s), wire, status, body, false);
 }
 
 static void on_probe_text(struct eio_session *s, sio_slice text)
@@ -309,16 +316,17 @@ static void flush_ws(struct link *link)
 static void flush_poll(struct link *link)
 {
 	struct buf *payload = &link_server(link)->payload;
+	bool may_compress;
 
 	if (!link->session.has_get || link->session.out.n == 0)
 		return;
 	buf_clear(payload);
-	eio_take_payload(&link->session, payload);
+	may_compress = eio_take_payload(&link->session, payload);
 	if (payload->failed) {
 		eio_discard(&link->session, "transport error");
 		return;
 	}
-	on_answer(&link->session, EIO_WIRE_GET, 200, buf_peek(payload));
+	answer(link, EIO_WIRE_GET, 200, buf_peek(payload), may_compress);
 }
 
 static void flush_one(struct link *link)

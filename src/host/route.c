@@ -21,6 +21,7 @@ struct route {
 	sio_slice method;
 	sio_request_fn *fn;
 	void *arg;
+	struct ws_route *ws;  /* for WebSockets; NULL: for requests */
 	unsigned segments_n;
 	struct segment segments[ROUTE_SEGMENTS];
 	char text[];          /* pattern and method */
@@ -126,6 +127,12 @@ static bool is_method(const char *method)
 
 int sio_http_route(struct sio_server *server, const char *method, const char *pattern, sio_request_fn *fn, void *arg)
 {
+	return route_add(server, method, pattern, fn, arg, NULL);
+}
+
+int route_add(struct sio_server *server, const char *method, const char *pattern, sio_request_fn *fn, void *arg,
+	      struct ws_route *ws)
+{
 	size_t method_n = strlen(method), pattern_n = strlen(pattern);
 	struct route **at = &server->routes;
 	struct route *r;
@@ -150,8 +157,14 @@ int sio_http_route(struct sio_server *server, const char *method, const char *pa
 		free(r);
 		return err;
 	}
+	r->ws = ws;
 	*at = r;
 	return SIO_OK;
+}
+
+struct ws_route *route_ws(const struct route *r)
+{
+	return r->ws;
 }
 
 void route_free_all(struct sio_server *server)
@@ -159,6 +172,7 @@ void route_free_all(struct sio_server *server)
 	while (server->routes) {
 		struct route *r = server->routes;
 		server->routes = r->next;
+		free(r->ws);
 		free(r);
 	}
 }
@@ -196,9 +210,25 @@ static const struct route *find(const struct sio_server *server, sio_slice path,
 
 	*is_path_known = false;
 	for (const struct route *r = server->routes; r; r = r->next) {
-		score = fit(r, path);
+		score = r->ws ? 0 : fit(r, path);
 		*is_path_known |= score > 0;
 		if (score > best_fit && serves(r, method)) {
+			best = r;
+			best_fit = score;
+		}
+	}
+	return best;
+}
+
+/* The best endpoint for WebSockets on a path. */
+static const struct route *find_ws(const struct sio_server *server, sio_slice path)
+{
+	const struct route *best = NULL;
+	unsigned best_fit = 0, score;
+
+	for (const struct route *r = server->routes; r; r = r->next) {
+		score = r->ws ? fit(r, path) : 0;
+		if (score > best_fit) {
 			best = r;
 			best_fit = score;
 		}
@@ -209,7 +239,7 @@ static const struct route *find(const struct sio_server *server, sio_slice path,
 static void allowed_methods(const struct sio_server *server, sio_slice path, struct buf *out)
 {
 	for (const struct route *r = server->routes; r; r = r->next) {
-		if (!fit(r, path))
+		if (r->ws || !fit(r, path))
 			continue;
 		buf_slice(out, r->method);
 		buf_str(out, sio_slice_eq(r->method, SIO_LIT("GET")) ? ", HEAD, " : ", ");
@@ -225,6 +255,21 @@ static void request_free(struct sio_request *req)
 	buf_fini(&req->decoded);
 	buf_fini(&req->headers);
 	free(req);
+}
+
+long route_param(const struct route *r, sio_slice path, const char *name, char *out, size_t cap)
+{
+	for (unsigned i = 0; i < r->segments_n; i++) {
+		const struct segment *s = &r->segments[i];
+		sio_slice text;
+		if (s->kind == REST)
+			text = sio_bytes(path.p + 1, path.n - 1);
+		else
+			next_segment(&path, &text);
+		if (s->kind != LITERAL && sio_slice_eq(s->text, sio_str(name)))
+			return http1_unescape(text, false, out, cap);
+	}
+	return SIO_ERR_NOENT;
 }
 
 /* Decode the parameters.  SIO_ERR_INVAL: bad escape, NUL or not UTF-8. */
@@ -274,11 +319,30 @@ static void refuse_method(struct sio_server *server, struct net_conn *c, const s
 	buf_fini(&body);
 }
 
+/* A path for WebSockets alone was asked for something else. */
+static void refuse_plain(struct sio_server *server, struct net_conn *c, const struct http1_request *http, bool is_last)
+{
+	struct buf headers = { 0 };
+	sio_slice body = SIO_LIT("{\"type\":\"about:blank\",\"title\":\"Upgrade Required\",\"status\":426,"
+				 "\"detail\":\"This path is for WebSockets\",\"code\":\"upgrade_required\"}");
+
+	net_count_refused(server->net);
+	buf_str(&headers, "Upgrade: websocket\r\n");
+	origin_headers(server, http, &headers);
+	if (is_last)
+		net_reply_last(c, 426, "application/problem+json", buf_peek(&headers), body);
+	else
+		net_reply(c, 426, "application/problem+json", buf_peek(&headers), body);
+	buf_fini(&headers);
+}
+
 static void refuse_unrouted(struct sio_server *server, struct net_conn *c, const struct http1_request *http,
 			    bool is_path_known, bool is_last)
 {
 	if (is_path_known)
 		refuse_method(server, c, http, is_last);
+	else if (find_ws(server, http->path))
+		refuse_plain(server, c, http, is_last);
 	else
 		reply_problem(server, c, 404, "not_found", is_last, "There is nothing at %.*s",
 			      (int)(http->path.n < 200 ? http->path.n : 200), http->path.p);
@@ -286,6 +350,7 @@ static void refuse_unrouted(struct sio_server *server, struct net_conn *c, const
 
 void route_head(struct sio_server *server, struct net_conn *c, struct http1_request *http)
 {
+	const struct route *ws;
 	bool is_path_known;
 
 	if (!origin_is_allowed(server, c, http)) {
@@ -297,6 +362,11 @@ void route_head(struct sio_server *server, struct net_conn *c, struct http1_requ
 	}
 	if (sio_slice_eq(http->method, SIO_LIT("OPTIONS"))) {
 		http1_set_body_limit(c->side->reader, server->max_body_bytes);
+		return;
+	}
+	ws = handshake_is_websocket(http) ? find_ws(server, http->path) : NULL;
+	if (ws && sio_slice_eq(http->method, SIO_LIT("GET"))) {
+		websocket_head(server, c, http, ws);
 		return;
 	}
 	/* Refuse before the body comes, when there is one. */
@@ -456,6 +526,7 @@ void sio_reply(struct sio_request *req, int status, const char *content_type, si
 	if (req->conn && !is_answer(req, status, content_type)) {
 		reply_problem(req->server, req->conn, 500, "bad_answer", false, "The answer to this request could not be made");
 	} else if (req->conn) {
+		body = compress_answer(req->server, req->http, status, content_type, body, &req->headers);
 		origin_headers(req->server, req->http, &req->headers);
 		net_reply(req->conn, status, content_type, buf_peek(&req->headers), body);
 	}

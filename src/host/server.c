@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <uv.h>
 
+#include "codec/deflate.h"
 #include "host/host.h"
 
 enum {
@@ -37,6 +38,12 @@ void host_log(const struct sio_server *server, enum sio_log_level level, const c
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	server->log(level, line, server->log_arg);
+}
+
+bool server_is_full(const struct sio_server *server)
+{
+	return server->is_closing ||
+	       (server->max_connections && server->links + server->ws_n >= server->max_connections);
 }
 
 struct hub *hub_of(const struct sio_server *server)
@@ -126,6 +133,13 @@ static void on_tls_failed(struct net_conn *c, const char *why)
 	host_log(server_of(c), SIO_LOG_DEBUG, "TLS with %s failed: %s", address, why);
 }
 
+static struct ws_limits on_ws_limits(const struct net_conn *c)
+{
+	const struct sio_ws *ws = owner_ws(c->owner);
+
+	return ws ? websocket_limits(ws) : server_of(c)->ws_limits;
+}
+
 static void on_ws_message(struct net_conn *c, enum ws_op op, char *data, size_t n)
 {
 	enum eio_wire wire;
@@ -134,6 +148,8 @@ static void on_ws_message(struct net_conn *c, enum ws_op op, char *data, size_t 
 	begin_turn(server_of(c));
 	if (link)
 		link_ws_message(link, wire, op, data, n);
+	else if (owner_ws(c->owner))
+		websocket_message(owner_ws(c->owner), op, data, n);
 }
 
 static void on_ws_fault(struct net_conn *c, int code)
@@ -144,6 +160,8 @@ static void on_ws_fault(struct net_conn *c, int code)
 	begin_turn(server_of(c));
 	if (link)
 		link_ws_fault(link, wire, code);
+	else if (owner_ws(c->owner))
+		websocket_fault(owner_ws(c->owner), code);
 	else
 		net_ws_close(c, code);
 }
@@ -155,6 +173,8 @@ static void on_writable(struct net_conn *c)
 
 	if (link && wire == EIO_WIRE_WS)
 		eio_ws_ready(&link->session);
+	else if (owner_ws(c->owner))
+		websocket_writable(owner_ws(c->owner));
 }
 
 static void on_eof(struct net_conn *c)
@@ -177,6 +197,8 @@ static void on_gone(struct net_conn *c)
 	begin_turn(server_of(c));
 	if (link)
 		link_wire_gone(link, wire);
+	else if (owner_ws(c->owner))
+		websocket_gone(owner_ws(c->owner));
 	else
 		route_conn_gone(c->owner);
 }
@@ -192,6 +214,7 @@ static void on_flush(void *owner)
 
 	begin_turn(server);
 	link_flush_all(server);
+	websocket_flush_all(server);
 }
 
 static void on_signalled(void *owner)
@@ -215,6 +238,7 @@ static const struct net_ops net_callbacks = {
 	.refuse = on_refuse,
 	.refuse_plain = on_refuse_plain,
 	.tls_failed = on_tls_failed,
+	.ws_limits = on_ws_limits,
 	.ws_message = on_ws_message,
 	.ws_fault = on_ws_fault,
 	.writable = on_writable,
@@ -238,6 +262,8 @@ static void on_relax(struct sio_timer *timer)
 
 	eio_engine_relax(&server->engine);
 	pool_relax(&server->openings);
+	deflater_relax(server->deflater);
+	net_relax(server->net);
 	if (is_quiet && moves - server->moves_trimmed > RELAX_LINKS) {
 		malloc_trim(0);
 		server->moves_trimmed = moves;
@@ -262,6 +288,8 @@ static void set_defaults(struct sio_server_options *o)
 	o->max_payload_bytes = o->max_payload_bytes ? o->max_payload_bytes : 1000000;
 	o->max_body_bytes = o->max_body_bytes ? o->max_body_bytes : 1000000;
 	o->send_queue_bytes = o->send_queue_bytes ? o->send_queue_bytes : 1048576;
+	o->deflate_threshold_bytes = or_default(o->deflate_threshold_bytes, 1024);
+	o->http_compression_threshold_bytes = or_default(o->http_compression_threshold_bytes, 1024);
 	o->events_burst = or_default(o->events_burst, o->events_per_second * 2);
 	o->head_timeout_ms = or_default(o->head_timeout_ms, 10000);
 	o->body_timeout_ms = or_default(o->body_timeout_ms, 30000);
@@ -275,8 +303,8 @@ static int check_options(const struct sio_server *server, const struct sio_serve
 {
 	const char *wrong = NULL;
 
-	if (o->path[0] != '/')
-		wrong = "path must start with /";
+	if (o->path[0] && o->path[0] != '/')
+		wrong = "path must start with / or be empty";
 	else if (o->max_payload_bytes > 256u << 20)
 		wrong = "max_payload_bytes must be at most 268435456";
 	else if (o->send_queue_bytes > 256u << 20)
@@ -336,7 +364,6 @@ static int start_parts(struct sio_server *server, const struct sio_server_option
 {
 	struct net_limits nl = {
 		.http = { HEAD_BYTES, HEADERS_N, CHUNK_EXTRA },
-		.ws = { o->max_payload_bytes, FRAGMENTS_N },
 		.head_timeout_ms = o->head_timeout_ms,
 		.body_timeout_ms = o->body_timeout_ms,
 		.idle_timeout_ms = o->idle_timeout_ms,
@@ -365,6 +392,8 @@ static int start_parts(struct sio_server *server, const struct sio_server_option
 	if (err == SIO_OK)
 		err = eio_engine_init(&server->engine, &el, &link_eio_ops, net_wheel(server->net));
 	server->engine.owner = server;
+	server->engine.frames.deflater = server->deflater;
+	server->engine.frames.deflate_min = o->deflate_threshold_bytes;
 	if (err == SIO_OK) {
 		server->engine.now_ms = net_now_ms(server->net);
 		err = hub_init(&server->hub, server, &server->engine, &hl);
@@ -389,9 +418,14 @@ int server_new(const struct sio_server_options *options, bool is_still, struct s
 	server->log_arg = o.log_arg;
 	server->max_body_bytes = o.max_body_bytes;
 	server->max_connections = o.max_connections;
+	server->ws_limits = (struct ws_limits){ o.max_payload_bytes, FRAGMENTS_N, NULL };
+	server->per_message_deflate = o.per_message_deflate;
+	server->http_compression = o.http_compression;
+	server->http_compression_min = o.http_compression_threshold_bytes;
+	server->deflater = deflater_new();
 	server->loop = o.loop;
 	pool_init(&server->openings, OPENING_BYTES);
-	err = check_options(server, &o);
+	err = server->deflater ? check_options(server, &o) : SIO_ERR_NOMEM;
 	if (err == SIO_OK)
 		err = copy_strings(server, &o);
 	if (err == SIO_OK)
@@ -464,6 +498,7 @@ void sio_server_close(struct sio_server *server, uint32_t drain_ms)
 	if (!server->is_closing) {
 		server->is_closing = true;
 		eio_engine_discard_all(&server->engine, "server shutting down");
+		websocket_close_all(server);
 	}
 	net_stop(server->net, drain_ms);
 	net_leave(server->net);
@@ -486,10 +521,12 @@ void sio_server_free(struct sio_server *server)
 	if (server->testing)
 		server->testing_free(server->testing);
 	link_flush_all(server);
+	websocket_flush_all(server);
 	hub_fini(&server->hub);
 	pool_fini(&server->openings);
 	eio_engine_fini(&server->engine);
 	route_free_all(server);
+	deflater_free(server->deflater);
 	buf_fini(&server->payload);
 	if (server->owns_loop && server->loop) {
 		uv_loop_close(server->loop);
@@ -582,6 +619,14 @@ void sio_server_stats(const struct sio_server *server, struct sio_stats *out)
 		.bytes_out_total = n->bytes_out,
 		.writes_total = n->writes,
 		.allocations_total = frame_pool_mallocs(&e->frames) + e->chunks.slabs_total,
-		.send_queue_bytes = e->queued_bytes,
+		.send_queue_bytes = e->queued_bytes + server->ws_queued_bytes,
+		.plain_websockets = server->ws_n,
+		.plain_websockets_total = server->ws_total,
+		.deflated_messages_total = e->frames.deflates,
+		.deflate_in_bytes_total = e->frames.deflate_in,
+		.deflate_out_bytes_total = e->frames.deflate_out,
+		.http_compressed_total = server->http_compress.answers,
+		.http_compress_in_bytes_total = server->http_compress.in_bytes,
+		.http_compress_out_bytes_total = server->http_compress.out_bytes,
 	};
 }

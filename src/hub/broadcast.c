@@ -151,6 +151,7 @@ static long broadcast(struct sio_namespace *nsp, const struct sio_target *target
 	if (err < 0)
 		return err;
 	f->is_volatile = target->is_volatile;
+	f->no_compress = target->no_compress;
 	f->key = target->is_volatile ? target->latest_key : 0;
 	nsp->hub->broadcasts++;
 	n = broadcast_local(nsp, target, f);

@@ -63,6 +63,11 @@ void emit_tell(struct sio_socket *s, sio_slice name, const struct sio_args *args
 
 int sio_socket_emit(struct sio_socket *s, sio_slice name, const struct sio_args *args)
 {
+	return sio_socket_emit_with(s, name, args, 0);
+}
+
+int sio_socket_emit_with(struct sio_socket *s, sio_slice name, const struct sio_args *args, unsigned flags)
+{
 	sio_slice own = sio_socket_id(s);
 	struct sio_target target = { .rooms = &own, .rooms_n = 1 };
 	struct frame *f;
@@ -71,10 +76,13 @@ int sio_socket_emit(struct sio_socket *s, sio_slice name, const struct sio_args 
 	if (!s->client)
 		return SIO_ERR_CLOSED;
 	HUB_CHECK(s->nsp->hub);
+	if (flags & ~(unsigned)SIO_EMIT_NO_COMPRESS)
+		return SIO_ERR_INVAL;
 	args = args_or_none(args);
 	err = emit_event(s->nsp, name, args, PACKET_NO_ID, EMIT_KEPT, &f);
 	if (err < 0)
 		return err;
+	f->no_compress = flags & SIO_EMIT_NO_COMPRESS;
 	recover_append(s->nsp, &target, f, args);
 	eio_send(s->client->session, f);
 	frame_unref(f);

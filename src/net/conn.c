@@ -105,6 +105,10 @@ static void on_deadline(struct sio_timer *timer)
 		c->net->ops->refuse(c, 408);
 		return;
 	}
+	if (c->mode == NET_WS && c->is_paused) { /* it could not go on */
+		conn_deadline(c, c->net->limits.body_timeout_ms);
+		return;
+	}
 	if (c->mode == NET_WS && c->ws && !c->is_blocked) {
 		c->net->ops->ws_fault(c, 1008); /* a message that never ends */
 		return;
@@ -125,7 +129,7 @@ void conn_watch(struct net_conn *c)
 {
 	bool is_full = c->mode == NET_HTTP && c->side && c->side->in.n >= NET_IN_MAX;
 	bool is_waiting = c->is_blocked || tls_is_unsent(c);
-	uint8_t want = (uint8_t)((is_full || c->is_eof ? 0 : EPOLLIN) | (is_waiting ? EPOLLOUT : 0));
+	uint8_t want = (uint8_t)((is_full || c->is_eof || c->is_paused ? 0 : EPOLLIN) | (is_waiting ? EPOLLOUT : 0));
 
 	if (c->mode == NET_DEAD || want == c->interest)
 		return;

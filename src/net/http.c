@@ -84,7 +84,7 @@ struct http1_reader *net_take_reader(struct net_conn *c)
 	return reader;
 }
 
-void net_ws_accept(struct net_conn *c, const char accept[29], sio_slice headers)
+void net_ws_accept(struct net_conn *c, const char accept[29], unsigned deflate_bits, sio_slice headers)
 {
 	struct buf *out = &c->side->out;
 
@@ -95,6 +95,7 @@ void net_ws_accept(struct net_conn *c, const char accept[29], sio_slice headers)
 	buf_slice(out, headers);
 	buf_str(out, "\r\n");
 	c->mode = NET_WS;
+	c->deflate_bits = (uint8_t)deflate_bits;
 	conn_deadline(c, 0);
 	conn_mark_dirty(c);
 }

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "base/map.h" /* MAP_OWNER */
+#include "codec/deflate.h"
 #include "net/net.h"
 
 enum {
@@ -71,6 +72,7 @@ struct net {
 	struct net_side *spare;      /* handshakes come and go: their memory is used again */
 	unsigned spare_n;
 	struct net_stats stats;
+	struct inflater *inflater;   /* of all connections; made for the first that negotiated permessage-deflate */
 	uint64_t works;              /* pool jobs under way */
 	unsigned depth;              /* callbacks that have not returned */
 	bool is_stopping, is_stopped;

@@ -362,7 +362,7 @@ static void close_idle(struct net *net)
 		next = c->next;
 		if (c->mode == NET_HTTP && (!c->side || (!c->side->is_busy && c->side->out.n == 0)))
 			conn_lost(c);
-		else if (c->side)
+		else if (c->mode == NET_HTTP) /* WebSockets are ended by their owners */
 			c->side->is_last = true;
 	}
 }
@@ -417,6 +417,7 @@ void net_free(struct net *net)
 		net->spare = side->next_spare;
 		side_free(side);
 	}
+	inflater_free(net->inflater);
 	free(net->posts);
 	free(net);
 }
@@ -449,6 +450,12 @@ bool net_is_inside(const struct net *net)
 void *net_owner(const struct net *net)
 {
 	return net->owner;
+}
+
+void net_relax(struct net *net)
+{
+	if (net->inflater)
+		inflater_relax(net->inflater);
 }
 
 void net_count_refused(struct net *net)

@@ -33,7 +33,6 @@ struct net_conn;
 
 struct net_limits {
 	struct http1_limits http;
-	struct ws_limits ws;
 	uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
 	uint32_t max_conns;
 };
@@ -50,6 +49,8 @@ struct net_ops {
 	void (*refuse_plain)(struct net_conn *c);
 	/* TLS with this peer has failed, or was broken later; why is OpenSSL's word for it. */
 	void (*tls_failed)(struct net_conn *c, const char *why);
+	/* What a WebSocket's messages may have; its inflater is set here. */
+	struct ws_limits (*ws_limits)(const struct net_conn *c);
 	/* A WebSocket message or control frame; data may be changed. */
 	void (*ws_message)(struct net_conn *c, enum ws_op op, char *data, size_t n);
 	/* The WebSocket broke its rules; the code for the close frame. */
@@ -103,9 +104,12 @@ struct net_conn {
 	int fd;
 	uint8_t mode;                  /* enum net_mode */
 	uint8_t interest;              /* what epoll watches */
+	uint8_t deflate_bits;          /* window of the peer for what we compress; 0: permessage-deflate was not
+	                                * negotiated */
 	bool is_blocked : 1;           /* the last write did not take all */
 	bool is_eof : 1;               /* the peer has sent its last byte */
 	bool is_tls : 1;               /* it is a struct tls_conn (tls.h) */
+	bool is_paused : 1;            /* nothing is read: the owner has enough to do (net_pause) */
 };
 
 /* Counted by the network. */
@@ -148,6 +152,7 @@ struct wheel *net_wheel(struct net *net);
 uint64_t net_now_ms(const struct net *net);
 void *net_owner(const struct net *net);
 const struct net_stats *net_stats(const struct net *net);
+void net_relax(struct net *net);           /* see inflater_relax */
 void net_count_refused(struct net *net);   /* one more request answered with our own 4xx or 503 */
 int net_post(struct net *net, sio_post_fn *fn, void *arg);                           /* any thread */
 int net_work(struct net *net, sio_post_fn *work, sio_post_fn *done, void *arg);
@@ -189,12 +194,17 @@ void net_reply_last(struct net_conn *c, int status, const char *content_type, si
  * connection.  Only from the gone callback. */
 struct http1_reader *net_take_reader(struct net_conn *c);
 
-/* In the head callback: become a WebSocket with a 101 answer. */
-void net_ws_accept(struct net_conn *c, const char accept[29], sio_slice headers);
+/* In the head callback: become a WebSocket with a 101 answer.  deflate_bits: see struct
+ * net_conn; headers say so. */
+void net_ws_accept(struct net_conn *c, const char accept[29], unsigned deflate_bits, sio_slice headers);
 /* A small message outside any queue; the caller knows that no frame is half written. */
 void net_ws_write(struct net_conn *c, enum ws_op op, sio_slice payload);
 /* Close frame (code 0: empty; < 0: none), then the end; the owner hears no more. */
 void net_ws_close(struct net_conn *c, int code);
+/* The close handshake is done: nothing but the end of TCP is left.  The owner hears no more. */
+void net_ws_finish(struct net_conn *c);
+/* Read nothing from a WebSocket until told otherwise. */
+void net_pause(struct net_conn *c, bool is_paused);
 
 /* Write now.  Returns bytes taken (fewer than given: is_blocked is set and writable
  * will be called), or -1 when the connection is broken. */

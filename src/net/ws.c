@@ -20,15 +20,34 @@ static bool on_message(void *ctx, enum ws_op op, char *data, size_t n)
 	return feed->c->mode == NET_WS;
 }
 
+/* false: no memory for what it negotiated. */
+static bool get_limits(struct net_conn *c, struct ws_limits *limits)
+{
+	struct net *net = c->net;
+
+	*limits = net->ops->ws_limits(c);
+	if (!c->deflate_bits)
+		return true;
+	if (!net->inflater)
+		net->inflater = inflater_new();
+	limits->inflater = net->inflater;
+	return net->inflater != NULL;
+}
+
 void ws_feed(struct net_conn *c, char *p, size_t n)
 {
 	struct ws_reader *reader = c->ws;
 	struct feed feed = { .c = c };
+	struct ws_limits limits;
 	bool was_partial = reader != NULL;
 	int code;
 
+	if (!get_limits(c, &limits)) {
+		c->net->ops->ws_fault(c, 1011);
+		return;
+	}
 	c->ws = NULL; /* in our hands, whatever happens to the connection meanwhile */
-	code = ws_read(&reader, &c->net->limits.ws, p, n, on_message, &feed);
+	code = ws_read(&reader, &limits, p, n, on_message, &feed);
 	c->ws = reader;
 	if (c->mode != NET_WS)
 		return; /* its memory goes with the connection */
@@ -68,8 +87,31 @@ void net_ws_close(struct net_conn *c, int code)
 		net_close(c);
 		return;
 	}
+	c->is_paused = false;
 	net_ws_write(c, WS_CLOSE, sio_bytes(payload, code ? 2 : 0));
 	c->side->is_last = true;
 	c->mode = NET_DRAIN;
 	conn_deadline(c, NET_DRAIN_MS);
+}
+
+void net_ws_finish(struct net_conn *c)
+{
+	if (c->mode != NET_WS)
+		return;
+	c->owner = NULL;
+	c->is_paused = false;
+	if (!conn_side(c)) {
+		net_close(c);
+		return;
+	}
+	c->side->is_last = true;
+	c->mode = NET_DRAIN;
+	conn_deadline(c, NET_DRAIN_MS);
+	conn_mark_dirty(c);
+}
+
+void net_pause(struct net_conn *c, bool is_paused)
+{
+	c->is_paused = is_paused;
+	conn_watch(c);
 }

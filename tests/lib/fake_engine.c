@@ -4,6 +4,7 @@
  * Copyright the SkyBuild Realtime authors */
 #include "lib/fake_engine.h"
 
+#include "codec/deflate.h"
 #include "codec/eio.h"
 
 #include <setjmp.h>
@@ -227,6 +228,22 @@ void fake_forget(struct fake_client *c)
 
 /* ---- the flush ------------------------------------------------------------------- */
 
+/* A message that came compressed: the log tells how long it was before. */
+static void read_deflated(struct fake_client *c, const void *p, size_t n, bool is_binary)
+{
+	struct inflater *inflater = inflater_new();
+	char *plain;
+	size_t plain_n;
+
+	assert_true(fake_session(c)->deflate_bits);
+	assert_int_equal(inflate_begin(inflater, 1 << 24), SIO_OK);
+	assert_int_equal(inflate_feed(inflater, p, n), SIO_OK);
+	assert_int_equal(inflate_end(inflater, &plain, &plain_n), SIO_OK);
+	packet(c, sio_bytes(plain, plain_n), is_binary);
+	fake_log(c, "%s %zu; ", is_binary ? "wsbinz" : "wsz", plain_n);
+	inflater_free(inflater);
+}
+
 /* Take whole server frames off the stream. */
 static void read_stream(struct fake_client *c)
 {
@@ -247,9 +264,13 @@ static void read_stream(struct fake_client *c)
 		}
 		if (c->stream.n - at < head + n)
 			break;
+		at += head + n;
+		if (h[0] & WS_RSV1) {
+			read_deflated(c, h + head, n, op == WS_BINARY);
+			continue;
+		}
 		packet(c, sio_bytes(h + head, n), op == WS_BINARY);
 		fake_log(c, "%s %.*s; ", op == WS_TEXT ? "ws" : op == WS_BINARY ? "wsbin" : "control", (int)n, h + head);
-		at += head + n;
 	}
 	buf_consume(&c->stream, at);
 }

@@ -2,7 +2,7 @@
  *
  * Plays the part of host/ and net/: a client's wires are flags, what comes down on
  * them is written into the client's log as words that a test compares, for example
- * "get 200 6; closed transport close; gone; ".  Sessions are freed at the end of a
+ * "get 200 6; closed transport close; gone; ".  A compressed message is "wsz" and its length.  Sessions are freed at the end of a
  * turn, as the real ones are, so AddressSanitizer sees whoever holds one longer;
  * the client with its log stays until fake_forget or fake_free.
  *

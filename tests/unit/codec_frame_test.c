@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "codec/base64.h"
+#include "codec/deflate.h"
 #include "codec/frame.h"
 
 static struct frame_pool pool;
@@ -187,6 +188,57 @@ static void test_steady_load_allocates_nothing(void **state)
 	free(text);
 }
 
+/* The compressed form: one a window, made once, given back with its frame. */
+static void test_deflated(void **state)
+{
+	char *text = filled(9000, 3);
+	struct frame *f, *form, *narrow, *b64;
+
+	(void)state;
+	pool.deflater = deflater_new();
+	pool.deflate_min = 100;
+	f = frame_of_text(&pool, WS_TEXT, sio_bytes(text, 99));
+	assert_ptr_equal(frame_peek_deflated(f, 15), f); /* too short */
+	frame_unref(f);
+
+	f = frame_of_text(&pool, WS_TEXT, sio_bytes(text, 9000));
+	f->is_volatile = true;
+	f->key = 7;
+	form = frame_peek_deflated(f, 15);
+	assert_ptr_not_equal(form, f);
+	assert_int_equal((unsigned char)frame_peek_ws(form).p[0], 0x80 | WS_RSV1 | WS_TEXT);
+	assert_true(form->n < f->n / 2);
+	assert_true(form->is_volatile);
+	assert_int_equal(form->key, 7);
+	assert_ptr_equal(frame_peek_deflated(f, 15), form);
+	assert_ptr_equal(frame_peek_deflated(f, 14), form); /* 9,000 bytes fit into 16 KiB */
+	assert_ptr_equal(frame_peek_deflated(form, 15), form); /* and it is not compressed again */
+	narrow = frame_peek_deflated(f, 10);
+	assert_ptr_not_equal(narrow, form);
+	assert_ptr_equal(frame_peek_deflated(f, 10), narrow);
+	assert_ptr_not_equal(frame_peek_deflated(f, 9), narrow);
+	assert_int_equal(pool.deflates, 3);
+	frame_ref(narrow);
+	frame_unref(f); /* a queue may hold the form longer than its frame */
+	assert_int_equal(narrow->refs, 1);
+	frame_unref(narrow);
+
+	f = frame_of_text(&pool, WS_PONG, sio_bytes(text, 120));
+	assert_ptr_equal(frame_peek_deflated(f, 15), f); /* control frames never are */
+	frame_unref(f);
+
+	f = frame_new(&pool, 10, (sio_slice[]){ sio_bytes(text, 500) }, 1);
+	memcpy(frame_text(f), "51-[]", 5);
+	frame_seal(f, WS_TEXT, 5);
+	f->no_compress = true;
+	b64 = frame_peek_b64(f);
+	assert_ptr_equal(frame_peek_deflated(f, 15), f);
+	assert_ptr_equal(frame_peek_deflated(b64, 15), b64);
+	frame_unref(f);
+	deflater_free(pool.deflater);
+	free(text);
+}
+
 static void test_absurd_sizes_are_refused(void **state)
 {
 	(void)state;
@@ -202,6 +254,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_ready_text, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_references, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_steady_load_allocates_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deflated, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_absurd_sizes_are_refused, setup, teardown),
 	};
 

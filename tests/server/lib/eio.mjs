@@ -1,6 +1,7 @@
 // Engine.IO by hand: polling sessions and WebSockets whose every byte a test chooses.
 import { createHash, randomBytes } from 'node:crypto';
 import net from 'node:net';
+import { constants, inflateRawSync } from 'node:zlib';
 import { request } from './http.mjs';
 import { Queue, PATIENCE, within } from './queue.mjs';
 
@@ -99,10 +100,14 @@ export function frame(payload, { opcode, fin = true, rsv = 0, mask = true, lengt
   return Buffer.concat([Buffer.from(head), key, masked]);
 }
 
+// What permessage-deflate makes of a payload, and back.
+export const TAIL = Buffer.from([0, 0, 0xff, 0xff]);
+export const inflated = (payload) => inflateRawSync(Buffer.concat([payload, TAIL]), { finishFlush: constants.Z_SYNC_FLUSH });
+
 // A WebSocket on a bare TCP connection.  Messages (text as string, binary as
-// Buffer) and the close go to the queue.
+// Buffer; inflated when they came with RSV1) and the close go to the queue.
 export class RawWs {
-  constructor(port, { query = 'EIO=4&transport=websocket', sid, headers = {}, omit = [], method = 'GET', tail, answersClose = true, socket } = {}) {
+  constructor(port, { query = 'EIO=4&transport=websocket', sid, target, headers = {}, omit = [], method = 'GET', tail, answersClose = true, socket } = {}) {
     this.inbox = new Queue('websocket');
     this.answersClose = answersClose;
     this.buf = Buffer.alloc(0);
@@ -127,7 +132,7 @@ export class RawWs {
       this.inbox.end('the TCP connection was closed');
       this.onHead?.(this);
     });
-    const head = `${method} /socket.io/?${query}${sid ? `&sid=${sid}` : ''} HTTP/1.1\r\n${lines.join('')}\r\n`;
+    const head = `${method} ${target ?? `/socket.io/?${query}${sid ? `&sid=${sid}` : ''}`} HTTP/1.1\r\n${lines.join('')}\r\n`;
     this.tcp.write(tail ? Buffer.concat([Buffer.from(head, 'latin1'), tail]) : Buffer.from(head, 'latin1'));
     this.ready = new Promise((resolve) => (this.onHead = resolve));
     this.tcp.on('data', (d) => this.take(d));
@@ -164,11 +169,12 @@ export class RawWs {
     if (b.length < at + n) return false;
     const payload = Buffer.from(b.subarray(at, at + n));
     this.buf = b.subarray(at + n);
-    this.takeWhole(b[0] & 15, !!(b[0] & 128), payload);
+    this.takeWhole(b[0] & 15, !!(b[0] & 128), payload, (b[0] >> 4) & 7);
     return true;
   }
 
-  takeWhole(opcode, fin, payload) {
+  takeWhole(opcode, fin, payload, rsv) {
+    if (rsv & 3 || (rsv && (opcode === 0 || opcode >= 8))) throw new Error(`the server sent RSV bits ${rsv} with opcode ${opcode}`);
     if (opcode >= 8) {
       if (opcode === 8) {
         this.closeCode = payload.length >= 2 ? payload.readUInt16BE(0) : 1005;
@@ -178,12 +184,12 @@ export class RawWs {
       this.inbox.push({ op: opcode, data: payload });
       return;
     }
-    if (opcode) this.op = opcode;
+    if (opcode) [this.op, this.rsv] = [opcode, rsv];
     this.parts.push(payload);
     if (!fin) return;
-    const whole = Buffer.concat(this.parts);
+    const sent = Buffer.concat(this.parts), whole = this.rsv ? inflated(sent) : sent;
     this.parts = [];
-    this.inbox.push({ op: this.op, data: this.op === 1 ? whole.toString() : whole });
+    this.inbox.push({ op: this.op, rsv: this.rsv, sent: sent.length, data: this.op === 1 ? whole.toString() : whole });
   }
 
   // 101 received; anything else is an error.
