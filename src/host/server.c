@@ -416,6 +416,7 @@ void sio_server_free(struct sio_server *server)
 		sio_server_close(server, 0);
 	if (server->net) /* those that linger, too */
 		eio_engine_discard_all(&server->engine, "server shutting down");
+	polls_end(&server->hub);
 	net_free(server->net);
 	link_flush_all(server);
 	hub_fini(&server->hub);

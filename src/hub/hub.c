@@ -12,7 +12,6 @@ int hub_init(struct hub *hub, struct sio_server *server, struct eio_engine *engi
 
 void hub_fini(struct hub *hub)
 {
-	polls_end(hub);
 	nsp_free_all(hub);
 	buf_fini(&hub->scratch);
 }

@@ -43,6 +43,7 @@ struct hub {
 	struct sio_namespace *nsps;   /* "/" first */
 	struct sio_namespace *parents;          /* in the order in which they were made */
 	uint32_t children_n;          /* of all parents */
+	bool is_ended;                /* nobody is asked any more */
 	sio_namespace_fn *on_new;
 	void *new_arg;
 	struct poll *polls;           /* questions to many that are not over */
@@ -111,6 +112,7 @@ struct membership {
 };
 
 struct held_queue;
+struct ask;
 struct asked;
 
 enum { SOCKET_NEAR = 2 }; /* rooms without a block of their own: its user's and a project's */
@@ -144,10 +146,14 @@ void socket_packet(struct sio_socket *s, const struct packet *p, const sio_slice
 
 /* ---- questions to clients (ask.c, ask_many.c) --------------------------------------- */
 
-/* Wait for an ACK of that id from s, with no time-out of its own.  NULL: no memory, or
- * SIO_ASKS_MAX are open. */
-struct ask *ask_new(struct sio_socket *s, uint64_t id, sio_answer_fn *fn, void *arg);
-/* The hub ends: what is still gathered is handed out. */
+/* Wait for an ACK of that id from s.  0 and *out, good until fn is called;
+ * SIO_ERR_LIMIT (SIO_ASKS_MAX are open) or SIO_ERR_NOMEM. */
+SIO_MUST_CHECK int ask_new(struct sio_socket *s, uint64_t id, uint32_t timeout_ms, sio_answer_fn *fn, void *arg,
+			   struct ask **out);
+/* It was never asked: fn is not called. */
+void ask_take_back(struct ask *ask);
+/* The hub ends, when all sockets have and before the wheel goes: what is still gathered
+ * is handed out, and nothing more is asked. */
 void polls_end(struct hub *hub);
 
 /* An ACK came; one of nothing we asked for is ignored. */
