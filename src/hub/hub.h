@@ -217,8 +217,10 @@ struct sio_namespace {
 SIO_MUST_CHECK int nsp_open_main(struct hub *hub);
 void nsp_unref(struct sio_namespace *nsp);
 struct sio_namespace *nsp_find(const struct hub *hub, sio_slice name);
-/* The namespace of that name, made by a parent if one takes it; NULL: there is none. */
-struct sio_namespace *nsp_of_client(struct hub *hub, sio_slice name, sio_slice auth);
+/* The namespace of that name, made by a parent if one takes it.  The application is
+ * asked, and may do anything meanwhile.  0, SIO_ERR_NOENT, SIO_ERR_CLOSED (it was made,
+ * and closed at once) or SIO_ERR_NOMEM; *out is NULL then. */
+SIO_MUST_CHECK int nsp_of_client(struct hub *hub, sio_slice name, sio_slice auth, struct sio_namespace **out);
 /* A socket or request has left: an empty child is forgotten. */
 void nsp_relax(struct sio_namespace *nsp);
 SIO_MUST_CHECK int nsp_add(struct sio_namespace *nsp, struct sio_socket *s);
@@ -229,7 +231,8 @@ void rules_init(struct nsp_rules *rules);
 void rules_fini(struct nsp_rules *rules);
 /* Ask the next middleware of req, then its handler; without one accept. */
 void rules_connect(struct sio_connect *req);
-/* Let event go through chain and handlers.  The socket may end on the way. */
+/* Let event go through chain and handlers.  The socket may end on the way; the caller
+ * holds its memory. */
 void rules_event(struct sio_socket *s, const struct sio_event *event);
 
 /* ---- rooms (room.c) ----------------------------------------------------------------- */

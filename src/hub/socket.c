@@ -164,13 +164,15 @@ static void on_event(struct sio_socket *s, const struct packet *p, const sio_sli
 		}
 	}
 	hub->events++;
-	if (!take_token(s, &retry_ms)) {
+	sio_socket_ref(s); /* whoever hears of it may end the socket */
+	if (take_token(s, &retry_ms)) {
+		rules_event(s, &event);
+	} else {
 		hub->limited++;
 		if (r->on_limited)
 			r->on_limited(s, &event, retry_ms, r->limited_arg);
-		return;
 	}
-	rules_event(s, &event);
+	sio_socket_unref(s);
 }
 
 static void dispatch(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)
