@@ -4,6 +4,7 @@
 #   make            release build            make run         build, demo data, server
 #   make check      fast tests, < 2 min      make test        everything, < 20 min
 #   make fuzz T=ws  one fuzz target          make fuzz-smoke  each for 10 seconds
+#   make torture    memory runs out at random, for a few minutes (STEPS=n)
 #   make tsan headers layers size bench install clean
 #   make build-asan (-clang, -tsan, -fuzz)   that build alone, in build/asan ...
 
@@ -49,6 +50,10 @@ fuzz: setup-test build-fuzz
 	@mkdir -p build/corpus/$(T)
 	build/fuzz/fuzz/fuzz_$(T) $(ARGS) build/corpus/$(T) fuzz/seeds/$(T)
 
+torture: build-asan
+	STEPS=$(or $(STEPS),100000) build/asan/tests/hub_torture_test
+	build/asan/tests/host_torture_test
+
 headers:
 	@scripts/check-headers
 layers:
@@ -65,5 +70,5 @@ install: build-release
 clean:
 	rm -rf build
 
-.PHONY: all setup-run setup-test run check test tsan fuzz-smoke fuzz headers layers size bench install clean
+.PHONY: all setup-run setup-test run check test tsan fuzz-smoke fuzz torture headers layers size bench install clean
 .SECONDARY:

@@ -36,7 +36,7 @@ SIO_API void sio_namespace_rooms(const struct sio_namespace *nsp, sio_room_size_
 
 /* Put every socket of the target into room, or take it out.  A socket that may not
  * join (SIO_ERR_LIMIT) is passed over.  Returns how many on this server are in it (are
- * out of it) now, SIO_ERR_INVAL (name length) or SIO_ERR_NOMEM. */
+ * out of it) now, SIO_ERR_INVAL (name length) or SIO_ERR_NOMEM (some may be in it). */
 SIO_API long sio_sockets_join(struct sio_namespace *nsp, const struct sio_target *target, sio_slice room);
 SIO_API long sio_sockets_leave(struct sio_namespace *nsp, const struct sio_target *target, sio_slice room);
 

@@ -108,8 +108,8 @@ static void emit_refusal(struct hub_client *c, sio_slice nsp, sio_slice message,
 	}
 	buf_byte(&b, '}');
 	p.data = buf_peek(&b);
-	if (!b.failed)
-		emit_packet(c, &p, NULL);
+	if (b.failed || emit_packet(c, &p, NULL) < 0) /* without an answer it would wait for ever */
+		eio_close(c->session, "forced close");
 	buf_fini(&b);
 }
 

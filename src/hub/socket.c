@@ -302,10 +302,13 @@ void *sio_socket_data(const struct sio_socket *s)
 static void disconnect_one(struct sio_socket *s)
 {
 	struct packet p = { .type = PACKET_DISCONNECT, .nsp = sio_str(s->nsp->name), .id = PACKET_NO_ID };
+	struct hub_client *c = s->client;
+	bool is_told = emit_packet(c, &p, NULL) == SIO_OK;
 
-	emit_packet(s->client, &p, NULL);
-	s->client->was_disconnected = true;
+	c->was_disconnected = true;
 	socket_end(s, "server namespace disconnect");
+	if (!is_told) /* it would take itself for connected */
+		eio_close(c->session, "forced close");
 }
 
 void sio_socket_disconnect(struct sio_socket *s, bool close_session)
