@@ -4,6 +4,7 @@
 #   make            release build            make run         build, demo data, server
 #   make check      fast tests, < 2 min      make test        everything, < 20 min
 #   make fuzz T=ws  one fuzz target          make fuzz-smoke  each for 10 seconds
+#   make torture    memory runs out at random, for a few minutes (STEPS=n)
 #   make tsan headers layers size bench install clean
 #   make coverage   lines of the core that no test reaches; fails under 95 %
 #   make build-asan (-clang, -tsan, -fuzz)   that build alone, in build/asan ...
@@ -55,6 +56,10 @@ fuzz: setup-test build-fuzz
 coverage: setup-test build-coverage
 	@scripts/coverage --lines $(ARGS)
 
+torture: build-asan
+	STEPS=$(or $(STEPS),100000) build/asan/tests/hub_torture_test
+	build/asan/tests/host_torture_test
+
 headers:
 	@scripts/check-headers
 layers:
@@ -71,5 +76,5 @@ install: build-release
 clean:
 	rm -rf build
 
-.PHONY: all setup-run setup-test run check test tsan fuzz-smoke fuzz coverage headers layers size bench install clean
+.PHONY: all setup-run setup-test run check test tsan fuzz-smoke fuzz torture coverage headers layers size bench install clean
 .SECONDARY:

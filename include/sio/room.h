@@ -32,7 +32,8 @@ SIO_API bool sio_room_has(const struct sio_socket *socket, sio_slice room);
 SIO_API size_t sio_room_size(const struct sio_server *server, sio_slice room);
 
 /* Call fn for each member of a room of namespace "/".  fn may leave, disconnect or
- * close any socket, the visited one too. */
+ * close any socket, the visited one too.  When memory runs out nobody is visited;
+ * sio_sockets_each (<sio/sockets.h>) tells of that. */
 typedef void sio_room_fn(struct sio_socket *socket, void *arg);
 SIO_API void sio_room_each(struct sio_server *server, sio_slice room, sio_room_fn *fn, void *arg);
 

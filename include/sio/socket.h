@@ -52,8 +52,9 @@ static inline struct sio_args sio_args_json(sio_slice json)
 /* Called for each CONNECT to an existing namespace.  Without a handler every
  * request is accepted.  The handler (or anything it starts) answers exactly once
  * with sio_connect_accept or sio_connect_refuse; req is valid until then, even
- * when the client goes away meanwhile.  An answer after the session's connect
- * time-out finds the session closed. */
+ * when the client goes away meanwhile.  It is freed by the answer: a second one is
+ * a bug of the caller, and so is one after sio_server_free.  An answer after the
+ * session's connect time-out finds the session closed. */
 typedef void sio_connect_fn(struct sio_connect *req, void *arg);
 SIO_API void sio_on_connect(struct sio_server *server, sio_connect_fn *fn, void *arg);
 
@@ -88,7 +89,9 @@ SIO_API struct sio_socket *sio_connect_accept(struct sio_connect *req);
 
 /* In a middleware (sio_namespace_use): nothing to object to.  The next one has req now,
  * behind the last the connect handler, without a handler it is accepted.  When the
- * client has gone, req is freed instead. */
+ * client has gone, req is freed instead.  The caller may not use req any more, as
+ * behind the other answers: a second "next" would pass over somebody else's check.  In
+ * a connect handler it accepts. */
 SIO_API void sio_connect_next(struct sio_connect *req);
 
 /* Refuse with CONNECT_ERROR {"message":message,"data":data}.  data is JSON text
@@ -110,9 +113,9 @@ SIO_API bool sio_socket_is_open(const struct sio_socket *socket);
 SIO_API void sio_socket_set_data(struct sio_socket *socket, void *data);
 SIO_API void *sio_socket_data(const struct sio_socket *socket);
 
-/* Keep the memory of a socket beyond its end, even beyond its server's.  Counted;
- * unref of NULL does nothing.  Without it the memory stays until the end of the
- * loop turn in which the socket ends. */
+/* Keep the memory of a socket beyond its end, and beyond sio_server_free (then only to
+ * let go of it).  Counted.  In a callback that was given the socket its memory is good
+ * until the callback returns, though it ends the socket.  unref of NULL does nothing. */
 SIO_API struct sio_socket *sio_socket_ref(struct sio_socket *socket);
 SIO_API void sio_socket_unref(struct sio_socket *socket);
 
@@ -176,8 +179,9 @@ SIO_API int sio_socket_ack(struct sio_socket *socket, uint64_t ack, const struct
  * for the call), SIO_ERR_TIMEOUT after timeout_ms (0: SIO_ASK_TIMEOUT_MS; up to 32 ms
  * later), or SIO_ERR_CLOSED as soon as the socket has ended.  The socket's memory is
  * good in fn.  A socket may have SIO_ASKS_MAX questions open.  Returns 0,
- * SIO_ERR_CLOSED, SIO_ERR_INVAL (as sio_socket_emit), SIO_ERR_LIMIT, SIO_ERR_NOMEM;
- * then fn is not called.  Socket.IO v5: EVENT with an id, answered by ACK. */
+ * SIO_ERR_CLOSED (also when a catch-all handler of outgoing events ended the socket),
+ * SIO_ERR_INVAL (as sio_socket_emit), SIO_ERR_LIMIT, SIO_ERR_NOMEM; then fn is not
+ * called.  Socket.IO v5: EVENT with an id, answered by ACK. */
 #define SIO_ASK_TIMEOUT_MS 5000
 #define SIO_ASKS_MAX 1000
 typedef void sio_answer_fn(struct sio_socket *socket, int status, const struct sio_args *args, void *arg);

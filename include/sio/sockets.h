@@ -4,9 +4,9 @@
  * except, less skip; no rooms means everybody in the namespace.  is_volatile and
  * latest_key have no meaning here.  The set is taken when the call is made: sockets
  * that a handler adds meanwhile are not visited, those that end meanwhile are passed
- * over.  Without is_local the other servers of the adapter (<sio/adapter.h>) do the
- * same with theirs.  target NULL means everybody, on all servers.  Loop thread only.
- * Calls that name no error cannot fail.
+ * over.  A parent has no sockets of its own.  Without is_local the other servers of the
+ * adapter (<sio/adapter.h>) do the same with theirs.  target NULL means everybody, on all
+ * servers.  Loop thread only.  Calls that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -32,13 +32,14 @@ SIO_API long sio_sockets_each(struct sio_namespace *nsp, const struct sio_target
 typedef void sio_room_name_fn(sio_slice room, void *arg);
 SIO_API void sio_socket_rooms(const struct sio_socket *socket, sio_room_name_fn *fn, void *arg);
 
-/* Call fn for each room of the namespace on this server, with its size. */
+/* Call fn for each room of the namespace on this server, with its size; the slice is
+ * borrowed for the call.  fn may not join, leave or end sockets. */
 typedef void sio_room_size_fn(sio_slice room, size_t n, void *arg);
 SIO_API void sio_namespace_rooms(const struct sio_namespace *nsp, sio_room_size_fn *fn, void *arg);
 
 /* Put every socket of the target into room, or take it out.  A socket that may not
  * join (SIO_ERR_LIMIT) is passed over.  Returns how many on this server are in it (are
- * out of it) now, SIO_ERR_INVAL (name length) or SIO_ERR_NOMEM. */
+ * out of it) now, SIO_ERR_INVAL (name length) or SIO_ERR_NOMEM (some may be in it). */
 SIO_API long sio_sockets_join(struct sio_namespace *nsp, const struct sio_target *target, sio_slice room);
 SIO_API long sio_sockets_leave(struct sio_namespace *nsp, const struct sio_target *target, sio_slice room);
 
@@ -65,11 +66,13 @@ struct sio_answers {
  * asked has answered; SIO_ERR_TIMEOUT after timeout_ms (0: SIO_ASK_TIMEOUT_MS) with the
  * answers so far; SIO_ERR_CLOSED as soon as all who have not answered are gone, with
  * the answers so far; SIO_ERR_LIMIT with the answers so far when the next one would
- * bring them over SIO_ANSWERS_BYTES_MAX, or memory ran out.  Nobody to ask is status 0
- * with no answers.  When the server ends, its sockets end, and so do their questions.
- * Returns the number of receivers on this server; SIO_ERR_INVAL (as sio_broadcast, or
- * nsp is a parent) or SIO_ERR_NOMEM: then fn is not called.  Receivers with SIO_ASKS_MAX
- * questions open are not asked.  Socket.IO v5, section 8 of the reference. */
+ * bring them over SIO_ANSWERS_BYTES_MAX, or memory ran out; SIO_ERR_NOMEM without
+ * answers when it ran out at the end.  Nobody to ask is status 0 with no answers.  When
+ * the server ends, its sockets end, and so do their questions.  Returns the number of
+ * receivers on this server; SIO_ERR_INVAL (as sio_broadcast, or nsp is a parent),
+ * SIO_ERR_NOMEM (nobody was asked) or SIO_ERR_CLOSED (in sio_server_free): then fn is
+ * not called.  Receivers with SIO_ASKS_MAX questions open are not asked.  Socket.IO v5,
+ * section 8 of the reference. */
 #define SIO_ANSWERS_BYTES_MAX 16777216
 typedef void sio_answers_fn(struct sio_namespace *nsp, int status, const struct sio_answers *got, void *arg);
 SIO_API long sio_sockets_ask(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,

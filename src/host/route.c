@@ -127,7 +127,8 @@ static bool is_method(const char *method)
 
 int sio_http_route(struct sio_server *server, const char *method, const char *pattern, sio_request_fn *fn, void *arg)
 {
-	return route_add(server, method, pattern, fn, arg, NULL);
+	SERVER_CHECK(server);
+	return fn && is_method(method) ? route_add(server, method, pattern, fn, arg, NULL) : SIO_ERR_INVAL;
 }
 
 int route_add(struct sio_server *server, const char *method, const char *pattern, sio_request_fn *fn, void *arg,
@@ -138,9 +139,6 @@ int route_add(struct sio_server *server, const char *method, const char *pattern
 	struct route *r;
 	int err;
 
-	SERVER_CHECK(server);
-	if (!fn || !is_method(method))
-		return SIO_ERR_INVAL;
 	r = calloc(1, sizeof(*r) + method_n + pattern_n);
 	if (!r)
 		return SIO_ERR_NOMEM;

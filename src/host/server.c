@@ -517,6 +517,7 @@ void sio_server_free(struct sio_server *server)
 		sio_server_close(server, 0);
 	if (server->net) /* those that linger, too */
 		eio_engine_discard_all(&server->engine, "server shutting down");
+	polls_end(&server->hub);
 	net_free(server->net);
 	if (server->testing)
 		server->testing_free(server->testing);

@@ -1,7 +1,7 @@
 /* ask.c -- events that want an acknowledgement, and who waits for it.
  *
  * A question lives until its answer, its time-out or the end of its socket, whatever
- * comes first; each of them goes through ask_settle, which calls the application once.
+ * comes first; each of them goes through ask_settle, which calls who waits for it once.
  * Ids count up in a namespace (section 6 of the Socket.IO reference), so a late answer
  * finds nothing.
  *
@@ -12,7 +12,7 @@
 #include "hub/hub.h"
 
 struct ask {
-	struct sio_timer timer;        /* unset when others keep the time (ask_many.c) */
+	struct sio_timer timer;
 	struct ask *next, **prev;      /* of the same socket */
 	struct sio_socket *socket;
 	uint64_t id;
@@ -68,16 +68,17 @@ void ask_end(struct sio_socket *s)
 		ask_settle(s->asked->first, SIO_ERR_CLOSED, &none);
 }
 
-struct ask *ask_new(struct sio_socket *s, uint64_t id, sio_answer_fn *fn, void *arg)
+int ask_new(struct sio_socket *s, uint64_t id, uint32_t timeout_ms, sio_answer_fn *fn, void *arg, struct ask **out)
 {
+	struct eio_engine *e = s->nsp->hub->engine;
 	struct ask *ask;
 
 	if (s->asked && s->asked->n >= SIO_ASKS_MAX)
-		return NULL;
+		return SIO_ERR_LIMIT;
 	ask = calloc(1, sizeof(*ask));
 	if (!ask || (!s->asked && !(s->asked = calloc(1, sizeof(*s->asked))))) {
 		free(ask);
-		return NULL;
+		return SIO_ERR_NOMEM;
 	}
 	*ask = (struct ask){ .socket = sio_socket_ref(s), .id = id, .fn = fn, .arg = arg };
 	ask->next = s->asked->first;
@@ -86,20 +87,31 @@ struct ask *ask_new(struct sio_socket *s, uint64_t id, sio_answer_fn *fn, void *
 		ask->next->prev = &ask->next;
 	s->asked->first = ask;
 	s->asked->n++;
-	return ask;
+	wheel_set(e->wheel, &ask->timer, e->now_ms + (timeout_ms ? timeout_ms : SIO_ASK_TIMEOUT_MS), on_timeout);
+	*out = ask;
+	return SIO_OK;
+}
+
+static void tell_nobody(struct sio_socket *s, int status, const struct sio_args *args, void *arg)
+{
+	(void)s, (void)status, (void)args, (void)arg;
+}
+
+void ask_take_back(struct ask *ask)
+{
+	ask->fn = tell_nobody;
+	ask_settle(ask, SIO_ERR_CLOSED, NULL);
 }
 
 int sio_socket_ask(struct sio_socket *s, sio_slice name, const struct sio_args *args, uint32_t timeout_ms,
 		   sio_answer_fn *fn, void *arg)
 {
-	struct eio_engine *e;
 	struct frame *f;
 	struct ask *ask;
 	int err;
 
 	if (!s->client) /* its namespace may have gone, with the server */
 		return SIO_ERR_CLOSED;
-	e = s->nsp->hub->engine;
 	HUB_CHECK(s->nsp->hub);
 	if (s->asked && s->asked->n >= SIO_ASKS_MAX)
 		return SIO_ERR_LIMIT;
@@ -107,15 +119,22 @@ int sio_socket_ask(struct sio_socket *s, sio_slice name, const struct sio_args *
 	err = emit_event(s->nsp, name, args, s->nsp->next_ask, EMIT_PASSING, &f);
 	if (err < 0)
 		return err;
-	ask = ask_new(s, s->nsp->next_ask, fn, arg);
-	if (!ask) {
+	err = ask_new(s, s->nsp->next_ask, timeout_ms, tell_nobody, NULL, &ask);
+	if (err < 0) {
 		frame_unref(f);
-		return SIO_ERR_NOMEM;
+		return err;
 	}
 	s->nsp->next_ask++;
-	wheel_set(e->wheel, &ask->timer, e->now_ms + (timeout_ms ? timeout_ms : SIO_ASK_TIMEOUT_MS), on_timeout);
 	eio_send(s->client->session, f);
 	frame_unref(f);
+	sio_socket_ref(s);
 	emit_tell(s, name, args);
-	return SIO_OK;
+	if (s->client) { /* else a catch-all handler has ended it, and the question with it */
+		ask->fn = fn;
+		ask->arg = arg;
+	} else {
+		err = SIO_ERR_CLOSED;
+	}
+	sio_socket_unref(s);
+	return err;
 }

@@ -2,9 +2,9 @@
  *
  * All receivers get the same packet with the same id (section 8 of the Socket.IO
  * reference); each that has not answered yet is an open question of its socket, as in
- * ask.c.  A poll ends when none is open any more, or at its time-out; poll_finish is the
- * one place that calls the application.  Its memory goes with the last open question,
- * so a late answer finds a poll that is over and changes nothing.
+ * ask.c, and ends at the same time-out.  A poll ends when none is open any more, or at
+ * its time-out; poll_finish is the one place that calls the application.  Its memory
+ * goes with the last open question, so an answer after the end changes nothing.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -29,6 +29,7 @@ struct poll {
 	struct answer *first, **end;
 	size_t answers_n, asked_n, bytes;
 	uint32_t open_n;               /* questions open */
+	bool is_late;                  /* one of them has timed out */
 };
 
 static void poll_free_if_done(struct poll *poll)
@@ -39,6 +40,14 @@ static void poll_free_if_done(struct poll *poll)
 	free(poll);
 }
 
+static void poll_unlink(struct poll *poll)
+{
+	wheel_del(&poll->timer);
+	*poll->back = poll->next;
+	if (poll->next)
+		poll->next->back = poll->back;
+}
+
 static void poll_finish(struct poll *poll, int status)
 {
 	struct sio_args *all = calloc(poll->answers_n + 1, sizeof(*all));
@@ -46,10 +55,7 @@ static void poll_finish(struct poll *poll, int status)
 	sio_answers_fn *fn = poll->fn;
 	size_t i = 0;
 
-	wheel_del(&poll->timer);
-	*poll->back = poll->next;
-	if (poll->next)
-		poll->next->back = poll->back;
+	poll_unlink(poll);
 	for (struct answer *a = poll->first; all && a; a = a->next)
 		all[i++] = a->args;
 	poll->fn = NULL;
@@ -117,12 +123,13 @@ static void on_answer(struct sio_socket *s, int status, const struct sio_args *a
 		poll_free_if_done(poll);
 		return;
 	}
+	poll->is_late |= status == SIO_ERR_TIMEOUT;
 	if (status == SIO_OK)
 		is_kept = keep(poll, args);
 	if (!is_kept)
 		poll_finish(poll, SIO_ERR_LIMIT);
 	else if (poll->open_n == 0)
-		poll_finish(poll, poll->answers_n == poll->asked_n ? SIO_OK : SIO_ERR_CLOSED);
+		poll_finish(poll, poll->answers_n == poll->asked_n ? SIO_OK : poll->is_late ? SIO_ERR_TIMEOUT : SIO_ERR_CLOSED);
 }
 
 static struct poll *poll_new(struct sio_namespace *nsp, sio_answers_fn *fn, void *arg)
@@ -141,54 +148,92 @@ static struct poll *poll_new(struct sio_namespace *nsp, sio_answers_fn *fn, void
 	return poll;
 }
 
+/* It was never asked. */
+static void poll_drop(struct poll *poll)
+{
+	poll_unlink(poll);
+	poll->fn = NULL;
+	poll_free_if_done(poll);
+}
+
 void polls_end(struct hub *hub)
 {
+	hub->is_ended = true;
 	while (hub->polls)
 		poll_finish(hub->polls, hub->polls->open_n > 0 ? SIO_ERR_CLOSED : SIO_OK);
 }
 
-/* Send f to each of list and wait for its answer. */
-static void put_question(struct poll *poll, const struct socket_list *list, uint64_t id, struct frame *f)
+/* Open a question for each of the list; who has too many open leaves the list.  On
+ * failure none is open. */
+static int open_questions(struct poll *poll, struct socket_list *list, uint64_t id, uint32_t timeout_ms)
 {
-	for (uint32_t i = 0; i < list->n; i++) {
-		struct sio_socket *s = list->at[i];
-		if (!ask_new(s, id, on_answer, poll))
-			continue;
-		poll->open_n++;
-		poll->asked_n++;
-		eio_send(s->client->session, f);
+	struct ask **asks = malloc(list->n * sizeof(struct ask *) + 1);
+	uint32_t n = 0, i;
+	int err = asks ? SIO_OK : SIO_ERR_NOMEM;
+
+	for (i = 0; i < list->n && err != SIO_ERR_NOMEM; i++) {
+		err = ask_new(list->at[i], id, timeout_ms, on_answer, poll, &asks[n]);
+		if (err == SIO_OK)
+			list->at[n++] = list->at[i];
+		else
+			sio_socket_unref(list->at[i]);
 	}
+	if (err == SIO_ERR_NOMEM) {
+		for (; i < list->n; i++)
+			sio_socket_unref(list->at[i]);
+		for (i = 0; i < n; i++)
+			ask_take_back(asks[i]);
+	}
+	list->n = n;
+	free(asks);
+	if (err == SIO_ERR_NOMEM)
+		return err;
+	poll->open_n = n;
+	poll->asked_n = n;
+	return SIO_OK;
 }
 
 long sio_sockets_ask(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
 		     const struct sio_args *args, uint32_t timeout_ms, sio_answers_fn *fn, void *arg)
 {
-	struct eio_engine *e = nsp->hub->engine;
-	struct socket_list list;
-	struct poll *poll;
-	struct frame *f;
-	int err;
+	struct hub *hub = nsp->hub;
+	struct socket_list list = { 0 };
+	struct poll *poll = NULL;
+	struct frame *f = NULL;
+	long n;
+	int err = nsp->match ? SIO_ERR_INVAL : hub->is_ended ? SIO_ERR_CLOSED : SIO_OK;
 
-	HUB_CHECK(nsp->hub);
+	HUB_CHECK(hub);
 	target = target_or_all(target);
 	args = args_or_none(args);
-	err = nsp->match ? SIO_ERR_INVAL : emit_event(nsp, name, args, nsp->next_ask, EMIT_PASSING, &f);
+	timeout_ms = timeout_ms ? timeout_ms : SIO_ASK_TIMEOUT_MS;
+	if (err == SIO_OK)
+		err = emit_event(nsp, name, args, nsp->next_ask, EMIT_PASSING, &f);
+	if (err == SIO_OK)
+		err = sockets_list(nsp, target, &list);
+	if (err == SIO_OK)
+		err = (poll = poll_new(nsp, fn, arg)) ? SIO_OK : SIO_ERR_NOMEM;
+	if (err == SIO_OK)
+		err = open_questions(poll, &list, nsp->next_ask, timeout_ms);
 	if (err < 0)
-		return err;
-	if (sockets_list(nsp, target, &list) < 0 || !(poll = poll_new(nsp, fn, arg))) {
-		sockets_unlist(&list);
-		frame_unref(f);
-		return SIO_ERR_NOMEM;
-	}
-	nsp->hub->broadcasts++;
-	poll->open_n++; /* a catch-all handler may end the sockets: not before this call returns */
-	put_question(poll, &list, nsp->next_ask++, f);
+		goto fail;
+	nsp->next_ask++;
+	hub->broadcasts++;
+	for (uint32_t i = 0; i < list.n; i++)
+		eio_send(list.at[i]->client->session, f);
 	frame_unref(f);
-	err = (int)poll->asked_n;
+	n = list.n;
+	poll->open_n++; /* a catch-all handler may end the sockets: not before this call returns */
 	for (uint32_t i = 0; i < list.n; i++)
 		emit_tell(list.at[i], name, args);
 	sockets_unlist(&list);
-	timeout_ms = timeout_ms ? timeout_ms : SIO_ASK_TIMEOUT_MS;
-	wheel_set(e->wheel, &poll->timer, e->now_ms + (--poll->open_n > 0 ? timeout_ms : 0), on_timeout);
+	wheel_set(hub->engine->wheel, &poll->timer, hub->engine->now_ms + (--poll->open_n > 0 ? timeout_ms : 0), on_timeout);
+	return n;
+fail:
+	if (poll)
+		poll_drop(poll);
+	sockets_unlist(&list);
+	if (f)
+		frame_unref(f);
 	return err;
 }

@@ -77,16 +77,25 @@ static void append(struct sio_socket *s, void *ctx)
 	list->at[list->n++] = sio_socket_ref(s);
 }
 
+/* Put the target's sockets behind those that are on the list. */
+static int list_more(struct sio_namespace *nsp, const struct sio_target *target, struct socket_list *list)
+{
+	struct sio_socket **grown;
+
+	if (nsp->sockets_n == 0)
+		return SIO_OK;
+	grown = realloc(list->at, ((size_t)list->n + nsp->sockets_n) * sizeof(struct sio_socket *));
+	if (!grown)
+		return SIO_ERR_NOMEM;
+	list->at = grown;
+	walk(nsp, target, append, list);
+	return SIO_OK;
+}
+
 int sockets_list(struct sio_namespace *nsp, const struct sio_target *target, struct socket_list *out)
 {
 	*out = (struct socket_list){ 0 };
-	if (nsp->sockets_n == 0)
-		return SIO_OK;
-	out->at = malloc(nsp->sockets_n * sizeof(struct sio_socket *));
-	if (!out->at)
-		return SIO_ERR_NOMEM;
-	walk(nsp, target, append, out);
-	return SIO_OK;
+	return list_more(nsp, target, out);
 }
 
 void sockets_unlist(struct socket_list *list)
@@ -128,21 +137,10 @@ long broadcast_local(struct sio_namespace *nsp, const struct sio_target *t, stru
 	return walk(nsp, t, send_one, f);
 }
 
-/* Each receiver's catch-all handler hears of it. */
-static void tell_outgoing(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
-			  const struct sio_args *args)
-{
-	struct socket_list list;
-
-	if (!NSP_RULES(nsp, on_outgoing)->on_outgoing || sockets_list(nsp, target, &list) < 0)
-		return;
-	for (uint32_t i = 0; i < list.n; i++)
-		emit_tell(list.at[i], name, args);
-	sockets_unlist(&list);
-}
-
-static long broadcast(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
-		      const struct sio_args *args)
+/* Queue the event to the target in nsp; whose catch-all handler is to hear of it goes on
+ * the list. */
+static long send_event(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+		       const struct sio_args *args, struct socket_list *told)
 {
 	struct frame *f;
 	long n;
@@ -158,32 +156,45 @@ static long broadcast(struct sio_namespace *nsp, const struct sio_target *target
 	if (!target->is_volatile)
 		recover_append(nsp, target, f, args);
 	frame_unref(f);
-	tell_outgoing(nsp, target, name, args);
+	if (NSP_RULES(nsp, on_outgoing)->on_outgoing)
+		(void)!list_more(nsp, target, told); /* no memory: these are not told */
 	return n;
 }
 
-/* To every child that parent has now.  A catch-all handler may close some: they are
- * passed over. */
+/* All have it: handlers may do what they like with sockets and namespaces. */
+static void tell_all(struct socket_list *list, sio_slice name, const struct sio_args *args)
+{
+	for (uint32_t i = 0; i < list->n; i++)
+		emit_tell(list->at[i], name, args);
+	sockets_unlist(list);
+}
+
+static long broadcast(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+		      const struct sio_args *args)
+{
+	struct socket_list told = { 0 };
+	long n = send_event(nsp, target, name, args, &told);
+
+	tell_all(&told, name, args);
+	return n;
+}
+
+/* To every child that parent has now. */
 static long broadcast_to_children(struct sio_namespace *parent, const struct sio_target *target, sio_slice name,
 				  const struct sio_args *args)
 {
-	struct sio_namespace **children = malloc((parent->hub->children_n + 1) * sizeof(struct sio_namespace *));
-	uint32_t children_n = 0;
+	struct socket_list told = { 0 };
 	long n = 0, here = 0;
 
-	if (!children)
-		return SIO_ERR_NOMEM;
-	for (struct sio_namespace *nsp = parent->hub->nsps; nsp; nsp = nsp->next)
-		if (nsp->parent == parent)
-			children[children_n++] = nsp;
-	for (uint32_t i = 0; i < children_n; i++)
-		children[i]->refs++;
-	for (uint32_t i = 0; i < children_n; i++) {
-		if (!children[i]->is_closed && here >= 0 && (here = broadcast(children[i], target, name, args)) > 0)
-			n += here;
-		nsp_unref(children[i]);
+	if (packet_is_reserved(name) || args->attachments_n > SIO_ATTACHMENTS_MAX)
+		return SIO_ERR_INVAL; /* though there may be no child to refuse it */
+	for (struct sio_namespace *nsp = parent->hub->nsps; nsp && here >= 0; nsp = nsp->next) {
+		if (nsp->parent != parent)
+			continue;
+		here = send_event(nsp, target, name, args, &told);
+		n += here > 0 ? here : 0;
 	}
-	free(children);
+	tell_all(&told, name, args);
 	return here < 0 ? here : n;
 }
 

@@ -12,7 +12,6 @@
 enum {
 	PARTIAL_FACTOR = 4,  /* attachments together: at most this many payloads */
 	REFUSALS_MAX = 100,  /* of one client, then its session is closed */
-	SOCKETS_MAX = 100,   /* namespaces of one client at a time, those it asks for included */
 };
 
 /* A binary packet whose attachments are on their way (section 3). */
@@ -91,10 +90,11 @@ static struct sio_socket *client_socket(const struct hub_client *c, sio_slice ns
 	return NULL;
 }
 
-static bool client_is_asking(const struct hub_client *c, const struct sio_namespace *nsp)
+/* By name, for the namespace may have been closed since, and made anew. */
+static bool client_is_asking(const struct hub_client *c, sio_slice nsp)
 {
 	for (struct sio_connect *r = c->asking; r; r = r->next)
-		if (r->nsp == nsp)
+		if (sio_slice_eq(sio_str(r->nsp->name), nsp))
 			return true;
 	return false;
 }
@@ -117,8 +117,8 @@ static void emit_refusal(struct hub_client *c, sio_slice nsp, sio_slice message,
 	}
 	buf_byte(&b, '}');
 	p.data = buf_peek(&b);
-	if (!b.failed)
-		emit_packet(c, &p, NULL);
+	if (b.failed || emit_packet(c, &p, NULL) < 0) /* without an answer it would wait for ever */
+		eio_close(c->session, "forced close");
 	buf_fini(&b);
 }
 
@@ -142,12 +142,15 @@ static void connect_free(struct sio_connect *req)
 	nsp_unref(nsp);
 }
 
+/* NULL: no memory; nsp may be gone then. */
 static struct sio_connect *connect_new(struct hub_client *c, struct sio_namespace *nsp, sio_slice auth)
 {
 	struct sio_connect *req = calloc(1, sizeof(*req));
 
-	if (!req)
+	if (!req) {
+		nsp_relax(nsp);
 		return NULL;
+	}
 	*req = (struct sio_connect){ .client = c, .hub = c->hub, .nsp = nsp, .opening = c->opening, .next = c->asking };
 	if (req->opening)
 		req->opening->refs++;
@@ -177,27 +180,31 @@ static void on_connect(struct hub_client *c, const struct packet *p)
 	sio_slice auth = p->data.n ? p->data : SIO_LIT("{}");
 	struct sio_namespace *nsp;
 	struct sio_connect *req;
+	int err;
 
-	if (count_namespaces(c) >= SOCKETS_MAX) {
+	if (count_namespaces(c) >= SIO_CLIENT_NAMESPACES_MAX) {
 		emit_refusal(c, p->nsp, SIO_LIT("Too many namespaces"), sio_bytes("", 0));
 		return;
 	}
-	nsp = nsp_of_client(c->hub, p->nsp, auth);
-	if (client_socket(c, p->nsp) || (nsp && client_is_asking(c, nsp))) {
+	if (client_socket(c, p->nsp) || client_is_asking(c, p->nsp)) {
 		client_fault(c);
 		return;
 	}
-	if (!nsp) {
+	err = nsp_of_client(c->hub, p->nsp, auth, &nsp);
+	if (!eio_is_open(c->session)) { /* the application ended it when asked */
+		if (nsp)
+			nsp_relax(nsp);
+		return;
+	}
+	if (err < 0 && err != SIO_ERR_NOMEM) {
 		emit_refusal(c, p->nsp, invalid_namespace, sio_bytes("", 0));
 		return;
 	}
-	req = connect_new(c, nsp, auth);
-	if (!req) {
-		nsp_relax(nsp);
+	req = nsp ? connect_new(c, nsp, auth) : NULL;
+	if (req)
+		recover_ask(req);
+	else
 		eio_close(c->session, "forced close");
-		return;
-	}
-	recover_ask(req);
 }
 
 void sio_connect_next(struct sio_connect *req)

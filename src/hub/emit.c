@@ -57,12 +57,17 @@ void emit_tell(struct sio_socket *s, sio_slice name, const struct sio_args *args
 {
 	const struct nsp_rules *r = NSP_RULES(s->nsp, on_outgoing);
 
-	if (r->on_outgoing && s->client)
-		r->on_outgoing(s, name, args, r->outgoing_arg);
+	if (!r->on_outgoing || !s->client)
+		return;
+	sio_socket_ref(s); /* it may end the socket */
+	r->on_outgoing(s, name, args, r->outgoing_arg);
+	sio_socket_unref(s);
 }
 
 int sio_socket_emit(struct sio_socket *s, sio_slice name, const struct sio_args *args)
 {
+	if (s->client)
+		HUB_CHECK(s->nsp->hub);
 	return sio_socket_emit_with(s, name, args, 0);
 }
 

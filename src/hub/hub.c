@@ -13,7 +13,6 @@ int hub_init(struct hub *hub, struct sio_server *server, struct eio_engine *engi
 void hub_fini(struct hub *hub)
 {
 	hub_reap(hub);
-	polls_end(hub);
 	recover_fini(hub);
 	nsp_free_all(hub);
 	buf_fini(&hub->scratch);

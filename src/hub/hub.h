@@ -48,6 +48,7 @@ struct hub {
 	struct sio_namespace *nsps;   /* "/" first */
 	struct sio_namespace *parents;          /* in the order in which they were made */
 	uint32_t children_n;          /* of all parents */
+	bool is_ended;                /* nobody is asked any more */
 	sio_namespace_fn *on_new;
 	void *new_arg;
 	struct sio_socket *ended;     /* since the last hub_reap */
@@ -128,6 +129,7 @@ struct membership {
 };
 
 struct held_queue;
+struct ask;
 struct asked;
 
 enum { SOCKET_NEAR = 2 }; /* rooms without a block of their own: its user's and a project's */
@@ -163,10 +165,14 @@ void socket_packet(struct sio_socket *s, const struct packet *p, const sio_slice
 
 /* ---- questions to clients (ask.c, ask_many.c) --------------------------------------- */
 
-/* Wait for an ACK of that id from s, with no time-out of its own.  NULL: no memory, or
- * SIO_ASKS_MAX are open. */
-struct ask *ask_new(struct sio_socket *s, uint64_t id, sio_answer_fn *fn, void *arg);
-/* The hub ends: what is still gathered is handed out. */
+/* Wait for an ACK of that id from s.  0 and *out, good until fn is called;
+ * SIO_ERR_LIMIT (SIO_ASKS_MAX are open) or SIO_ERR_NOMEM. */
+SIO_MUST_CHECK int ask_new(struct sio_socket *s, uint64_t id, uint32_t timeout_ms, sio_answer_fn *fn, void *arg,
+			   struct ask **out);
+/* It was never asked: fn is not called. */
+void ask_take_back(struct ask *ask);
+/* The hub ends, when all sockets have and before the wheel goes: what is still gathered
+ * is handed out, and nothing more is asked. */
 void polls_end(struct hub *hub);
 
 /* An ACK came; one of nothing we asked for is ignored. */
@@ -230,8 +236,10 @@ struct sio_namespace {
 SIO_MUST_CHECK int nsp_open_main(struct hub *hub);
 void nsp_unref(struct sio_namespace *nsp);
 struct sio_namespace *nsp_find(const struct hub *hub, sio_slice name);
-/* The namespace of that name, made by a parent if one takes it; NULL: there is none. */
-struct sio_namespace *nsp_of_client(struct hub *hub, sio_slice name, sio_slice auth);
+/* The namespace of that name, made by a parent if one takes it.  The application is
+ * asked, and may do anything meanwhile.  0, SIO_ERR_NOENT, SIO_ERR_CLOSED (it was made,
+ * and closed at once) or SIO_ERR_NOMEM; *out is NULL then. */
+SIO_MUST_CHECK int nsp_of_client(struct hub *hub, sio_slice name, sio_slice auth, struct sio_namespace **out);
 /* A socket or request has left: an empty child is forgotten. */
 void nsp_relax(struct sio_namespace *nsp);
 SIO_MUST_CHECK int nsp_add(struct sio_namespace *nsp, struct sio_socket *s);
@@ -242,7 +250,8 @@ void rules_init(struct nsp_rules *rules);
 void rules_fini(struct nsp_rules *rules);
 /* Ask the next middleware of req, then its handler; without one accept. */
 void rules_connect(struct sio_connect *req);
-/* Let event go through chain and handlers.  The socket may end on the way. */
+/* Let event go through chain and handlers.  The socket may end on the way; the caller
+ * holds its memory. */
 void rules_event(struct sio_socket *s, const struct sio_event *event);
 
 /* ---- rooms (room.c) ----------------------------------------------------------------- */

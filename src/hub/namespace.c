@@ -48,10 +48,12 @@ void nsp_free_all(struct hub *hub)
 
 	for (struct sio_namespace *nsp = hub->nsps; nsp; nsp = next) {
 		next = nsp->next;
+		nsp->is_closed = true; /* who holds it still finds no list to leave */
 		nsp_unref(nsp);
 	}
 	for (struct sio_namespace *nsp = hub->parents; nsp; nsp = next) {
 		next = nsp->next;
+		nsp->is_closed = true;
 		nsp_unref(nsp);
 	}
 	map_fini(&hub->nsps_by_name);
@@ -64,38 +66,52 @@ struct sio_namespace *nsp_find(const struct hub *hub, sio_slice name)
 	return node ? MAP_OWNER(node, struct sio_namespace, by_name) : NULL;
 }
 
-/* Give the hub a new namespace.  On failure it is freed. */
-static struct sio_namespace *nsp_enter(struct hub *hub, struct sio_namespace *nsp, struct sio_namespace *parent)
+static void nsp_link(struct sio_namespace *nsp)
 {
-	if (!nsp || map_put(&hub->nsps_by_name, &nsp->by_name, sio_str(nsp->name)) < 0) {
+	struct sio_namespace **at = nsp->hub->nsps ? &nsp->hub->nsps->next : &nsp->hub->nsps; /* "/" stays the first */
+
+	nsp->next = *at;
+	nsp->back = at;
+	if (nsp->next)
+		nsp->next->back = &nsp->next;
+	*at = nsp;
+}
+
+/* Make a namespace and tell the application of it, which may close it at once: then
+ * SIO_ERR_CLOSED. */
+static int nsp_make(struct hub *hub, sio_slice name, struct sio_namespace *parent, struct sio_namespace **out)
+{
+	struct sio_namespace *nsp = nsp_new(hub, name);
+	int err = nsp ? map_put(&hub->nsps_by_name, &nsp->by_name, sio_str(nsp->name)) : SIO_ERR_NOMEM;
+
+	*out = NULL;
+	if (err < 0) {
 		if (nsp)
 			nsp_unref(nsp);
-		return NULL;
+		return err;
 	}
 	if (parent) {
 		nsp->parent = parent;
 		parent->refs++;
 		hub->children_n++;
 	}
-	if (hub->nsps) { /* "/" stays the first */
-		nsp->next = hub->nsps->next;
-		nsp->back = &hub->nsps->next;
-		if (nsp->next)
-			nsp->next->back = &nsp->next;
-		hub->nsps->next = nsp;
-	} else {
-		nsp->back = &hub->nsps;
-		hub->nsps = nsp;
-	}
+	nsp_link(nsp);
+	nsp->refs++;
 	if (hub->on_new)
 		hub->on_new(nsp, hub->new_arg);
-	return nsp;
+	err = nsp->is_closed ? SIO_ERR_CLOSED : SIO_OK;
+	if (err == SIO_OK)
+		*out = nsp;
+	nsp_unref(nsp);
+	return err;
 }
 
 int nsp_open_main(struct hub *hub)
 {
+	struct sio_namespace *nsp;
+
 	map_init(&hub->nsps_by_name);
-	return nsp_enter(hub, nsp_new(hub, SIO_LIT("/")), NULL) ? SIO_OK : SIO_ERR_NOMEM;
+	return nsp_make(hub, SIO_LIT("/"), NULL, &nsp);
 }
 
 /* The hub knows it no more. */
@@ -169,22 +185,43 @@ static bool fits_pattern(sio_slice name, sio_slice auth, void *regex)
 	return regexec(regex, text, 1, &whole, 0) == 0 && whole.rm_so == 0 && (size_t)whole.rm_eo == name.n;
 }
 
+/* May the client have that name?  The application's function may close the parent. */
+static bool parent_takes(struct sio_namespace *parent, sio_slice name, sio_slice auth, bool *is_closed)
+{
+	bool takes;
+
+	parent->refs++;
+	takes = parent->match(name, auth, parent->match_arg);
+	*is_closed = parent->is_closed;
+	nsp_unref(parent);
+	return takes && !*is_closed;
+}
+
+/* The first that takes the name; one that closes itself when asked is the last asked. */
 static struct sio_namespace *parent_of(const struct hub *hub, sio_slice name, sio_slice auth, bool is_pattern_only)
 {
-	for (struct sio_namespace *nsp = hub->parents; nsp; nsp = nsp->next)
-		if ((!is_pattern_only || nsp->match == fits_pattern) && nsp->match(name, auth, nsp->match_arg))
+	bool is_closed = false;
+
+	for (struct sio_namespace *nsp = hub->parents; nsp && !is_closed; nsp = is_closed ? NULL : nsp->next)
+		if ((!is_pattern_only || nsp->match == fits_pattern) && parent_takes(nsp, name, auth, &is_closed))
 			return nsp;
 	return NULL;
 }
 
-struct sio_namespace *nsp_of_client(struct hub *hub, sio_slice name, sio_slice auth)
+int nsp_of_client(struct hub *hub, sio_slice name, sio_slice auth, struct sio_namespace **out)
 {
-	struct sio_namespace *nsp = nsp_find(hub, name), *parent;
+	struct sio_namespace *parent;
 
-	if (nsp || !hub->parents || !name_ok(name) || hub->children_n >= SIO_NAMESPACES_MAX)
-		return nsp;
+	*out = nsp_find(hub, name);
+	if (*out)
+		return SIO_OK;
+	if (!hub->parents || !name_ok(name) || hub->children_n >= SIO_NAMESPACES_MAX)
+		return SIO_ERR_NOENT;
 	parent = parent_of(hub, name, auth, false);
-	return parent ? nsp_enter(hub, nsp_new(hub, name), parent) : NULL;
+	*out = nsp_find(hub, name); /* the function that was asked may have opened it */
+	if (*out)
+		return SIO_OK;
+	return parent ? nsp_make(hub, name, parent, out) : SIO_ERR_NOENT;
 }
 
 int sio_namespace_dynamic(struct sio_server *server, sio_namespace_match_fn *fn, void *arg, struct sio_namespace **parent)
@@ -219,9 +256,10 @@ int sio_namespace_pattern(struct sio_server *server, const char *pattern, struct
 	*parent = NULL;
 	if (!regex)
 		return SIO_ERR_NOMEM;
-	if (regcomp(regex, pattern, REG_EXTENDED) != 0) {
+	err = regcomp(regex, pattern, REG_EXTENDED);
+	if (err) {
 		free(regex);
-		return SIO_ERR_INVAL;
+		return err == REG_ESPACE ? SIO_ERR_NOMEM : SIO_ERR_INVAL;
 	}
 	err = sio_namespace_dynamic(server, fits_pattern, regex, parent);
 	if (err < 0)
@@ -239,9 +277,11 @@ struct sio_namespace *sio_namespace_open(struct sio_server *server, sio_slice na
 	struct sio_namespace *nsp = nsp_find(hub, name);
 
 	HUB_CHECK(hub);
-	if (nsp || !name_ok(name))
-		return nsp;
-	return nsp_enter(hub, nsp_new(hub, name), parent_of(hub, name, SIO_LIT("{}"), true));
+	if (!nsp && name_ok(name))
+		(void)!nsp_make(hub, name, parent_of(hub, name, SIO_LIT("{}"), true), &nsp);
+	if (nsp)
+		nsp->is_kept = true; /* the caller's pointer stays good */
+	return nsp;
 }
 
 struct sio_namespace *sio_namespace_main(struct sio_server *server)

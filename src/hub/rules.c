@@ -91,13 +91,19 @@ void rules_connect(struct sio_connect *req)
 
 /* ---- the way of an event ------------------------------------------------------------ */
 
+static const struct handler *handler_in(const struct nsp_rules *rules, sio_slice name)
+{
+	const struct map_node *node = map_get(&rules->handlers, name);
+	const struct handler *h = node ? MAP_OWNER(node, struct handler, by_name) : NULL;
+
+	return h && h->fn ? h : NULL; /* without a function: it was taken back */
+}
+
 static const struct handler *handler_find(const struct sio_namespace *nsp, sio_slice name)
 {
-	struct map_node *node = map_get(&nsp->rules.handlers, name);
+	const struct handler *h = handler_in(&nsp->rules, name);
 
-	if (!node && nsp->parent)
-		node = map_get(&nsp->parent->rules.handlers, name);
-	return node ? MAP_OWNER(node, struct handler, by_name) : NULL;
+	return h || !nsp->parent ? h : handler_in(&nsp->parent->rules, name);
 }
 
 /* 0 when every filter lets the event pass. */
@@ -142,7 +148,7 @@ void rules_event(struct sio_socket *s, const struct sio_event *event)
 		return;
 	h = handler_find(nsp, event->name);
 	r = NSP_RULES(nsp, on_unhandled);
-	if (h && h->fn)
+	if (h)
 		h->fn(s, event, h->arg);
 	else if (r->on_unhandled)
 		r->on_unhandled(s, event, r->unhandled_arg);

@@ -180,13 +180,15 @@ static void on_event(struct sio_socket *s, const struct packet *p, const sio_sli
 		}
 	}
 	hub->events++;
-	if (!take_token(s, &retry_ms)) {
+	sio_socket_ref(s); /* whoever hears of it may end the socket */
+	if (take_token(s, &retry_ms)) {
+		rules_event(s, &event);
+	} else {
 		hub->limited++;
 		if (r->on_limited)
 			r->on_limited(s, &event, retry_ms, r->limited_arg);
-		return;
 	}
-	rules_event(s, &event);
+	sio_socket_unref(s);
 }
 
 static void dispatch(struct sio_socket *s, const struct packet *p, const sio_slice *attachments)
@@ -320,10 +322,13 @@ void *sio_socket_data(const struct sio_socket *s)
 static void disconnect_one(struct sio_socket *s)
 {
 	struct packet p = { .type = PACKET_DISCONNECT, .nsp = sio_str(s->nsp->name), .id = PACKET_NO_ID };
+	struct hub_client *c = s->client;
+	bool is_told = emit_packet(c, &p, NULL) == SIO_OK;
 
-	emit_packet(s->client, &p, NULL);
-	s->client->was_disconnected = true;
+	c->was_disconnected = true;
 	socket_end(s, "server namespace disconnect");
+	if (!is_told) /* it would take itself for connected */
+		eio_close(c->session, "forced close");
 }
 
 void sio_socket_disconnect(struct sio_socket *s, bool close_session)

@@ -56,13 +56,16 @@ void sio_namespace_rooms(const struct sio_namespace *nsp, sio_room_size_fn *fn, 
 struct move {
 	sio_slice room;
 	long n;
+	bool lacks_memory;
 };
 
 static void join_one(struct sio_socket *s, void *arg)
 {
 	struct move *move = arg;
+	int err = sio_room_join(s, move->room);
 
-	move->n += sio_room_join(s, move->room) == SIO_OK;
+	move->n += err == SIO_OK;
+	move->lacks_memory |= err == SIO_ERR_NOMEM;
 }
 
 static void leave_one(struct sio_socket *s, void *arg)
@@ -75,13 +78,13 @@ static void leave_one(struct sio_socket *s, void *arg)
 
 static long move_all(struct sio_namespace *nsp, const struct sio_target *target, sio_slice room, sio_room_fn *fn)
 {
-	struct move move = { room, 0 };
+	struct move move = { .room = room };
 	long n;
 
 	if (room.n < 1 || room.n > SIO_ROOM_MAX)
 		return SIO_ERR_INVAL;
 	n = sio_sockets_each(nsp, target, fn, &move);
-	return n < 0 ? n : move.n;
+	return n < 0 || move.lacks_memory ? SIO_ERR_NOMEM : move.n;
 }
 
 long sio_sockets_join(struct sio_namespace *nsp, const struct sio_target *target, sio_slice room)

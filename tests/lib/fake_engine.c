@@ -307,6 +307,12 @@ static void flush_poll(struct fake_client *c)
 	if (!s->has_get || s->out.n == 0)
 		return;
 	eio_take_payload(s, &payload);
+	if (payload.failed) { /* as host/link.c does: the connection goes without an answer */
+		c->has_wire[EIO_WIRE_GET] = false;
+		eio_discard(s, "transport error");
+		buf_fini(&payload);
+		return;
+	}
 	for (size_t i = 0; i <= payload.n; i++) {
 		if (i < payload.n && payload.p[i] != EIO_SEPARATOR)
 			continue;

@@ -9,6 +9,7 @@
 #ifndef TESTS_LIB_FAKE_HUB_H
 #define TESTS_LIB_FAKE_HUB_H
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/fake_engine.h"
@@ -50,11 +51,14 @@ static inline struct sio_server *hub_start(const struct hub_limits *limits, cons
 	return server;
 }
 
+/* Ends in the order of host/server.c: the sessions, the polls, the wheel, the hub. */
 static inline void hub_stop(struct sio_server *server)
 {
 	eio_engine_discard_all(&server->fake->engine, "server shutting down");
 	assert_int_equal(server->hub.sockets, 0);
 	assert_int_equal(server->hub.rooms, 0);
+	polls_end(&server->hub);
+	assert_null(server->hub.polls);
 	fake_free(server->fake);
 	hub_fini(&server->hub);
 	free(server);
@@ -116,6 +120,108 @@ static inline struct fake_client *hub_connected(struct sio_server *server)
 	return c;
 }
 
+/* The client asks for a namespace; its socket there, NULL when it did not get one or
+ * has no answer yet.  The log is empty afterwards. */
+static inline struct sio_socket *hub_enter(struct fake_client *c, const char *name)
+{
+	struct sio_socket *found = NULL;
+	char text[300];
+
+	snprintf(text, sizeof(text), "40%s,", name);
+	hub_say(c, text);
+	for (struct sio_socket *s = hub_socket(c); s; s = s->next)
+		if (sio_slice_eq(sio_str(s->nsp->name), sio_str(name)))
+			found = s;
+	fake_turn(c->fake);
+	buf_clear(&c->log);
+	return found;
+}
+
+/* ---- invariants -------------------------------------------------------------- */
+
+static inline void hub_check_room(const struct sio_namespace *nsp, const struct room *room)
+{
+	assert_true(room->n > 0);
+	assert_true(room->n <= room->cap);
+	for (uint32_t i = 0; i < room->n; i++) {
+		const struct sio_socket *s = room->members[i].socket;
+		unsigned at = 0;
+		assert_ptr_equal(s->nsp, nsp);
+		assert_non_null(s->client);
+		assert_ptr_equal(room->members[i].session, s->client->session);
+		while (at < s->rooms_n && s->rooms[at].room != room)
+			at++;
+		assert_true(at < s->rooms_n);
+		assert_int_equal(s->rooms[at].index, i);
+	}
+}
+
+static inline void hub_check_socket(const struct hub_client *client, const struct sio_socket *s)
+{
+	assert_ptr_equal(s->client, client);
+	assert_true(s->refs > 0);
+	assert_ptr_equal(s->nsp->sockets[s->index], s);
+	assert_ptr_equal(map_get(&s->nsp->sockets_by_id, sio_socket_id(s)), &s->by_id);
+	for (const struct sio_socket *other = s->next; other; other = other->next)
+		assert_ptr_not_equal(other->nsp, s->nsp); /* one in a namespace */
+}
+
+static inline uint32_t hub_children(const struct hub *hub, const struct sio_namespace *parent)
+{
+	uint32_t n = 0;
+
+	for (const struct sio_namespace *nsp = hub->nsps; nsp; nsp = nsp->next)
+		n += nsp->parent == parent;
+	return n;
+}
+
+/* What the application holds (sockets that have ended) and polls come on top of refs. */
+static inline void hub_check_namespace(struct sio_server *server, struct sio_namespace *nsp)
+{
+	uint32_t i;
+
+	assert_ptr_equal(nsp->hub, &server->hub);
+	assert_ptr_equal(*nsp->back, nsp);
+	assert_false(nsp->is_closed);
+	assert_true(nsp->refs >= 1 + nsp->sockets_n + nsp->asking_n);
+	assert_int_equal(nsp->sockets_n, nsp->sockets_by_id.n);
+	for (struct map_node *node = map_first(&nsp->rooms, &i); node; node = map_next(&nsp->rooms, &i, node))
+		hub_check_room(nsp, MAP_OWNER(node, struct room, by_name));
+}
+
+static inline void hub_check_namespaces(struct sio_server *server)
+{
+	const struct hub *hub = &server->hub;
+	uint32_t n = 0, children = 0, asking = 0;
+
+	for (struct sio_namespace *nsp = hub->nsps; nsp; nsp = nsp->next) {
+		hub_check_namespace(server, nsp);
+		assert_null(nsp->match);
+		assert_ptr_equal(nsp_find(hub, sio_str(nsp->name)), nsp);
+		/* An empty child is forgotten at once. */
+		assert_true(!nsp->parent || nsp->is_kept || nsp->sockets_n > 0 || nsp->asking_n > 0);
+		n++;
+		children += nsp->parent != NULL;
+		asking += nsp->asking_n;
+	}
+	for (struct sio_namespace *nsp = hub->parents; nsp; nsp = nsp->next) {
+		hub_check_namespace(server, nsp);
+		assert_non_null(nsp->match);
+		assert_null(nsp->parent);
+		assert_int_equal(nsp->sockets_n + nsp->asking_n, 0);
+		assert_true(nsp->refs >= 1 + hub_children(hub, nsp));
+	}
+	/* Requests of clients that are gone are the application's alone. */
+	for (const struct fake_client *c = server->fake->clients; c; c = c->next)
+		for (const struct sio_connect *r = c->link ? c->link->hub_client.asking : NULL; r; r = r->next) {
+			assert_ptr_equal(r->client, &c->link->hub_client);
+			assert_true(r->nsp->is_closed || asking-- > 0);
+		}
+	assert_int_equal(n, hub->nsps_by_name.n);
+	assert_int_equal(children, hub->children_n);
+	assert_string_equal(hub->nsps->name, "/");
+}
+
 /* Every count and list of the hub agrees with every other. */
 static inline void hub_check(struct sio_server *server)
 {
@@ -133,16 +239,16 @@ static inline void hub_check(struct sio_server *server)
 			assert_null(c->link->hub_client.asking);
 		}
 		for (struct sio_socket *s = c->link->hub_client.sockets; s; s = s->next) {
-			assert_ptr_equal(s->nsp->sockets[s->index], s);
-			assert_ptr_equal(map_get(&s->nsp->sockets_by_id, sio_socket_id(s)), &s->by_id);
+			hub_check_socket(&c->link->hub_client, s);
 			sockets++;
 		}
 	}
 	for (struct sio_namespace *nsp = server->hub.nsps; nsp; nsp = nsp->next) {
-		assert_int_equal(nsp->sockets_n, nsp->sockets_by_id.n);
 		in_all += nsp->sockets_n;
 		rooms += nsp->rooms.n;
 	}
+	hub_check_namespaces(server);
+	assert_null(server->hub.leaving);
 	assert_int_equal(sockets, in_all);
 	assert_int_equal(sockets, server->hub.sockets);
 	assert_int_equal(rooms, server->hub.rooms);

@@ -23,6 +23,7 @@
 
 #include <sio/http.h>
 #include <sio/server.h>
+#include <sio/sockets.h>
 #include <sio/work.h>
 
 #include "base/buf.h"
@@ -469,6 +470,35 @@ static void test_freed_without_running(void **state)
 	assert_int_equal(posted, 3);
 }
 
+/* A question whose answer is still to be told: it is told while the clock is there, and
+ * whoever asks from there is refused. */
+static unsigned told;
+
+static void on_answers(struct sio_namespace *nsp, int status, const struct sio_answers *got, void *arg)
+{
+	struct sio_target all = { 0 };
+
+	assert_int_equal(status, 0);
+	assert_int_equal(got->asked_n, 0);
+	assert_int_equal(sio_sockets_ask(nsp, &all, SIO_LIT("q"), &(struct sio_args){ 0 }, 0, on_answers, arg),
+			 SIO_ERR_CLOSED);
+	told++;
+}
+
+static void test_freed_with_a_question_open(void **state)
+{
+	struct sio_target all = { 0 };
+	struct sio_namespace *nsp;
+
+	(void)state;
+	assert_int_equal(sio_server_new(NULL, &server), SIO_OK);
+	nsp = sio_namespace_main(server);
+	assert_int_equal(sio_sockets_ask(nsp, &all, SIO_LIT("q"), &(struct sio_args){ 0 }, 0, on_answers, NULL), 0);
+	assert_int_equal(told, 0);
+	sio_server_free(server);
+	assert_int_equal(told, 1);
+}
+
 /* ---- two in one process ------------------------------------------------------------- */
 
 static void *run_other(void *other)
@@ -542,6 +572,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_empty_post, stop),
 		cmocka_unit_test_teardown(test_a_message_deadline_is_for_one_message, stop),
 		cmocka_unit_test(test_freed_without_running),
+		cmocka_unit_test(test_freed_with_a_question_open),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
