@@ -33,6 +33,7 @@ SIO_API SIO_MUST_CHECK int sio_http_route(struct sio_server *server, const char 
 
 /* The request is valid, with all it hands out, until it is answered. */
 SIO_API sio_slice sio_request_method(const struct sio_request *req);
+SIO_API sio_slice sio_request_url(const struct sio_request *req);    /* path and query, as sent */
 SIO_API sio_slice sio_request_path(const struct sio_request *req);   /* percent-encoded, as sent */
 SIO_API sio_slice sio_request_query(const struct sio_request *req);  /* behind the "?", as sent */
 SIO_API sio_slice sio_request_body(const struct sio_request *req);
@@ -47,6 +48,10 @@ SIO_API bool sio_request_is_secure(const struct sio_request *req);
 
 /* A header by lower-case name; empty when absent. */
 SIO_API sio_slice sio_request_header(const struct sio_request *req, const char *name);
+
+/* The index-th header, from 0 in the order they came: its lower-case name and its value.
+ * false past the last one. */
+SIO_API bool sio_request_header_at(const struct sio_request *req, size_t index, sio_slice *name, sio_slice *value);
 
 /* A named segment of the pattern, percent-decoded; empty when there is none.  A
  * request whose segment decodes to NUL or invalid UTF-8 never reaches a handler

@@ -1,8 +1,9 @@
-/* server.h -- a Socket.IO server on one event loop.
+/* server.h -- a Socket.IO or Engine.IO server on one event loop.
  *
  * A server listens, speaks Engine.IO v4 and Socket.IO v5 below its path, and
- * serves the application's own HTTP routes (<sio/http.h>) beside it.  Several
- * independent servers may live in one process, each on a loop of its own.
+ * serves the application's own HTTP routes (<sio/http.h>) beside it.  With engine_only
+ * it speaks Engine.IO alone (<sio/engine.h>).  Several independent servers may live in
+ * one process, each on a loop of its own.
  *
  * Thread: every call of the library belongs to the thread that runs the
  * server's loop, except those that say otherwise (sio_server_post).  Before the
@@ -34,10 +35,35 @@ enum sio_log_level { SIO_LOG_DEBUG, SIO_LOG_INFO, SIO_LOG_WARNING, SIO_LOG_ERROR
  * a newline, borrowed for the call. */
 typedef void sio_log_fn(enum sio_log_level level, const char *line, void *arg);
 
+enum sio_same_site { SIO_SAME_SITE_LAX, SIO_SAME_SITE_STRICT, SIO_SAME_SITE_NONE, SIO_SAME_SITE_UNSET };
+
+/* A cookie with the session's id, for load balancers that keep a client on one server:
+ * set by the answer to a polling handshake and never read (Engine.IO, section 4.3).
+ * Zero means the default behind each field; a name must be given. */
+struct sio_cookie {
+	const char *name;              /* a token; the reference's is "io" */
+	const char *path;              /* "/"; "" sets no Path */
+	bool is_for_scripts;           /* false: HttpOnly */
+	bool is_secure;                /* false: no Secure */
+	enum sio_same_site same_site;  /* Lax; SIO_SAME_SITE_NONE needs is_secure */
+	uint32_t max_age_s;            /* 0: no Max-Age, the cookie ends with the browser */
+};
+
+enum { SIO_TRANSPORT_POLLING = 1, SIO_TRANSPORT_WEBSOCKET = 2 };
+
 /* Zero or NULL means the default that stands behind each field. */
 struct sio_server_options {
 	struct uv_loop_s *loop;      /* NULL: the server makes a loop of its own */
-	const char *path;            /* "/socket.io"; empty: no Engine.IO, only the application's own */
+	/* "/socket.io", or "/engine.io" with engine_only.  One slash at its end is dropped;
+	 * requests may come with one or without, any longer path is not the server's.  Empty:
+	 * no Engine.IO, only what the application serves itself. */
+	const char *path;
+	bool engine_only;            /* plain Engine.IO, <sio/engine.h>, in the place of Socket.IO */
+	/* Which ways in are open, SIO_TRANSPORT_* together; 0: both.  A request over another
+	 * is refused with 400, code 0. */
+	unsigned transports;
+	bool no_upgrades;            /* clients are told of none; one that tries still may */
+	const struct sio_cookie *cookie; /* NULL: none */
 	uint32_t ping_interval_ms;   /* 25000 */
 	uint32_t ping_timeout_ms;    /* 20000 */
 	uint32_t connect_timeout_ms; /* 45000: Engine.IO session without a namespace */

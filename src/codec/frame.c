@@ -112,6 +112,15 @@ struct frame *frame_of_text(struct frame_pool *fp, enum ws_op op, sio_slice text
 	return f;
 }
 
+struct frame *frame_of_binary(struct frame_pool *fp, sio_slice data)
+{
+	struct frame *f = frame_new(fp, 0, &data, 1);
+
+	if (f)
+		f->start = WS_HEAD_MAX; /* there is no text, so no head of one */
+	return f;
+}
+
 void frame_free(struct frame *f)
 {
 	struct frame_pool *fp = f->pool;
@@ -126,6 +135,12 @@ void frame_free(struct frame *f)
 		free(f);
 	else
 		pool_give(&fp->size[f->class], f);
+}
+
+/* One binary message, without a text before it (frame_of_binary)? */
+static bool is_bare(const struct frame *f)
+{
+	return f->start == WS_HEAD_MAX;
 }
 
 static struct frame *encode_poll(struct frame *f)
@@ -146,11 +161,12 @@ static struct frame *encode_poll(struct frame *f)
 	at = frame_text(f) + f->text_n;
 	for (unsigned i = 0; i < f->attachments_n; i++) {
 		sio_slice part = ws_frame_next(&at);
-		*out++ = EIO_SEPARATOR;
+		if (i > 0 || !is_bare(f))
+			*out++ = EIO_SEPARATOR;
 		*out++ = 'b';
 		out += base64_encode(part.p, part.n, out);
 	}
-	poll->n = (uint32_t)bytes;
+	poll->n = (uint32_t)(out - poll->data);
 	return poll;
 }
 

@@ -5,6 +5,7 @@
  * packet without attachments is the same text, so it costs nothing; with
  * attachments it is made when the first polling receiver asks for it, and kept.  So is
  * the compressed form, once for all receivers that negotiated permessage-deflate.
+ * A binary message of plain Engine.IO is an attachment without a text before it.
  *
  * Frames come from a pool of a few sizes, so that a steady load allocates
  * nothing.  References are counted without locks: a frame belongs to one thread.
@@ -73,6 +74,9 @@ static inline char *frame_text(struct frame *f)
 
 /* A frame of ready text, such as a heartbeat. */
 struct frame *frame_of_text(struct frame_pool *fp, enum ws_op op, sio_slice text);
+
+/* A frame that is one binary message, copied. */
+struct frame *frame_of_binary(struct frame_pool *fp, sio_slice data);
 
 void frame_free(struct frame *f);
 

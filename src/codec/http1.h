@@ -81,6 +81,8 @@ sio_slice http1_header(const struct http1_request *req, const char *name);
 /* The piece of *rest in front of the next c, blanks around it cut off; *rest moves behind
  * it, and its p is NULL when that was the last. */
 sio_slice http1_piece(sio_slice *rest, char c);
+/* Is s what RFC 9110 5.6.2 calls a token, as every header name must be? */
+bool http1_is_token(sio_slice s);
 
 /* Does the comma-separated list value hold token (any case)? */
 bool http1_has_token(sio_slice value, const char *token);

@@ -20,13 +20,12 @@ static bool is_alnum(unsigned char c)
 	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 }
 
-/* RFC 9110 5.6.2 */
 static bool is_token_char(unsigned char c)
 {
 	return is_alnum(c) || (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
-static bool is_token(sio_slice s)
+bool http1_is_token(sio_slice s)
 {
 	for (size_t i = 0; i < s.n; i++)
 		if (!is_token_char((unsigned char)s.p[i]))
@@ -90,7 +89,7 @@ int http1_check_request_line(sio_slice line)
 	struct http1_request req;
 	sio_slice version;
 
-	if (!split_request_line(line, &req, &version) || !is_token(req.method))
+	if (!split_request_line(line, &req, &version) || !http1_is_token(req.method))
 		return BAD_REQUEST;
 	if (!sio_slice_eq(version, SIO_LIT("HTTP/1.1")) && !sio_slice_eq(version, SIO_LIT("HTTP/1.0"))) {
 		bool is_http = version.n >= 5 && memcmp(version.p, "HTTP/", 5) == 0;
@@ -104,7 +103,7 @@ int http1_check_header_line(sio_slice line)
 {
 	sio_slice name, value;
 
-	return cut(line, ':', &name, &value) && is_token(name) ? 0 : BAD_REQUEST;
+	return cut(line, ':', &name, &value) && http1_is_token(name) ? 0 : BAD_REQUEST;
 }
 
 /* Trailers are dropped; what would frame or route the message is not even let

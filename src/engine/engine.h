@@ -75,6 +75,9 @@ struct eio_ops {
 	void (*ws_close)(struct eio_session *s, enum eio_wire wire, int code);
 	/* Down: no sid leads here any more and no wire is used; free it later on. */
 	void (*gone)(struct eio_session *s);
+	/* Up: everything queued was written, once for each wants_drain.  From the flush:
+	 * what is sent from here may keep the flush from ending. */
+	void (*drained)(struct eio_session *s);
 };
 
 struct eio_limits {
@@ -84,6 +87,8 @@ struct eio_limits {
 	uint32_t max_payload_bytes;
 	uint32_t send_queue_bytes;
 	uint32_t packets_n;        /* packets in one payload */
+	bool no_polling, no_websocket; /* transports that are switched off (section 1) */
+	bool no_upgrades;          /* offer none in the open packet */
 };
 
 /* What the sessions of one worker share. */
@@ -123,6 +128,7 @@ struct eio_session {
 	bool is_slow : 1;          /* send_queue_bytes passed: to be cut at the flush */
 	bool is_lingering : 1;     /* ended by the client's "1": the next GET is answered "6" */
 	bool is_b64 : 1;           /* binary goes as base64 text over the WebSocket too (section 7) */
+	bool wants_drain : 1;      /* ops->drained is to be called when the queue is empty */
 	uint8_t deflate_bits : 4;  /* window of a client that negotiated permessage-deflate; 0: it did not */
 };
 

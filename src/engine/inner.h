@@ -20,8 +20,10 @@ struct ending {
 void session_move(struct eio_session *s, enum eio_state to);       /* the only writer of the state */
 void session_end(struct eio_session *s, const struct ending *how); /* the one way to end */
 void session_gone(struct eio_session *s);                          /* its sid leads nowhere any more */
+void session_end_after_refusal(struct eio_session *s);             /* beside a GET that is pending */
 void session_mark_dirty(struct eio_session *s);
 struct frame *session_form(const struct eio_session *s, struct frame *f); /* for its WebSocket; NULL: no memory */
+void session_drained(struct eio_session *s);                       /* wants_drain, and the queue is empty */
 void session_on_packet(struct eio_session *s, const struct eio_packet *p); /* afterwards it may have ended */
 void session_on_parse_error(struct eio_session *s);
 

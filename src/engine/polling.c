@@ -101,11 +101,17 @@ void eio_post(struct eio_session *s, char *body, size_t n)
 	s->engine->ops->answer(s, EIO_WIRE_POST, 200, SIO_LIT("ok"));
 }
 
+/* The status tells the client what it did wrong, and it closes by that.  "1" in the answer
+ * to its pending GET would tell it "closed by the server" as well, perhaps first: so that
+ * one waits for the client to hang up. */
 void eio_post_refuse(struct eio_session *s, int status)
 {
 	s->has_post = false;
 	s->engine->ops->answer(s, EIO_WIRE_POST, status, sio_bytes("", 0));
-	session_end(s, &(struct ending){ .reason = "transport error", .get_body = "1" });
+	if (s->has_get)
+		session_end_after_refusal(s);
+	else
+		session_end(s, &(struct ending){ .reason = "transport error" });
 }
 
 void eio_post_gone(struct eio_session *s)
@@ -116,10 +122,10 @@ void eio_post_gone(struct eio_session *s)
 
 bool eio_take_payload(struct eio_session *s, struct buf *out)
 {
-	bool is_first = true, may_compress = false;
+	bool is_first = true, is_open_packet = false, may_compress = false;
 
 	s->engine->queued_bytes -= s->out.bytes;
-	while (s->out.n > 0) {
+	while (s->out.n > 0 && !is_open_packet) {
 		if (!is_first)
 			buf_byte(out, EIO_SEPARATOR);
 		is_first = false;
@@ -127,8 +133,12 @@ bool eio_take_payload(struct eio_session *s, struct buf *out)
 		may_compress |= !outq_first(&s->out)->no_compress;
 		buf_slice(out, packet);
 		out->failed |= packet.n == 0; /* no memory for its polling form */
+		is_open_packet = packet.n > 0 && packet.p[0] == '0'; /* section 4.1: alone */
 		outq_pop(&s->out, &s->engine->chunks);
 	}
+	s->engine->queued_bytes += s->out.bytes;
 	s->has_get = false;
+	if (s->wants_drain && s->out.n == 0)
+		session_drained(s);
 	return may_compress;
 }

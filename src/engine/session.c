@@ -17,6 +17,7 @@ enum {
 	CLOSE_WAIT_MS = 30000, /* section 1: how long a closing polling session waits for a GET */
 	BURST_FACTOR = 16,     /* send_queue_bytes times this, before the first write */
 	LINGER_MS = 100,       /* section 16.8: a GET that crossed the client's "1" */
+	REFUSED_WAIT_MS = 1000, /* how long a GET stays pending beside a POST that was refused */
 	QUEUE_MAX = 1 << 30,   /* with one more frame outq.bytes still holds it */
 };
 
@@ -135,6 +136,13 @@ void eio_send(struct eio_session *s, struct frame *f)
 	s->engine->deliveries += enqueue(s, f);
 }
 
+void session_drained(struct eio_session *s)
+{
+	s->wants_drain = false;
+	if (eio_is_open(s))
+		s->engine->ops->drained(s);
+}
+
 static void drop_queue(struct eio_session *s)
 {
 	s->engine->queued_bytes -= s->out.bytes;
@@ -214,6 +222,18 @@ void eio_close(struct eio_session *s, const char *reason)
 	session_mark_dirty(s);
 }
 
+void session_end_after_refusal(struct eio_session *s)
+{
+	if (s->state > EIO_S_PROBING)
+		return; /* its end is on its way */
+	if (s->probe)
+		probe_abort(s);
+	drop_queue(s);
+	session_move(s, EIO_S_CLOSING);
+	s->engine->ops->closed(s, "transport error");
+	wheel_set(s->engine->wheel, &s->timer, s->engine->now_ms + REFUSED_WAIT_MS, on_close_wait_over);
+}
+
 void eio_engine_relax(struct eio_engine *e)
 {
 	frame_pool_relax(&e->frames);
@@ -267,10 +287,11 @@ static void on_pong(struct eio_session *s)
 static struct frame *open_packet(struct eio_session *s, enum eio_transport transport)
 {
 	const struct eio_limits *l = &s->engine->limits;
+	bool has_upgrade = transport == EIO_POLLING && !l->no_websocket && !l->no_upgrades;
 	char text[256];
 	int n = snprintf(text, sizeof(text),
 			 "0{\"sid\":\"%.*s\",\"upgrades\":[%s],\"pingInterval\":%u,\"pingTimeout\":%u,\"maxPayload\":%u}",
-			 RANDOM_ID_LEN, s->sid, transport == EIO_POLLING ? "\"websocket\"" : "", l->ping_interval_ms,
+			 RANDOM_ID_LEN, s->sid, has_upgrade ? "\"websocket\"" : "", l->ping_interval_ms,
 			 l->ping_timeout_ms, l->max_payload_bytes);
 
 	return frame_of_text(&s->engine->frames, WS_TEXT, sio_bytes(text, (size_t)n));
@@ -358,6 +379,8 @@ void eio_ws_sent(struct eio_session *s, size_t bytes, bool is_blocked)
 	s->is_blocked = is_blocked;
 	if (s->state == EIO_S_CLOSING && s->out.n == 0)
 		eio_discard(s, "forced close");
+	else if (s->wants_drain && s->out.n == 0)
+		session_drained(s);
 }
 
 void eio_ws_deflate(struct eio_session *s, unsigned window_bits)

@@ -82,10 +82,13 @@ static struct frame *ws_form(struct frame *f, const void *session)
 
 static void upgrade(struct eio_session *s)
 {
-	bool had_get = s->has_get;
-
+	if (s->has_get) { /* a correct client has none; it must not read this as the end */
+		s->has_get = false;
+		s->engine->ops->answer(s, EIO_WIRE_GET, 200, SIO_LIT("6"));
+		if (!s->probe) /* who heard of the answer has closed the session */
+			return;
+	}
 	probe_drop(s);
-	s->has_get = false;
 	s->transport = EIO_WEBSOCKET;
 	if (s->is_b64 || s->deflate_bits) {
 		s->engine->queued_bytes -= s->out.bytes;
@@ -95,8 +98,6 @@ static void upgrade(struct eio_session *s)
 	if (s->state == EIO_S_PROBING)
 		session_move(s, EIO_S_OPEN);
 	s->engine->upgrades++;
-	if (had_get) /* a correct client has none; it must not read this as the end */
-		s->engine->ops->answer(s, EIO_WIRE_GET, 200, SIO_LIT("6"));
 	s->engine->ops->upgraded(s);
 	if (s->out.n > 0)
 		session_mark_dirty(s);

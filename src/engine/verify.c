@@ -70,6 +70,8 @@ enum eio_error eio_verify(struct eio_engine *e, const struct eio_request *req, s
 	*session = NULL;
 	if (!is_polling && !sio_slice_eq(transport, SIO_LIT("websocket")))
 		return EIO_ERR_TRANSPORT;
+	if (is_polling ? e->limits.no_polling : e->limits.no_websocket)
+		return EIO_ERR_TRANSPORT;
 	if (sid.n > 0) {
 		struct map_node *node = map_get(&e->sessions, sid);
 		if (!node)

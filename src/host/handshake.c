@@ -24,26 +24,20 @@ static unsigned count_header(const struct http1_request *req, const char *name)
 	return n;
 }
 
-bool handshake_check(struct net_conn *c, const struct http1_request *req, char accept[29])
+bool handshake_check(const struct http1_request *req, char accept[29], struct handshake_fault *fault)
 {
+	*fault = (struct handshake_fault){ .status = 400 };
 	if (!sio_slice_eq(http1_header(req, "sec-websocket-version"), SIO_LIT("13"))) {
-		net_count_refused(c->net);
-		net_reply_last(c, 426, "text/plain", SIO_LIT("Sec-WebSocket-Version: 13\r\n"),
-			       SIO_LIT("This server speaks WebSocket version 13"));
-		return false;
+		fault->status = 426;
+		fault->headers = SIO_LIT("Sec-WebSocket-Version: 13\r\n");
+		fault->message = SIO_LIT("This server speaks WebSocket version 13");
+	} else if (req->has_body) {
+		fault->message = SIO_LIT("A WebSocket handshake has no body");
+	} else if (count_header(req, "sec-websocket-key") != 1 ||
+		   !ws_accept(http1_header(req, "sec-websocket-key"), accept)) {
+		fault->message = SIO_LIT("Bad Sec-WebSocket-Key");
 	}
-	if (req->has_body) {
-		net_count_refused(c->net);
-		net_reply_last(c, 400, "text/plain", sio_bytes("", 0), SIO_LIT("A WebSocket handshake has no body"));
-		return false;
-	}
-	if (count_header(req, "sec-websocket-key") != 1 ||
-	    !ws_accept(http1_header(req, "sec-websocket-key"), accept)) {
-		net_count_refused(c->net);
-		net_reply_last(c, 400, "text/plain", sio_bytes("", 0), SIO_LIT("Bad Sec-WebSocket-Key"));
-		return false;
-	}
-	return true;
+	return fault->message.n == 0;
 }
 
 unsigned handshake_deflate(const struct http1_request *req, struct buf *headers)

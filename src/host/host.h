@@ -1,9 +1,10 @@
 /* host.h -- engine, hub and network put together: what struct sio_server is.
  *
- * A link is one client: its Engine.IO session, its Socket.IO client, and the
- * connections that carry them now.  A connection's owner is a link and the wire it
- * serves, a plain WebSocket of the application, or a request of one of its routes; the
- * low bits of the pointer tell which (owner_of_wire, owner_of_ws).
+ * A link is one client: its Engine.IO session, what stands on it (Socket.IO's client, or
+ * the session of an application of plain Engine.IO), and the connections that carry them
+ * now.  A connection's owner is a link and the wire it serves, a plain WebSocket of the
+ * application, a request of one of its routes, or one that asks to come in; the low bits of
+ * the pointer tell which (owner_of_wire).
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -14,22 +15,47 @@
 #include <sio/server.h>
 #include <sio/websocket.h>
 
+#include "engine/app.h"
+#include "host/hooks.h"
 #include "host/proxy.h"
+#include "host/request.h"
 #include "hub/hub.h"
 #include "net/net.h"
 
 struct link {
 	struct eio_session session;
-	struct hub_client client;
+	union {
+		struct hub_client client;
+		struct sio_session app;
+	};
 	struct net_conn *wire[EIO_NWIRES];
 	struct link *next_dead;
 };
 
-struct route;
+/* What stands on the sessions of a server: Socket.IO (socketio.c), or an application of
+ * plain Engine.IO (engineio.c). */
+struct app_ops {
+	/* A handshake has passed: take what is needed of its request.  The session cannot be
+	 * used yet.  false: out of memory. */
+	bool (*open)(struct link *link, struct sio_server *server, struct net_conn *c, const struct http1_request *req);
+	/* It has its wire.  From here on what is called may end the session. */
+	void (*opened)(struct link *link);
+	void (*message)(struct link *link, char *data, size_t n, bool is_binary);
+	void (*upgraded)(struct link *link);
+	void (*drained)(struct link *link);
+	/* Also without opened, when that did not come to be. */
+	void (*closed)(struct link *link, const char *reason);
+};
+extern const struct app_ops socketio_app, engineio_app;
+
+struct visitor;
 
 struct sio_server {
+	const struct app_ops *app;
 	struct hub hub;
+	struct eio_app engine_app;
 	struct eio_engine engine;
+	struct hooks hooks;
 	struct net *net;
 	struct uv_loop_s *loop;
 	bool owns_loop;
@@ -59,6 +85,8 @@ struct sio_server {
 	struct pool openings;         /* facts of clients that are connecting */
 	struct link *dead;            /* ended links, freed at the end of the turn */
 	uint64_t links, websockets, links_total;
+	uint32_t visitors;            /* requests that wait for the application's yes or no */
+	struct sio_request view;      /* what sio_session_request gives */
 	struct sio_timer relax;       /* the next look at memory that is not needed any more */
 	uint64_t moves_seen, moves_trimmed; /* links opened and closed; see on_relax */
 	struct buf payload;           /* scratch for polling answers and headers */
@@ -93,6 +121,7 @@ extern const struct eio_ops link_eio_ops;
 struct link *link_open(struct sio_server *server, struct net_conn *c, struct http1_request *req,
 		       enum eio_transport transport);
 void link_attach(struct link *link, enum eio_wire wire, struct net_conn *c);
+void link_opened(struct link *link); /* its wire is attached: those above may use it */
 void link_flush_all(struct sio_server *server);
 void link_ws_message(struct link *link, enum eio_wire wire, enum ws_op op, char *data, size_t n);
 void link_ws_fault(struct link *link, enum eio_wire wire, int code);
@@ -108,25 +137,36 @@ static inline struct sio_server *link_server(struct link *link)
 	return link->session.engine->owner;
 }
 
-/* The owner pointer of a connection that serves a wire of link. */
-enum { OWNER_WIRE_BITS = 7 };
+/* The owner pointer of a connection that serves a wire of link; in the place of a wire's
+ * number OWNER_WS: of a plain WebSocket, OWNER_VISITOR: of one that asks to come in. */
+enum { OWNER_WIRE_BITS = 7, OWNER_WS = 6, OWNER_VISITOR = 7 };
 static inline void *owner_of_wire(struct link *link, enum eio_wire wire)
 {
 	return (void *)((uintptr_t)link | (uintptr_t)(wire + 1));
 }
 
-/* The link and wire of an owner; NULL when it is none of a link. */
+/* The link and wire of an owner; NULL when it is something else. */
 static inline struct link *owner_link(void *owner, enum eio_wire *wire)
 {
 	uintptr_t bits = (uintptr_t)owner & OWNER_WIRE_BITS;
-	bool is_link = bits > 0 && bits <= EIO_NWIRES;
+	bool is_wire = bits > 0 && bits <= EIO_NWIRES;
 
-	*wire = (enum eio_wire)(is_link ? bits - 1 : 0);
-	return is_link ? (struct link *)((uintptr_t)owner & ~(uintptr_t)OWNER_WIRE_BITS) : NULL;
+	*wire = (enum eio_wire)(is_wire ? bits - 1 : 0);
+	return is_wire ? (struct link *)((uintptr_t)owner & ~(uintptr_t)OWNER_WIRE_BITS) : NULL;
 }
 
-/* The same for a plain WebSocket. */
-enum { OWNER_WS = OWNER_WIRE_BITS };
+static inline void *owner_of_visitor(struct visitor *v)
+{
+	return (void *)((uintptr_t)v | OWNER_VISITOR);
+}
+
+static inline struct visitor *owner_visitor(void *owner)
+{
+	bool is_visitor = ((uintptr_t)owner & OWNER_WIRE_BITS) == OWNER_VISITOR;
+
+	return is_visitor ? (struct visitor *)((uintptr_t)owner & ~(uintptr_t)OWNER_WIRE_BITS) : NULL;
+}
+
 static inline void *owner_of_ws(struct sio_ws *ws)
 {
 	return (void *)((uintptr_t)ws | OWNER_WS);
@@ -145,11 +185,31 @@ bool endpoint_owns(const struct sio_server *server, sio_slice path);
 void endpoint_head(struct sio_server *server, struct net_conn *c, struct http1_request *req);
 void endpoint_request(struct sio_server *server, struct net_conn *c, struct http1_request *req);
 
+/* The application has let it in, or has not.  Checked anew: time may have passed. */
+void endpoint_enter(struct sio_server *server, struct net_conn *c, struct http1_request *req);
+void endpoint_refuse(struct sio_server *server, struct net_conn *c, const struct http1_request *req,
+		     enum eio_error code, sio_slice message);
+void endpoint_refuse_busy(struct sio_server *server, struct net_conn *c, const struct http1_request *req,
+			  const char *message);
+
+/* ---- visitor.c: requests that ask to come in ------------------------------------- */
+
+/* Ask the application; it goes on with endpoint_enter or endpoint_refuse. */
+void visitor_ask(struct sio_server *server, struct net_conn *c, const struct http1_request *req,
+		 enum sio_handshake_kind kind);
+/* The connection of one that waits has gone, or has nobody left to read the answer. */
+void visitor_gone(struct visitor *v);
+
 /* ---- handshake.c: WebSocket handshakes ---------------------------------------------- */
 
 bool handshake_is_websocket(const struct http1_request *req);
-/* RFC 6455 4.2.1.  Answers and returns false when the handshake is not one. */
-bool handshake_check(struct net_conn *c, const struct http1_request *req, char accept[29]);
+/* Why a handshake is none, as it is to be answered. */
+struct handshake_fault {
+	int status;
+	sio_slice headers, message;
+};
+/* RFC 6455 4.2.1.  false, and why, when the handshake is not one. */
+bool handshake_check(const struct http1_request *req, char accept[29], struct handshake_fault *fault);
 /* Take an offer of permessage-deflate: appends the answer's header and returns the bits of
  * the client's window; 0 when there is none to take. */
 unsigned handshake_deflate(const struct http1_request *req, struct buf *headers);
@@ -185,6 +245,8 @@ bool origin_is_allowed(const struct sio_server *server, const struct net_conn *c
 /* Append the CORS headers of an answer to an allowed origin. */
 void origin_headers(const struct sio_server *server, const struct http1_request *req, struct buf *out);
 bool origin_is_preflight(const struct http1_request *req);
+/* Append the headers of an answer to one that tell what may be sent. */
+void origin_preflight_headers(const struct http1_request *req, sio_slice methods, struct buf *out);
 void origin_preflight(struct sio_server *server, struct net_conn *c, const struct http1_request *req,
 		      sio_slice methods);
 

@@ -15,55 +15,6 @@ enum { FLUSH_IOVECS = 256 };
 
 /* ---- opening -------------------------------------------------------------------- */
 
-static sio_slice put(char **at, sio_slice s)
-{
-	char *p = *at;
-
-	if (s.n)
-		memcpy(p, s.p, s.n);
-	*at += s.n;
-	return sio_bytes(p, s.n);
-}
-
-/* The facts of the first request, for the connect handler. */
-static struct hub_opening *opening_new(struct sio_server *server, struct net_conn *c, const struct http1_request *req)
-{
-	size_t bytes = req->target.n, heads;
-	struct hub_opening *o;
-	struct pool *pool;
-	struct proxy_view view;
-	struct timespec now;
-	char *at;
-
-	edge_view(server, c, req, &view);
-	bytes += strlen(view.address);
-	for (size_t i = 0; i < req->headers_n; i++)
-		bytes += req->headers[i].name.n + req->headers[i].value.n;
-	heads = req->headers_n * sizeof(o->headers[0]);
-	bytes += sizeof(*o) + heads;
-	/* What is kept is not rounded up to a block. */
-	pool = bytes <= server->openings.size && !server->hub.limits.keeps_facts ? &server->openings : NULL;
-	o = pool ? pool_take(pool) : malloc(bytes);
-	if (!o)
-		return NULL;
-	clock_gettime(CLOCK_REALTIME, &now);
-	*o = (struct hub_opening){
-		.pool = pool,
-		.refs = 1,
-		.headers_n = (uint32_t)req->headers_n,
-		.is_secure = view.is_secure,
-		.issued_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
-	};
-	at = (char *)(o + 1) + heads;
-	o->url = put(&at, req->target);
-	o->address = put(&at, sio_str(view.address));
-	for (size_t i = 0; i < req->headers_n; i++) {
-		o->headers[i].name = put(&at, req->headers[i].name);
-		o->headers[i].value = put(&at, req->headers[i].value);
-	}
-	return o;
-}
-
 void link_attach(struct link *link, enum eio_wire wire, struct net_conn *c)
 {
 	link->wire[wire] = c;
@@ -73,16 +24,17 @@ void link_attach(struct link *link, enum eio_wire wire, struct net_conn *c)
 struct link *link_open(struct sio_server *server, struct net_conn *c, struct http1_request *req,
 		       enum eio_transport transport)
 {
-	struct hub_opening *opening = opening_new(server, c, req);
-	struct link *link = opening ? calloc(1, sizeof(*link)) : NULL;
+	struct link *link = calloc(1, sizeof(*link));
 
-	if (!link || eio_open(&link->session, &server->engine, transport) < 0) {
+	if (!link || !server->app->open(link, server, c, req)) {
 		free(link);
-		if (opening)
-			hub_opening_unref(opening);
 		return NULL;
 	}
-	hub_client_open(&link->client, &server->hub, &link->session, opening);
+	if (eio_open(&link->session, &server->engine, transport) < 0) {
+		server->app->closed(link, "forced close");
+		free(link);
+		return NULL;
+	}
 	server->links++;
 	server->links_total++;
 	if (transport == EIO_WEBSOCKET)
@@ -90,11 +42,18 @@ struct link *link_open(struct sio_server *server, struct net_conn *c, struct htt
 	return link;
 }
 
+void link_opened(struct link *link)
+{
+	link_server(link)->app->opened(link);
+}
+
 /* ---- what the engine wishes -------------------------------------------------------- */
 
 static void on_message(struct eio_session *s, char *data, size_t n, bool is_binary)
 {
-	hub_message(&link_of(s)->client, data, n, is_binary);
+	struct link *link = link_of(s);
+
+	link_server(link)->app->message(link, data, n, is_binary);
 }
 
 static void on_closed(struct eio_session *s, const char *reason)
@@ -105,7 +64,12 @@ static void on_closed(struct eio_session *s, const char *reason)
 	server->links--;
 	if (s->transport == EIO_WEBSOCKET)
 		server->websockets--;
-	hub_closed(&link->client, reason);
+	server->app->closed(link, reason);
+}
+
+static void on_drained(struct eio_session *s)
+{
+	link_server(link_of(s))->app->drained(link_of(s));
 }
 
 /* The connection of a wire, which is free afterwards. */
@@ -119,10 +83,26 @@ static struct net_conn *detach(struct link *link, enum eio_wire wire)
 	return c;
 }
 
-static void answer(struct link *link, enum eio_wire wire, int status, sio_slice body, bool may_compress)
+/* What else an answer says: to whom it may be shown, and what the application adds. */
+static void answer_headers(struct eio_session *s, struct net_conn *c, bool may_be_first, struct buf *out)
 {
-	struct sio_server *server = link_server(link);
-	struct net_conn *c = detach(link, wire);
+	struct sio_server *server = link_server(link_of(s));
+	const struct http1_request *req = http1_request(c->side->reader);
+	bool is_initial = may_be_first && hooks_is_handshake(req);
+
+	origin_headers(server, req, out);
+	if (is_initial && server->hooks.cookie.n) {
+		buf_slice(out, buf_peek(&server->hooks.cookie));
+		buf_put(out, s->sid, RANDOM_ID_LEN);
+		buf_slice(out, buf_peek(&server->hooks.cookie_end));
+	}
+	hooks_headers(server, c, req, is_initial, out);
+}
+
+static void answer(struct eio_session *s, enum eio_wire wire, int status, sio_slice body, bool may_compress)
+{
+	struct sio_server *server = link_server(link_of(s));
+	struct net_conn *c = detach(link_of(s), wire);
 	const char *type = wire == EIO_WIRE_GET ? "text/plain; charset=UTF-8" : "text/html";
 	struct buf h = { 0 };
 
@@ -132,7 +112,7 @@ static void answer(struct link *link, enum eio_wire wire, int status, sio_slice 
 	if (c->side->reader && may_compress && server->http_compression && body.n >= server->http_compression_min)
 		body = compress_body(server, http1_request(c->side->reader), body, &h);
 	if (c->side->reader)
-		origin_headers(server, http1_request(c->side->reader), &h);
+		answer_headers(s, c, wire == EIO_WIRE_GET && status == 200, &h);
 	if (status == 413)
 		net_reply_last(c, status, NULL, buf_peek(&h), body);
 	else
@@ -142,7 +122,7 @@ static void answer(struct link *link, enum eio_wire wire, int status, sio_slice 
 
 static void on_answer(struct eio_session *s, enum eio_wire wire, int status, sio_slice body)
 {
-	answer(link_of(s), wire, status, body, false);
+	answer(s, wire, status, body, false);
 }
 
 static void on_probe_text(struct eio_session *s, sio_slice text)
@@ -161,6 +141,8 @@ static void on_upgraded(struct eio_session *s)
 	if (eio_is_open(s)) /* else it is counted out already */
 		link_server(link)->websockets++;
 	link_attach(link, EIO_WIRE_WS, c);
+	if (eio_is_open(s))
+		link_server(link)->app->upgraded(link);
 }
 
 static void on_ws_close(struct eio_session *s, enum eio_wire wire, int code)
@@ -195,6 +177,7 @@ const struct eio_ops link_eio_ops = {
 	.upgraded = on_upgraded,
 	.ws_close = on_ws_close,
 	.gone = on_gone,
+	.drained = on_drained,
 };
 
 /* ---- what connections hear ------------------------------------------------------------ */
@@ -326,7 +309,7 @@ static void flush_poll(struct link *link)
 		eio_discard(&link->session, "transport error");
 		return;
 	}
-	answer(link, EIO_WIRE_GET, 200, buf_peek(payload), may_compress);
+	answer(&link->session, EIO_WIRE_GET, 200, buf_peek(payload), may_compress);
 }
 
 static void flush_one(struct link *link)

@@ -72,21 +72,27 @@ bool origin_is_preflight(const struct http1_request *req)
 	       http1_header(req, "access-control-request-method").n > 0;
 }
 
+void origin_preflight_headers(const struct http1_request *req, sio_slice methods, struct buf *out)
+{
+	sio_slice wanted = http1_header(req, "access-control-request-headers");
+
+	buf_str(out, "Access-Control-Allow-Methods: ");
+	buf_slice(out, methods);
+	buf_str(out, "\r\nAccess-Control-Max-Age: 600\r\n");
+	if (wanted.n > 0) {
+		buf_str(out, "Access-Control-Allow-Headers: ");
+		buf_slice(out, wanted);
+		buf_str(out, "\r\nVary: Access-Control-Request-Headers\r\n");
+	}
+}
+
 void origin_preflight(struct sio_server *server, struct net_conn *c, const struct http1_request *req,
 		      sio_slice methods)
 {
-	sio_slice wanted = http1_header(req, "access-control-request-headers");
 	struct buf h = { 0 };
 
 	origin_headers(server, req, &h);
-	buf_str(&h, "Access-Control-Allow-Methods: ");
-	buf_slice(&h, methods);
-	buf_str(&h, "\r\nAccess-Control-Max-Age: 600\r\n");
-	if (wanted.n > 0) {
-		buf_str(&h, "Access-Control-Allow-Headers: ");
-		buf_slice(&h, wanted);
-		buf_str(&h, "\r\nVary: Access-Control-Request-Headers\r\n");
-	}
+	origin_preflight_headers(req, methods, &h);
 	net_reply(c, 204, NULL, buf_peek(&h), sio_bytes("", 0));
 	buf_fini(&h);
 }

@@ -9,8 +9,6 @@
 #include "codec/utf8.h"
 #include "host/host.h"
 
-enum { ROUTE_SEGMENTS = 12 };
-
 struct segment {
 	sio_slice text;       /* literal text, or the name of a parameter */
 	enum { LITERAL, PARAM, REST } kind;
@@ -25,24 +23,6 @@ struct route {
 	unsigned segments_n;
 	struct segment segments[ROUTE_SEGMENTS];
 	char text[];          /* pattern and method */
-};
-
-struct param {
-	sio_slice name;
-	sio_slice value;      /* decoded, in sio_request.decoded */
-};
-
-struct sio_request {
-	struct sio_server *server;
-	struct net_conn *conn;         /* NULL: the client has gone */
-	struct http1_request *http;
-	struct http1_reader *reader;   /* ours once the connection has gone */
-	const struct route *route;
-	struct param params[ROUTE_SEGMENTS];
-	unsigned params_n;
-	struct buf decoded;
-	struct buf headers;
-	struct proxy_view view;
 };
 
 /* ---- answers of the library's own --------------------------------------------------- */
@@ -409,8 +389,9 @@ void route_request(struct sio_server *server, struct net_conn *c, struct http1_r
 		reply_problem(server, c, 503, "busy", true, "Out of memory, try again later");
 		return;
 	}
-	*req = (struct sio_request){ .server = server, .conn = c, .http = http, .route = route };
-	edge_view(server, c, http, &req->view);
+	request_view(req, server, c, http);
+	req->route = route;
+	request_keep_address(req); /* it cannot be asked for once the client has gone */
 	if (read_params(req, http->path) < 0) {
 		request_free(req);
 		reply_problem(server, c, 400, "bad_path", false, "The path has a bad percent escape or is not UTF-8");
@@ -423,8 +404,7 @@ void route_request(struct sio_server *server, struct net_conn *c, struct http1_r
 /* The client has gone before the answer: keep what the handler may still look at. */
 void route_conn_gone(struct sio_request *req)
 {
-	req->reader = net_take_reader(req->conn);
-	req->conn = NULL;
+	request_detach(req);
 }
 
 /* ---- the application's view --------------------------------------------------------------- */
@@ -447,16 +427,6 @@ sio_slice sio_request_query(const struct sio_request *req)
 sio_slice sio_request_body(const struct sio_request *req)
 {
 	return buf_peek(&req->http->body);
-}
-
-sio_slice sio_request_address(const struct sio_request *req)
-{
-	return sio_str(req->view.address);
-}
-
-bool sio_request_is_secure(const struct sio_request *req)
-{
-	return req->view.is_secure;
 }
 
 struct sio_server *sio_request_server(const struct sio_request *req)

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "codec/deflate.h"
+#include "engine/headers.h"
 #include "host/host.h"
 
 enum {
@@ -43,7 +44,7 @@ void host_log(const struct sio_server *server, enum sio_log_level level, const c
 bool server_is_full(const struct sio_server *server)
 {
 	return server->is_closing ||
-	       (server->max_connections && server->links + server->ws_n >= server->max_connections);
+	       (server->max_connections && server->links + server->ws_n + server->visitors >= server->max_connections);
 }
 
 struct hub *hub_of(const struct sio_server *server)
@@ -181,10 +182,14 @@ static void on_eof(struct net_conn *c)
 {
 	enum eio_wire wire;
 	struct link *link = owner_link(c->owner, &wire);
+	struct visitor *visitor = owner_visitor(c->owner);
 
 	begin_turn(server_of(c));
 	if (link && wire == EIO_WIRE_GET) { /* nobody is left to read the packets */
 		link_wire_gone(link, wire);
+		net_close(c);
+	} else if (visitor) {
+		visitor_gone(visitor);
 		net_close(c);
 	}
 }
@@ -193,12 +198,15 @@ static void on_gone(struct net_conn *c)
 {
 	enum eio_wire wire;
 	struct link *link = owner_link(c->owner, &wire);
+	struct visitor *visitor = owner_visitor(c->owner);
 
 	begin_turn(server_of(c));
 	if (link)
 		link_wire_gone(link, wire);
 	else if (owner_ws(c->owner))
 		websocket_gone(owner_ws(c->owner));
+	else if (visitor)
+		visitor_gone(visitor);
 	else
 		route_conn_gone(c->owner);
 }
@@ -213,6 +221,7 @@ static void on_flush(void *owner)
 	struct sio_server *server = owner;
 
 	begin_turn(server);
+	eio_app_tell_drained(&server->engine_app);
 	link_flush_all(server);
 	websocket_flush_all(server);
 }
@@ -296,15 +305,30 @@ static void set_defaults(struct sio_server_options *o)
 	o->idle_timeout_ms = or_default(o->idle_timeout_ms, 60000);
 	o->write_timeout_ms = or_default(o->write_timeout_ms, 30000);
 	if (!o->path)
-		o->path = "/socket.io";
+		o->path = o->engine_only ? "/engine.io" : "/socket.io";
+	if (!o->transports)
+		o->transports = SIO_TRANSPORT_POLLING | SIO_TRANSPORT_WEBSOCKET;
+}
+
+/* Could a request's path be that? */
+static bool is_path(const char *path)
+{
+	for (; *path; path++)
+		if (*path <= ' ' || *path > '~' || *path == '?' || *path == '#')
+			return false;
+	return true;
 }
 
 static int check_options(const struct sio_server *server, const struct sio_server_options *o)
 {
 	const char *wrong = NULL;
 
-	if (o->path[0] && o->path[0] != '/')
-		wrong = "path must start with / or be empty";
+	if (o->path[0] && (o->path[0] != '/' || !is_path(o->path)))
+		wrong = "path must be empty, or start with / and be printable ASCII without ? and #";
+	else if (o->transports & ~(unsigned)(SIO_TRANSPORT_POLLING | SIO_TRANSPORT_WEBSOCKET))
+		wrong = "transports knows SIO_TRANSPORT_POLLING and SIO_TRANSPORT_WEBSOCKET";
+	else if (o->cookie && (wrong = headers_cookie_fault(o->cookie)))
+		;
 	else if (o->max_payload_bytes > 256u << 20)
 		wrong = "max_payload_bytes must be at most 268435456";
 	else if (o->send_queue_bytes > 256u << 20)
@@ -326,6 +350,10 @@ static int copy_strings(struct sio_server *server, const struct sio_server_optio
 		return SIO_ERR_NOMEM;
 	if (strlen(server->path) > 1 && server->path[strlen(server->path) - 1] == '/')
 		server->path[strlen(server->path) - 1] = '\0';
+	if (o->cookie)
+		headers_cookie(o->cookie, &server->hooks.cookie, &server->hooks.cookie_end);
+	if (server->hooks.cookie.failed || server->hooks.cookie_end.failed)
+		return SIO_ERR_NOMEM;
 	while (o->origins && o->origins[n])
 		n++;
 	if (n == 0)
@@ -377,6 +405,9 @@ static int start_parts(struct sio_server *server, const struct sio_server_option
 		.max_payload_bytes = (uint32_t)o->max_payload_bytes,
 		.send_queue_bytes = (uint32_t)o->send_queue_bytes,
 		.packets_n = PACKETS_N,
+		.no_polling = !(o->transports & SIO_TRANSPORT_POLLING),
+		.no_websocket = !(o->transports & SIO_TRANSPORT_WEBSOCKET),
+		.no_upgrades = o->no_upgrades,
 	};
 	struct hub_limits hl = {
 		.connect_timeout_ms = o->connect_timeout_ms,
@@ -394,6 +425,8 @@ static int start_parts(struct sio_server *server, const struct sio_server_option
 	server->engine.owner = server;
 	server->engine.frames.deflater = server->deflater;
 	server->engine.frames.deflate_min = o->deflate_threshold_bytes;
+	server->app = o->engine_only ? &engineio_app : &socketio_app;
+	eio_app_init(&server->engine_app, server, &server->engine, o->engine_only);
 	if (err == SIO_OK) {
 		server->engine.now_ms = net_now_ms(server->net);
 		err = hub_init(&server->hub, server, &server->engine, &hl);
@@ -529,6 +562,8 @@ void sio_server_free(struct sio_server *server)
 	route_free_all(server);
 	deflater_free(server->deflater);
 	buf_fini(&server->payload);
+	buf_fini(&server->hooks.cookie);
+	buf_fini(&server->hooks.cookie_end);
 	if (server->owns_loop && server->loop) {
 		uv_loop_close(server->loop);
 		free(server->loop);

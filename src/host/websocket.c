@@ -255,11 +255,15 @@ static void accept_conn(struct sio_ws *ws, struct net_conn *c, const char accept
 void websocket_head(struct sio_server *server, struct net_conn *c, struct http1_request *req, const struct route *route)
 {
 	const struct ws_route *r = route_ws(route);
+	struct handshake_fault fault;
 	struct sio_ws *ws;
 	char accept[29];
 
-	if (!handshake_check(c, req, accept))
+	if (!handshake_check(req, accept, &fault)) {
+		net_count_refused(c->net);
+		net_reply_last(c, fault.status, "text/plain", fault.headers, fault.message);
 		return;
+	}
 	ws = server_is_full(server) ? NULL : ws_new(server, c, req, route);
 	if (!ws) {
 		reply_problem(server, c, 503, "busy", true, "The server has reached its limit of connections");

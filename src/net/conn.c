@@ -152,7 +152,7 @@ void conn_tidy(struct net_conn *c)
 {
 	struct net_side *side = c->side;
 
-	if (!side || c->mode != NET_WS || side->is_dirty || side->out.n > 0 || c->ws)
+	if (!side || c->mode != NET_WS || side->is_dirty || side->out.n > 0 || side->in.n > 0 || c->ws)
 		return;
 	wheel_del(&side->timer);
 	side_give(c->net, side);

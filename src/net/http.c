@@ -88,6 +88,8 @@ void net_ws_accept(struct net_conn *c, const char accept[29], unsigned deflate_b
 {
 	struct buf *out = &c->side->out;
 
+	if (c->mode != NET_HTTP)
+		return;
 	buf_str(out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 		     "Sec-WebSocket-Accept: ");
 	buf_str(out, accept);
@@ -96,6 +98,7 @@ void net_ws_accept(struct net_conn *c, const char accept[29], unsigned deflate_b
 	buf_str(out, "\r\n");
 	c->mode = NET_WS;
 	c->deflate_bits = (uint8_t)deflate_bits;
+	c->side->is_busy = false; /* what it sent meanwhile are frames: http_resume */
 	conn_deadline(c, 0);
 	conn_mark_dirty(c);
 }
@@ -216,12 +219,15 @@ void http_resume(struct net_conn *c)
 	struct net_side *side = c->side;
 	struct buf in;
 
-	if (side->in.n == 0 || side->is_busy || side->is_last || side->out.n > NET_OUT_MAX)
+	if (!side || side->in.n == 0 || side->is_busy || side->is_last || side->out.n > NET_OUT_MAX)
 		return;
 	in = side->in;
 	side->in = (struct buf){ 0 };
 	conn_watch(c);
-	http_feed(c, in.p, in.n);
+	if (c->mode == NET_WS)
+		ws_feed(c, in.p, in.n);
+	else
+		http_feed(c, in.p, in.n);
 	buf_fini(&in);
 	if (c->is_eof && c->mode == NET_HTTP && side->in.n == 0) { /* nothing can follow */
 		side->is_last = true;

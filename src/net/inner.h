@@ -76,6 +76,7 @@ struct net {
 	uint64_t works;              /* pool jobs under way */
 	unsigned depth;              /* callbacks that have not returned */
 	bool is_stopping, is_stopped;
+	bool is_woken;               /* net_wake, without a loop */
 	struct sio_timer drain;
 	time_t date_s;               /* of the cached Date header */
 	char date[40];

@@ -57,7 +57,7 @@ static void flush_dirty(struct net *net)
 		net->dirty_n--;
 		c->side->is_dirty = false;
 		conn_flush(c);
-		if (c->mode == NET_HTTP)
+		if (c->mode == NET_HTTP || c->mode == NET_WS)
 			http_resume(c);
 	}
 }
@@ -173,6 +173,14 @@ int net_post(struct net *net, sio_post_fn *fn, void *arg)
 		wake(net);
 	uv_mutex_unlock(&net->post_lock);
 	return err;
+}
+
+void net_wake(struct net *net)
+{
+	if (net->loop)
+		uv_async_send(&net->wake);
+	else
+		net->is_woken = true;
 }
 
 static void on_work(uv_work_t *work)

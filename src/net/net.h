@@ -155,6 +155,7 @@ const struct net_stats *net_stats(const struct net *net);
 void net_relax(struct net *net);           /* see inflater_relax */
 void net_count_refused(struct net *net);   /* one more request answered with our own 4xx or 503 */
 int net_post(struct net *net, sio_post_fn *fn, void *arg);                           /* any thread */
+void net_wake(struct net *net);            /* another turn comes without waiting */
 int net_work(struct net *net, sio_post_fn *work, sio_post_fn *done, void *arg);
 
 /* ---- without sockets (pipe.c) -------------------------------------------------------
@@ -194,7 +195,8 @@ void net_reply_last(struct net_conn *c, int status, const char *content_type, si
  * connection.  Only from the gone callback. */
 struct http1_reader *net_take_reader(struct net_conn *c);
 
-/* In the head callback: become a WebSocket with a 101 answer.  deflate_bits: see struct
+/* In the head callback, or later in the place of an answer: become a WebSocket with a
+ * 101.  deflate_bits: see struct
  * net_conn; headers say so. */
 void net_ws_accept(struct net_conn *c, const char accept[29], unsigned deflate_bits, sio_slice headers);
 /* A small message outside any queue; the caller knows that no frame is half written. */

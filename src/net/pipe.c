@@ -147,13 +147,14 @@ static bool has_more(struct net *net)
 	for (int i = 0; i < net->pipes_n; i++)
 		if (ready(net->pipes[i]))
 			return true;
-	return net->dirty || net->jobs || has_posts;
+	return net->dirty || net->jobs || net->is_woken || has_posts;
 }
 
 bool net_step(struct net *net, uint64_t now_ms)
 {
 	net_enter(net);
 	net->now_ms = now_ms;
+	net->is_woken = false;
 	net->ops->turn(net->owner);
 	for (int i = 0; i < net->pipes_n; i++) {
 		uint32_t events = ready(net->pipes[i]);

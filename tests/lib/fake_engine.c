@@ -96,6 +96,8 @@ static void on_answer(struct eio_session *s, enum eio_wire wire, int status, sio
 	assert_true(c->has_wire[wire]); /* nothing is answered twice */
 	c->has_wire[wire] = false;
 	fake_log(c, "%s %d %.*s; ", wire == EIO_WIRE_GET ? "get" : "post", status, (int)body.n, body.p);
+	if (c->fake->on_answer)
+		c->fake->on_answer(c);
 }
 
 static void on_probe_text(struct eio_session *s, sio_slice text)
@@ -113,6 +115,20 @@ static void on_upgraded(struct eio_session *s)
 	c->has_wire[EIO_WIRE_PROBE] = false;
 	c->has_wire[EIO_WIRE_WS] = true;
 	fake_log(c, "upgraded; ");
+	if (c->fake->on_upgraded && eio_is_open(s))
+		c->fake->on_upgraded(c);
+}
+
+static void on_drained(struct eio_session *s)
+{
+	struct fake_client *c = client_of(s);
+
+	assert_true(eio_is_open(s));
+	assert_int_equal(s->out.n, 0);
+	if (c->fake->on_drained)
+		c->fake->on_drained(c);
+	else
+		fake_log(c, "drained; ");
 }
 
 static void on_ws_close(struct eio_session *s, enum eio_wire wire, int code)
@@ -149,6 +165,7 @@ static const struct eio_ops ops = {
 	.upgraded = on_upgraded,
 	.ws_close = on_ws_close,
 	.gone = on_gone,
+	.drained = on_drained,
 };
 
 /* ---- life ---------------------------------------------------------------------- */
@@ -327,6 +344,8 @@ static void flush_poll(struct fake_client *c)
 
 void fake_turn(struct fake *f)
 {
+	if (f->on_flush)
+		f->on_flush(f);
 	while (f->engine.dirty) {
 		struct eio_session *s = f->engine.dirty;
 		f->engine.dirty = s->next_dirty;

@@ -11,6 +11,7 @@
 #ifndef TESTS_LIB_FAKE_ENGINE_H
 #define TESTS_LIB_FAKE_ENGINE_H
 
+#include "engine/app.h"
 #include "hub/hub.h"
 
 struct fake;
@@ -19,7 +20,10 @@ struct fake_client;
 /* What dies with the session. */
 struct fake_link {
 	struct eio_session session;
-	struct hub_client hub_client;   /* for fake_hub.h */
+	union {
+		struct hub_client hub_client;   /* for fake_hub.h */
+		struct sio_session app;         /* for fake_app.h */
+	};
 	struct fake_client *client;
 	struct fake_link *next_dead;
 };
@@ -48,6 +52,10 @@ struct fake {
 	/* Instead of the log, when set. */
 	void (*message)(struct fake_client *c, char *data, size_t n, bool is_binary);
 	void (*on_closed)(struct fake_client *c, const char *reason);
+	void (*on_upgraded)(struct fake_client *c);
+	void (*on_drained)(struct fake_client *c);
+	void (*on_answer)(struct fake_client *c); /* as a hook that adds headers to it */
+	void (*on_flush)(struct fake *f); /* before the flush of a turn */
 	/* Each packet that reached the client; attachments come with is_binary. */
 	void (*packet)(struct fake_client *c, sio_slice text, bool is_binary);
 };

@@ -142,6 +142,31 @@ static void test_ready_text(void **state)
 	frame_unref(f);
 }
 
+/* A binary message of plain Engine.IO: its three forms, of every size of head. */
+static void test_binary_alone(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 2, 3, 125, 126, 127, 65535, 65536, 70000 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		char *data = filled(sizes[i], 7);
+		struct frame *f = frame_of_binary(&pool, sio_bytes(data, sizes[i]));
+		struct buf ws = { 0 }, poll = { 0 }, b64 = { 0 };
+		want_ws(&ws, WS_BINARY, data, sizes[i]);
+		want_poll(&poll, data, sizes[i]);
+		buf_consume(&poll, 1); /* no separator: nothing stands before it */
+		want_ws(&b64, WS_TEXT, poll.p, poll.n);
+		free(data);
+		assert_true(sio_slice_eq(frame_peek_ws(f), buf_peek(&ws)));
+		assert_true(sio_slice_eq(frame_peek_poll(f), buf_peek(&poll)));
+		assert_true(sio_slice_eq(frame_peek_ws(frame_peek_b64(f)), buf_peek(&b64)));
+		frame_unref(f);
+		buf_fini(&ws);
+		buf_fini(&poll);
+		buf_fini(&b64);
+	}
+}
+
 static void test_references(void **state)
 {
 	struct frame *f = frame_new(&pool, 10, (sio_slice[]){ SIO_LIT("abc") }, 1);
@@ -252,6 +277,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_text_of_every_size, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_attachments, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ready_text, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_binary_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_references, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_steady_load_allocates_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deflated, setup, teardown),

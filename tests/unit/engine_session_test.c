@@ -213,10 +213,46 @@ static void test_refused_post(void **state)
 {
 	(void)state;
 	open_polling();
+	assert_true(fake_post_begin(c));
+	eio_post_refuse(fake_session(c), 413);
+	fake_expect(c, "post 413 ; closed transport error; gone; ");
+}
+
+/* A pending GET does not tell the client "closed by the server" before it has seen why. */
+static void test_refused_post_beside_a_get(void **state)
+{
+	(void)state;
+	open_polling();
+	fake_get(c);
+	fake_send(c, "4dropped");
+	assert_true(fake_post_begin(c));
+	eio_post_refuse(fake_session(c), 413);
+	fake_send(c, "4for nobody");
+	fake_turn(f);
+	fake_expect(c, "post 413 ; closed transport error; ");
+	fake_check(f);
+	fake_hang_up(c, EIO_WIRE_GET);
+	fake_expect(c, "gone; ");
+	/* One that does not hang up is told in the end; another POST of it changes nothing. */
+	open_polling();
 	fake_get(c);
 	assert_true(fake_post_begin(c));
 	eio_post_refuse(fake_session(c), 413);
-	fake_expect(c, "post 413 ; get 200 1; closed transport error; gone; ");
+	assert_true(fake_post_begin(c));
+	eio_post_refuse(fake_session(c), 413);
+	fake_run(f, 900);
+	fake_expect(c, "post 413 ; closed transport error; post 413 ; ");
+	fake_run(f, 200);
+	fake_expect(c, "get 200 1; gone; ");
+	/* An upgrade that had begun is over. */
+	open_polling();
+	fake_get(c);
+	assert_true(fake_probe(c));
+	assert_true(fake_post_begin(c));
+	eio_post_refuse(fake_session(c), 413);
+	fake_expect(c, "post 413 ; probe close 0; closed transport error; ");
+	fake_run(f, 1100);
+	fake_expect(c, "get 200 1; gone; ");
 }
 
 static void test_connections_that_break(void **state)
@@ -598,7 +634,8 @@ static void test_a_burst_is_no_slowness(void **state)
 /* The largest limits must not overflow the queue's counter. */
 static void test_huge_limits(void **state)
 {
-	struct eio_limits l = { 25000, 20000, 10000, 1u << 28, 1u << 28, 1000 };
+	struct eio_limits l = { .ping_interval_ms = 25000, .ping_timeout_ms = 20000, .upgrade_timeout_ms = 10000,
+				.max_payload_bytes = 1u << 28, .send_queue_bytes = 1u << 28, .packets_n = 1000 };
 	struct frame *big;
 
 	(void)state;
@@ -782,6 +819,7 @@ int main(void)
 		TEST(test_post_beside_a_pending_get),
 		TEST(test_overlap),
 		TEST(test_refused_post),
+		TEST(test_refused_post_beside_a_get),
 		TEST(test_connections_that_break),
 		TEST(test_heartbeat),
 		TEST(test_only_a_pong_counts),

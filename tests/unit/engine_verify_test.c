@@ -149,6 +149,60 @@ static void test_ended_sessions(void **state)
 	fake_free(f);
 }
 
+static enum eio_error verify(struct fake *f, const char *query, const char *sid, bool is_upgrade)
+{
+	struct eio_session *s;
+	char text[128];
+	struct eio_request req = { .method = SIO_LIT("GET"), .is_upgrade = is_upgrade };
+
+	snprintf(text, sizeof(text), "%s%s", query, sid);
+	req.query = sio_str(text);
+	return eio_verify(&f->engine, &req, &s);
+}
+
+/* Section 1: a transport that is switched off is unknown, whatever else the request says;
+ * and nobody is told of an upgrade that cannot be. */
+static void test_transports_switched_off(void **state)
+{
+	struct eio_limits l = { .ping_interval_ms = 1000, .ping_timeout_ms = 1000, .upgrade_timeout_ms = 1000,
+				.max_payload_bytes = 1000, .send_queue_bytes = 1000, .packets_n = 10 };
+	struct fake *f;
+	struct fake_client *c;
+
+	(void)state;
+	l.no_websocket = true;
+	f = fake_new(&l);
+	c = fake_open(f, EIO_POLLING);
+	fake_turn(f);
+	assert_non_null(memmem(c->log.p, c->log.n, "\"upgrades\":[],", 14));
+	assert_int_equal(verify(f, "EIO=4&transport=polling", "", false), EIO_ERR_NONE);
+	assert_int_equal(verify(f, "EIO=4&transport=websocket", "", true), EIO_ERR_TRANSPORT);
+	assert_int_equal(verify(f, "EIO=5&transport=websocket", "", false), EIO_ERR_TRANSPORT);
+	assert_int_equal(verify(f, "EIO=4&transport=websocket&sid=", c->sid, true), EIO_ERR_TRANSPORT);
+	assert_int_equal(verify(f, "EIO=4&transport=polling&sid=", c->sid, false), EIO_ERR_NONE);
+	fake_free(f);
+
+	l = (struct eio_limits){ .ping_interval_ms = 1000, .ping_timeout_ms = 1000, .upgrade_timeout_ms = 1000,
+				 .max_payload_bytes = 1000, .send_queue_bytes = 1000, .no_polling = true };
+	f = fake_new(&l);
+	c = fake_client(f, EIO_WEBSOCKET);
+	assert_int_equal(verify(f, "EIO=4&transport=websocket", "", true), EIO_ERR_NONE);
+	assert_int_equal(verify(f, "EIO=4&transport=polling", "", false), EIO_ERR_TRANSPORT);
+	assert_int_equal(verify(f, "EIO=4&transport=polling&sid=", c->sid, false), EIO_ERR_TRANSPORT);
+	fake_free(f);
+
+	/* Not told of is not refused. */
+	l = (struct eio_limits){ .ping_interval_ms = 1000, .ping_timeout_ms = 1000, .upgrade_timeout_ms = 1000,
+				 .max_payload_bytes = 1000, .send_queue_bytes = 1000, .no_upgrades = true };
+	f = fake_new(&l);
+	c = fake_open(f, EIO_POLLING);
+	fake_turn(f);
+	assert_non_null(memmem(c->log.p, c->log.n, "\"upgrades\":[],", 14));
+	assert_int_equal(verify(f, "EIO=4&transport=websocket&sid=", c->sid, true), EIO_ERR_NONE);
+	fake_upgrade(c);
+	fake_free(f);
+}
+
 static void test_texts(void **state)
 {
 	static const char *const texts[] = { "Transport unknown", "Session ID unknown", "Bad handshake method",
@@ -165,6 +219,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_ended_sessions),
+		cmocka_unit_test(test_transports_switched_off),
 		cmocka_unit_test(test_texts),
 	};
 

@@ -320,7 +320,8 @@ static void check(void)
 static void test_simulation(void **state)
 {
 	struct hub_limits limits = hub_usual;
-	struct eio_limits eio = { 25000, 20000, 10000, 1000000, 512, 100 };
+	struct eio_limits eio = { .ping_interval_ms = 25000, .ping_timeout_ms = 20000, .upgrade_timeout_ms = 10000,
+				  .max_payload_bytes = 1000000, .send_queue_bytes = 512, .packets_n = 100 };
 	const char *text = getenv("STEPS");
 	long steps = text ? atol(text) : DEFAULT_STEPS;
 

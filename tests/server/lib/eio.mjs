@@ -6,17 +6,19 @@ import { request } from './http.mjs';
 import { Queue, PATIENCE, within } from './queue.mjs';
 
 export const RS = '\x1e';
-const BASE = '/socket.io/?EIO=4&transport=';
+export const SOCKET_IO = '/socket.io/', ENGINE_IO = '/engine.io/';
 
 export class Polling {
-  constructor(port, { headers = {} } = {}) {
+  constructor(port, { headers = {}, base = SOCKET_IO, query = '' } = {}) {
     this.port = port;
     this.headers = headers;
+    this.base = base;
+    this.query = query;
     this.inbox = [];
   }
 
   path(sid = this.sid) {
-    return `${BASE}polling${sid ? `&sid=${sid}` : ''}`;
+    return `${this.base}?EIO=4&transport=polling${this.query}${sid ? `&sid=${sid}` : ''}`;
   }
 
   async open() {
@@ -107,7 +109,7 @@ export const inflated = (payload) => inflateRawSync(Buffer.concat([payload, TAIL
 // A WebSocket on a bare TCP connection.  Messages (text as string, binary as
 // Buffer; inflated when they came with RSV1) and the close go to the queue.
 export class RawWs {
-  constructor(port, { query = 'EIO=4&transport=websocket', sid, target, headers = {}, omit = [], method = 'GET', tail, answersClose = true, socket } = {}) {
+  constructor(port, { query = 'EIO=4&transport=websocket', sid, target, headers = {}, omit = [], method = 'GET', tail, answersClose = true, socket, base = SOCKET_IO } = {}) {
     this.inbox = new Queue('websocket');
     this.answersClose = answersClose;
     this.buf = Buffer.alloc(0);
@@ -132,7 +134,7 @@ export class RawWs {
       this.inbox.end('the TCP connection was closed');
       this.onHead?.(this);
     });
-    const head = `${method} ${target ?? `/socket.io/?${query}${sid ? `&sid=${sid}` : ''}`} HTTP/1.1\r\n${lines.join('')}\r\n`;
+    const head = `${method} ${target ?? `${base}?${query}${sid ? `&sid=${sid}` : ''}`} HTTP/1.1\r\n${lines.join('')}\r\n`;
     this.tcp.write(tail ? Buffer.concat([Buffer.from(head, 'latin1'), tail]) : Buffer.from(head, 'latin1'));
     this.ready = new Promise((resolve) => (this.onHead = resolve));
     this.tcp.on('data', (d) => this.take(d));
