@@ -7,8 +7,9 @@
  *
  * Thread: every call of the library belongs to the thread that runs the
  * server's loop, except those that say otherwise (sio_server_post).  Before the
- * loop runs and after it has ended that is any one thread.  Calls that change
- * something check it: from a wrong thread they print a line and abort.
+ * loop runs and after it has ended that is any one thread; with a loop of the
+ * application's own, the thread of its last turn until the server is closed.  Calls
+ * that change something check it: from a wrong thread they print a line and abort.
  * Lifetime: sio_server_new .. sio_server_close .. (loop runs) .. sio_server_free.
  * Calls that name no error cannot fail.
  *

@@ -284,7 +284,11 @@ export const startProgram = (file, args = [], { env = {}, cwd } = {}) =>
 export async function install() {
   const dest = tempDir();
   const got = await run('make', ['--no-print-directory', '-C', ROOT, 'install', `DESTDIR=${dest}`, 'PREFIX=/usr'], { timeout: 600000 });
-  if (got.code !== 0) throw new Error(`make install: ${got.stdout}${got.stderr}`);
+  if (got.code !== 0) {
+    const error = new Error(`make install: ${got.stdout}${got.stderr}`);
+    console.error(error.message); // a failed before() is not told by every runner
+    throw error;
+  }
   const prefix = path.join(dest, 'usr');
   const lib = 'lib';
   const env = { PKG_CONFIG_PATH: path.join(prefix, lib, 'pkgconfig'), LD_LIBRARY_PATH: path.join(prefix, lib), CMAKE_PREFIX_PATH: prefix };
