@@ -102,7 +102,7 @@ class Server:
     def _wait_port(self):
         limit = time.monotonic() + 20
         while time.monotonic() < limit and self.process.poll() is None:
-            found = re.search(r"Listening on http://[^\s]*:(\d+)", pathlib.Path(self.log.name).read_text())
+            found = re.search(r"Listening on https?://[^\s]*:(\d+)", pathlib.Path(self.log.name).read_text())
             if found:
                 return int(found.group(1))
             time.sleep(0.0005)

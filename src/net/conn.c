@@ -162,7 +162,7 @@ void conn_tidy(struct net_conn *c)
 /* ---- writing ------------------------------------------------------------------------- */
 
 /* To the socket, through TLS if there is.  As sendmsg. */
-static ssize_t put(struct net_conn *c, struct iovec *iov, int n)
+static inline ssize_t put(struct net_conn *c, struct iovec *iov, int n)
 {
 	ssize_t sent;
 
@@ -275,7 +275,7 @@ void conn_eof(struct net_conn *c)
 
 	c->is_eof = true;
 	/* A client may close its half and still read; a request under way is answered. */
-	if (c->mode == NET_HTTP && side && (side->is_busy || side->out.n > 0 || side->in.n > 0)) {
+	if (c->mode == NET_HTTP && side && (side->is_busy || side->out.n > 0 || side->in.n > 0 || tls_is_unsent(c))) {
 		if (side->in.n == 0) /* else http_resume will say so */
 			side->is_last = true;
 		if (side->is_busy && c->owner)
@@ -331,7 +331,7 @@ void conn_ready(struct net_conn *c, uint32_t events)
 		return;
 	if (events & EPOLLOUT && (!c->is_tls || tls_push(c))) {
 		c->is_blocked = false;
-		if (c->side && c->side->out.n > 0)
+		if (c->side && (c->side->out.n > 0 || (c->is_tls && c->side->is_last)))
 			conn_flush(c);
 		if (c->mode == NET_WS && !c->is_blocked && c->owner)
 			c->net->ops->writable(c);

@@ -368,7 +368,7 @@ static void close_idle(struct net *net)
 {
 	for (struct net_conn *c = net->conns, *next; c; c = next) {
 		next = c->next;
-		if (c->mode == NET_HTTP && (!c->side || (!c->side->is_busy && c->side->out.n == 0)))
+		if (c->mode == NET_HTTP && (!c->side || (!c->side->is_busy && c->side->out.n == 0)) && !tls_is_unsent(c))
 			conn_lost(c);
 		else if (c->mode == NET_HTTP) /* WebSockets are ended by their owners */
 			c->side->is_last = true;

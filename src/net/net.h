@@ -1,6 +1,6 @@
 /* net.h -- connections of one worker: listening, reading, writing, closing.
  *
- * The only folder that knows libuv and file descriptors.  A connection speaks HTTP
+ * The only folder that knows libuv, file descriptors and TLS.  A connection speaks HTTP
  * until its owner turns it into a WebSocket.  Bytes go through the codecs here;
  * what they mean is the business of struct net_ops.  Connections sit in an epoll
  * set of their own, which the loop watches as one descriptor: that is what makes
