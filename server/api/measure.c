@@ -38,6 +38,7 @@ static const struct {
 	ROW(bytes_in_total, COUNTER, "Bytes received."),
 	ROW(bytes_out_total, COUNTER, "Bytes sent."),
 	ROW(writes_total, COUNTER, "System calls that sent bytes."),
+	ROW(allocations_total, COUNTER, "Times the message path asked the system for memory."),
 	ROW(send_queue_bytes, GAUGE, "Bytes waiting to be sent."),
 	ROW(deflated_messages_total, COUNTER, "WebSocket messages compressed; one a message, however many receive it."),
 	ROW(deflate_in_bytes_total, COUNTER, "Their bytes before."),

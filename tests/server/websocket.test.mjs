@@ -2,9 +2,11 @@
 // WebSocket, gzip and deflate of HTTP answers.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import http from 'node:http';
 import { after, before, describe, it } from 'node:test';
 import { constants, deflateRawSync, gunzipSync, inflateSync } from 'node:zlib';
+import { chromium } from 'playwright-core';
 import WebSocket from 'ws';
 import { clientPool } from './lib/clients.mjs';
 import { frame, inflated, Polling, RawWs, tcpTalk } from './lib/eio.mjs';
@@ -204,6 +206,34 @@ describe('plain WebSockets: the npm client', () => {
     ws.terminate();
   });
 
+  it('65,536 pings and no reads: the pongs are bounded, and the last ping is answered', async () => {
+    const w = await raw();
+    const before = echo.memory().own;
+    w.tcp.pause();
+    const pings = (from, n) => Buffer.concat(Array.from({ length: n }, (_, i) => frame(String(from + i).padEnd(120), { opcode: 9 })));
+    for (let i = 0; i < 65536; i += 4096) w.write(pings(i, 4096));
+    await until(() => w.tcp.writableLength === 0, 'all pings sent', { timeout: 20000 * SLOW });
+    await sleep(300);
+    assert.ok(echo.memory().own - before < 4096, `${echo.memory().own - before} KiB more`);
+    w.tcp.resume();
+    await w.inbox.next((m) => m.op === 10 && String(m.data).startsWith('65535'), { timeout: 20000 * SLOW });
+    w.destroy();
+  });
+
+  it('resets in the middle of a message and of an echo', async () => {
+    for (let i = 0; i < 10; i++) {
+      const w = await raw(i % 2 ? OFFER : {});
+      w.tcp.pause();
+      w.write(frame(Buffer.alloc(4 << 20, 'x'))).write(frame('cut').subarray(0, i));
+      await sleep(30);
+      w.tcp.resetAndDestroy();
+    }
+    const w = await raw();
+    w.send('alive');
+    assert.equal(await w.text(), 'alive');
+    w.destroy();
+  });
+
   it('silent clients are pinged, and cut when they do not answer', async () => {
     const quick = await startExample('ws_echo', ['--port', '0', '--ping-interval', '200', '--ping-timeout', '200']);
     try {
@@ -240,6 +270,33 @@ describe('plain WebSockets: the npm client', () => {
       assert.equal((await ws.ended).code, 1009);
     } finally {
       await small.end();
+    }
+  });
+});
+
+const BROWSER = process.env.CHROMIUM ?? '/usr/bin/chromium';
+describe('plain WebSockets: a browser', { skip: !existsSync(BROWSER) && `no browser at ${BROWSER}: install chromium (scripts/setup test)` }, () => {
+  it('negotiates permessage-deflate by itself; text, bytes, the close code and its reason', async () => {
+    const browser = await chromium.launch({ executablePath: BROWSER, headless: true, args: ['--no-sandbox', '--disable-gpu'] });
+    try {
+      const page = await browser.newPage();
+      const got = await page.evaluate(async (url) => {
+        const ws = new WebSocket(url);
+        ws.binaryType = 'arraybuffer';
+        const next = () => new Promise((resolve) => (ws.onmessage = (e) => resolve(e.data)));
+        await new Promise((resolve, reject) => ((ws.onopen = resolve), (ws.onerror = reject)));
+        const text = 'The quick brown fox \u{1f98a} '.repeat(5000), bytes = new Uint8Array(300000).map((_, i) => (i * i) % 251);
+        ws.send(text);
+        const back = await next();
+        ws.send(bytes);
+        const bytesBack = new Uint8Array(await next());
+        const closed = new Promise((resolve) => (ws.onclose = (e) => resolve([e.code, e.wasClean])));
+        ws.close(4321, 'bye');
+        return { extensions: ws.extensions, text: back === text, bytes: bytes.every((b, i) => b === bytesBack[i]), closed: await closed };
+      }, `ws://127.0.0.1:${echo.port}/from/a/page`);
+      assert.deepEqual(got, { extensions: ANSWER, text: true, bytes: true, closed: [4321, true] });
+    } finally {
+      await browser.close();
     }
   });
 });

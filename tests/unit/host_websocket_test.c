@@ -27,6 +27,7 @@
 #include <sio/work.h>
 
 #include "base/buf.h"
+#include "net/net.h"
 
 static struct sio_server *server;
 static pthread_t thread;
@@ -577,6 +578,32 @@ static void test_counted_and_limited(void **state)
 	stop(state);
 }
 
+/* Hostile 151, 152: a message that is begun and never ends. */
+static void test_message_deadline(void **state)
+{
+	struct sio_server_options o = { .body_timeout_ms = 200 };
+	struct buf b = { 0 };
+	int fd;
+
+	(void)state;
+	start(&o);
+	fd = open_ws("/rooms/a");
+	SAY(fd, 0x01, "begun");
+	SAY(fd, 0x89, "p"); /* pings do not make it live longer */
+	HEAR(fd, &b, "\x8a\x01p");
+	HEAR(fd, &b, "\x88\x02\x03\xf0");
+	expect(OPENED "close 1008 ; ");
+	expect_end(fd);
+	buf_fini(&b);
+	stop(state);
+}
+
+static void test_connections_stay_small(void **state)
+{
+	(void)state;
+	assert_int_equal(sizeof(struct net_conn), 56);
+}
+
 /* Without Engine.IO its path is like any other. */
 static void test_no_engine(void **state)
 {
@@ -613,6 +640,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_handlers, setup, stop),
 		cmocka_unit_test(test_the_server_ends),
 		cmocka_unit_test(test_counted_and_limited),
+		cmocka_unit_test(test_message_deadline),
+		cmocka_unit_test(test_connections_stay_small),
 		cmocka_unit_test(test_no_engine),
 	};
 
