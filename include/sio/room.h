@@ -44,8 +44,8 @@ struct sio_target {
 	const struct sio_socket *skip; /* the sender, usually; NULL for none */
 	bool is_local;                 /* this server only */
 	bool is_volatile;              /* may be dropped for a receiver that lags */
-	/* Volatile only: while a receiver lags, a waiting packet of the same key gives
-	 * way to this one, so the newest value survives.  0: dropped instead. */
+	/* Volatile only: while a receiver lags, a waiting packet of the same namespace and
+	 * key gives way to this one, so the newest value survives.  0: dropped instead. */
 	uint32_t latest_key;
 };
 
