@@ -58,6 +58,18 @@ static void opening_drop(struct hub_client *c)
 	hub_opening_unref(o);
 }
 
+/* The client is in its first namespace: the deadline is met.  What is known of its first
+ * request stays while there are others to ask for. */
+static void opening_settle(struct hub_client *c)
+{
+	const struct hub *hub = c->hub;
+
+	if (!hub->nsps->next && !hub->parents)
+		opening_drop(c);
+	else if (c->opening)
+		wheel_del(&c->opening->timer);
+}
+
 static void on_connect_timeout(struct sio_timer *timer)
 {
 	struct hub_opening *o = MAP_OWNER(timer, struct hub_opening, timer);
@@ -243,7 +255,7 @@ struct sio_socket *sio_connect_accept(struct sio_connect *req)
 		eio_close(c->session, "forced close");
 		return NULL;
 	}
-	opening_drop(c);
+	opening_settle(c);
 	return s;
 }
 

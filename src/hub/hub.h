@@ -60,7 +60,7 @@ struct hub *hub_of(const struct sio_server *server); /* given by whoever embeds 
 /* ---- clients (client.c) ------------------------------------------------------ */
 
 /* What is known of a client while it connects: facts of its first request, and the
- * deadline.  One block; counted, for a connect request may outlive the client. */
+ * deadline (until the first namespace is connected).  One block; counted, for a connect request may outlive the client. */
 struct hub_opening {
 	struct sio_timer timer;
 	struct hub_client *client;    /* NULL: gone */
@@ -81,7 +81,7 @@ struct hub_client {
 	struct sio_socket *sockets;   /* connected ones, one a namespace */
 	struct sio_connect *asking;   /* CONNECTs under decision */
 	struct hub_partial *partial;  /* a binary packet whose attachments are on their way */
-	struct hub_opening *opening;  /* until the first namespace is connected */
+	struct hub_opening *opening;  /* until it is connected to the only namespace there is */
 	bool was_disconnected;        /* by us, from a namespace: late packets are forgiven */
 	uint8_t refused_n;            /* CONNECTs refused so far */
 };

@@ -170,7 +170,7 @@ static void test_keys_of_volatile_events_are_of_their_namespace(void **state)
 	assert_int_equal(sio_broadcast(server, &(struct sio_target){ 0 }, SIO_LIT("solid"), &none), 1);
 	fake_turn(server->fake);
 	for (int i = 0; i < 3; i++) {
-		struct sio_args args = sio_args_json(sio_bytes("012" + i, 1));
+		struct sio_args args = sio_args_json(sio_bytes(&"012"[i], 1));
 		assert_int_equal(sio_broadcast(server, &newest, SIO_LIT("m"), &args), 1);
 		assert_int_equal(sio_namespace_broadcast(chat, &newest, SIO_LIT("n"), &args), 1);
 		newest.latest_key++;
