@@ -49,8 +49,8 @@ struct sio_target {
 	bool is_local;                 /* this server only */
 	bool is_volatile;              /* may be dropped for a receiver that lags */
 	bool no_compress;              /* not worth compressing, or secret beside what strangers choose */
-	/* Volatile only: while a receiver lags, a waiting packet of the same key gives
-	 * way to this one, so the newest value survives.  0: dropped instead. */
+	/* Volatile only: while a receiver lags, a waiting packet of the same namespace and
+	 * key gives way to this one, so the newest value survives.  0: dropped instead. */
 	uint32_t latest_key;
 };
 

@@ -63,7 +63,9 @@ SIO_API void sio_on_connect(struct sio_server *server, sio_connect_fn *fn, void 
 SIO_API sio_slice sio_connect_auth(const struct sio_connect *req);
 
 /* A header of the session's first HTTP request, by lower-case name; empty when
- * absent.  Borrowed from req; gone once the request is answered. */
+ * absent.  Borrowed from req; gone once the request is answered.  What is known of
+ * that request is kept for further namespaces of the session when there were others
+ * beside the first, or parents, as it connected; else it is empty for them. */
 SIO_API sio_slice sio_connect_header(const struct sio_connect *req, const char *name);
 
 /* Path and query of the session's first HTTP request.  Borrowed from req. */

@@ -137,6 +137,17 @@ long broadcast_local(struct sio_namespace *nsp, const struct sio_target *t, stru
 	return walk(nsp, t, send_one, f);
 }
 
+/* The application's key, so that it is another one in each namespace: they share their
+ * clients' queues.  0 stays 0; two of one namespace stay two. */
+static uint32_t key_in(const struct sio_namespace *nsp, uint32_t key)
+{
+	uint32_t own = key * ((uint32_t)nsp->rooms.seed[0] | 1) + (uint32_t)nsp->rooms.seed[1];
+
+	if (key == 0)
+		return 0;
+	return own ? own : 1;
+}
+
 /* Queue the event to the target in nsp; whose catch-all handler is to hear of it goes on
  * the list. */
 static long send_event(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
@@ -150,7 +161,7 @@ static long send_event(struct sio_namespace *nsp, const struct sio_target *targe
 		return err;
 	f->is_volatile = target->is_volatile;
 	f->no_compress = target->no_compress;
-	f->key = target->is_volatile ? target->latest_key : 0;
+	f->key = target->is_volatile ? key_in(nsp, target->latest_key) : 0;
 	nsp->hub->broadcasts++;
 	n = broadcast_local(nsp, target, f);
 	if (!target->is_volatile)

@@ -74,7 +74,7 @@ struct hub *hub_of(const struct sio_server *server); /* given by whoever embeds 
 /* ---- clients (client.c) ------------------------------------------------------ */
 
 /* What is known of a client while it connects: facts of its first request, and the
- * deadline.  One block; counted, for a connect request may outlive the client. */
+ * deadline (until the first namespace is connected).  One block; counted, for a connect request may outlive the client. */
 struct hub_opening {
 	struct sio_timer timer;
 	struct hub_client *client;    /* NULL: gone */

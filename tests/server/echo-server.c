@@ -10,9 +10,9 @@
 #include <stdlib.h>
 
 #include <sio/json.h>
-#include <sio/room.h>
+#include <sio/namespace.h>
 #include <sio/server.h>
-#include <sio/socket.h>
+#include <sio/work.h>
 #include <uv.h>
 
 static uint32_t setting(const char *name)
@@ -53,6 +53,36 @@ static void on_connect(struct sio_connect *req, void *arg)
 		return;
 	struct sio_args args = sio_args_json(sio_bytes(auth, n));
 	sio_socket_emit(socket, SIO_LIT("auth"), &args);
+}
+
+/* The middleware of "/child-...": auth {"wait": ms} is answered that much later. */
+struct waiting {
+	struct sio_timer timer;
+	struct sio_connect *req;
+};
+
+static void on_waited(struct sio_timer *timer)
+{
+	struct waiting *waiting = (struct waiting *)(void *)timer;
+
+	sio_connect_next(waiting->req);
+	free(waiting);
+}
+
+static void on_use(struct sio_connect *req, void *arg)
+{
+	struct sio_json_field wait = { .key = "wait" };
+	struct waiting *waiting;
+	int64_t ms;
+
+	(void)arg;
+	if (sio_json_pick(sio_connect_auth(req), &wait, 1) || wait.type != SIO_JSON_NUMBER ||
+	    sio_json_int(wait.value, &ms) || ms < 1 || ms > 60000 || !(waiting = calloc(1, sizeof(*waiting)))) {
+		sio_connect_next(req);
+		return;
+	}
+	waiting->req = req;
+	sio_timer_start(sio_connect_server(req), &waiting->timer, (uint32_t)ms, on_waited);
 }
 
 static void on_message(struct sio_socket *socket, const struct sio_event *event, void *arg)
@@ -112,7 +142,7 @@ static void on_room_send(struct sio_socket *socket, const struct sio_event *even
 	struct sio_args args = event->args;
 	(void)arg;
 	args.json = rest;
-	if (room.n && sio_broadcast(sio_socket_server(socket), &target, SIO_LIT("room:message"), &args) < 0)
+	if (room.n && sio_namespace_broadcast(sio_socket_namespace(socket), &target, SIO_LIT("room:message"), &args) < 0)
 		fprintf(stderr, "echo-server: room:send failed\n");
 }
 
@@ -174,13 +204,22 @@ int main(void)
 		.log = log_line,
 	};
 	struct sio_server *server;
+	struct sio_namespace *children;
 	uv_signal_t term;
 	int err = sio_server_new(&options, &server);
 	if (err)
 		give_up("new", err);
 	sio_on_connect(server, on_connect, NULL);
+	err = sio_namespace_pattern(server, "/child-[0-9a-z]+", &children);
+	if (!err)
+		err = sio_namespace_use(children, on_use, NULL);
+	if (err)
+		give_up("children", err);
+	sio_namespace_on_connect(children, on_connect, NULL);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
 		err = sio_on_event(server, events[i].name, events[i].fn, NULL);
+		if (!err)
+			err = sio_namespace_on_event(children, events[i].name, events[i].fn, NULL);
 		if (err)
 			give_up("event", err);
 	}

@@ -713,6 +713,110 @@ describe('Socket.IO disconnect', () => {
     });
 });
 
+describe('namespaces made by a parent', () => {
+  const enter = async (w, name, auth = '') => {
+    w.send(`40${name},${auth}`);
+    return w.text(`40${name},`);
+  };
+
+  for (const [name, open] of [
+    ['polling', poll],
+    ['websocket', () => wsOpen()],
+  ])
+    it(`${name}: a child without "/"; 41, and again`, async () => {
+      const s = await open();
+      const next = (prefix) => (s instanceof Polling ? s.next(prefix) : s.text(prefix));
+      const send = (text) => (s instanceof Polling ? s.post(text) : s.send(text));
+      for (const connect of ['40/child-1', '40/child-1,', '40/child-1,{}']) {
+        await send(connect);
+        assert.match(await next('4'), /^40\/child-1,\{"sid":"[^"]{20}"\}$/);
+        assert.equal(await next('4'), '42/child-1,["auth",{}]');
+        await send('42/child-1,5["message-with-ack",1]');
+        assert.equal(await next('4'), '43/child-1,5[1]');
+        await send('41/child-1,');
+        if (REFERENCE) await sleep(30); // it takes a CONNECT in the same turn for a second one
+      }
+      await send('40');
+      assert.match(await next('4'), /^40\{"sid"/);
+    });
+
+  it('several on one session: each with its own id, events and end', async () => {
+    const w = await wsConnected();
+    const ids = new Set([w.connectAnswer.slice(2)]);
+    for (const name of ['/child-a', '/child-b', '/child-0']) ids.add((await enter(w, name)).slice(3 + name.length));
+    assert.equal(ids.size, 4);
+    w.send('42/child-b,["leave-me"]');
+    assert.equal(await w.text('41'), '41/child-b,');
+    for (const name of ['', '/child-a,', '/child-0,']) {
+      w.send(`42${name}1["message-with-ack","${name}"]`);
+      assert.equal(await w.text('43'), `43${name}1["${name}"]`);
+    }
+  });
+
+  for (const name of ['/child-', '/child-A', '/child-1/x', '/xchild-1', '/child-1?x=1', '/child-1 ', '/child--1', '//child-1', '/child-é'])
+    it(`${name} fits no pattern: refused, the session goes on`, async () => {
+      const w = await wsConnected();
+      w.send(`40${name},`);
+      assert.equal(await w.text('44'), `44${name},{"message":"Invalid namespace"}`);
+      await wsWorks(w);
+    });
+
+  it('a child refuses with message and data, then lets in', async () => {
+    const w = await wsConnected();
+    w.send('40/child-r,{"refuse":true}');
+    assert.equal(await w.text('44'), '44/child-r,{"message":"refused as asked","data":{"code":"asked"}}');
+    await enter(w, '/child-r');
+    await wsWorks(w);
+  });
+
+  it('rooms of one name in two children, and in "/", are three', async () => {
+    const all = [];
+    for (const name of ['', '/child-x,', '/child-y,'])
+      for (let i = 0; i < 2; i++) {
+        const w = await wsOpen();
+        w.send(`40${name}`);
+        await w.text('40');
+        w.send(`42${name}1["room:join","r"]`);
+        await w.text(`43${name}1[`);
+        all.push([name, w]);
+      }
+    for (const [name, w] of all.filter((_, i) => i % 2 === 0)) w.send(`42${name}["room:send","r","to ${name}"]`);
+    for (const [name, w] of all.filter((_, i) => i % 2 === 1)) assert.equal(await w.text(`42${name}["room`), `42${name}["room:message","to ${name}"]`);
+  });
+
+  it('a middleware answers later: others are served, the answer comes', async () => {
+    const [slow, fast] = [await wsConnected(), await wsConnected()];
+    slow.send('40/child-w,{"wait":200}');
+    await enter(fast, '/child-w');
+    await wsWorks(slow);
+    assert.match(await slow.text('40/child-w'), /^40\/child-w,\{"sid"/);
+    slow.send('42/child-w,1["message-with-ack"]');
+    assert.equal(await slow.text('43/child-w'), '43/child-w,1[]');
+  });
+
+  it('an event before a late answer closes the session', async () => {
+    const w = await wsConnected();
+    w.send('40/child-w,{"wait":300}').send('42/child-w,["message"]');
+    await w.end();
+  });
+
+  ours('a second CONNECT before a late answer closes the session', async () => {
+    const w = await wsConnected();
+    w.send('40/child-w,{"wait":300}').send('40/child-w,');
+    await w.end();
+  });
+
+  for (const [version, create] of VERSIONS)
+    it(`client ${version}: two children over one connection`, async () => {
+      const [a, b] = [pool.open(`${calm.url}/child-one`, {}, create), pool.open(`${calm.url}/child-two`, {}, create)];
+      for (const c of [a, b]) await c.connected();
+      assert.notEqual(a.socket.id, b.socket.id);
+      assert.deepEqual(await a.ask('message-with-ack', 'one'), 'one');
+      a.socket.disconnect();
+      assert.deepEqual(await b.ask('message-with-ack', 'two'), 'two');
+    });
+});
+
 describe('Socket.IO events and acknowledgements', () => {
   for (const [sent, answers] of [
     ['42["message",1,"2",{"3":[true]}]', ['42["message-back",1,"2",{"3":[true]}]']],

@@ -159,6 +159,29 @@ static void test_rooms_of_one_name_are_two(void **state)
 	fake_expect(c, "ws 42[\"m\"]; ws 42/chat,[\"n\"]; ");
 }
 
+/* A client that lags: the newest value of a key survives in each namespace. */
+static void test_keys_of_volatile_events_are_of_their_namespace(void **state)
+{
+	struct sio_target newest = { .is_volatile = true, .latest_key = 7 };
+
+	(void)state;
+	assert_non_null(enter());
+	c->takes = 1;
+	assert_int_equal(sio_broadcast(server, &(struct sio_target){ 0 }, SIO_LIT("solid"), &none), 1);
+	fake_turn(server->fake);
+	for (int i = 0; i < 3; i++) {
+		struct sio_args args = sio_args_json(sio_bytes(&"012"[i], 1));
+		assert_int_equal(sio_broadcast(server, &newest, SIO_LIT("m"), &args), 1);
+		assert_int_equal(sio_namespace_broadcast(chat, &newest, SIO_LIT("n"), &args), 1);
+		newest.latest_key++;
+		assert_int_equal(sio_broadcast(server, &newest, SIO_LIT("other"), &args), 1);
+		newest.latest_key--;
+	}
+	fake_ws_takes(c, SIZE_MAX);
+	fake_turn(server->fake);
+	fake_expect(c, "ws 42[\"solid\"]; ws 42[\"m\",2]; ws 42/chat,[\"n\",2]; ws 42[\"other\",2]; ");
+}
+
 static void test_a_refusal_leaves_the_others(void **state)
 {
 	(void)state;
@@ -854,6 +877,7 @@ int main(void)
 		TEST(test_names_are_bytes),
 		TEST(test_each_has_its_own_handlers),
 		TEST(test_rooms_of_one_name_are_two),
+		TEST(test_keys_of_volatile_events_are_of_their_namespace),
 		TEST(test_a_refusal_leaves_the_others),
 		TEST(test_ids_are_counted_apart),
 		TEST(test_the_session_ends_for_all),

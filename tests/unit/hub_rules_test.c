@@ -136,6 +136,38 @@ static void test_middlewares_of_the_main_namespace(void **state)
 	expect_heard("use /; handler; ");
 }
 
+static void hear_facts(struct sio_connect *req, void *arg)
+{
+	sio_slice agent = sio_connect_header(req, "user-agent"), url = sio_connect_url(req), from = sio_connect_address(req);
+
+	buf_printf(&heard, "%s %.*s %.*s %.*s; ", (const char *)arg, (int)agent.n, agent.p, (int)url.n, url.p, (int)from.n,
+		   from.p);
+	sio_connect_next(req);
+}
+
+/* Every namespace of a session sees the session's first request. */
+static void test_each_namespace_sees_the_first_request(void **state)
+{
+	(void)state;
+	assert_int_equal(sio_namespace_use(parent, hear_facts, word("child")), SIO_OK);
+	assert_non_null(hub_enter(c, "/c1"));
+	assert_non_null(hub_enter(c, "/c2"));
+	fake_ws(c, "41/c1,");
+	fake_ws(c, "41/c2,");
+	fake_ws(c, "41");
+	assert_non_null(hub_enter(c, "/c3"));
+	expect_heard("child fake/1 /socket.io/?EIO=4 192.0.2.1; child fake/1 /socket.io/?EIO=4 192.0.2.1; "
+		     "child fake/1 /socket.io/?EIO=4 192.0.2.1; ");
+	fake_run(server->fake, 24000); /* the deadline was met all the same */
+	fake_ws(c, "3");
+	fake_run(server->fake, 24000);
+	assert_int_equal(c->closed_n, 0);
+	/* With "/" alone nothing is kept. */
+	assert_int_equal(sio_namespace_close(parent), SIO_OK);
+	c = hub_connected(server);
+	assert_null(c->link->hub_client.opening);
+}
+
 /* Whoever refuses in the chain ends it, with message and data; the client may try
  * again. */
 static void test_a_middleware_refuses(void **state)
@@ -899,6 +931,7 @@ int main(void)
 		TEST(test_the_chain_in_order),
 		TEST(test_no_connect_handler),
 		TEST(test_middlewares_of_the_main_namespace),
+		TEST(test_each_namespace_sees_the_first_request),
 		TEST(test_a_middleware_refuses),
 		TEST(test_middlewares_that_answer_later),
 		TEST(test_the_client_goes_while_a_middleware_waits),

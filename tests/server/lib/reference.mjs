@@ -11,15 +11,24 @@ const io = new Server(http, {
   connectTimeout: ms('CONNECT_TIMEOUT', 45000),
   upgradeTimeout: ms('UPGRADE_TIMEOUT', 10000),
   maxHttpBufferSize: ms('MAX_PAYLOAD', 1000000),
+  cleanupEmptyChildNamespaces: true,
 });
+const children = io.of(/^\/child-[0-9a-z]+$/);
 
-io.use((socket, next) => {
+children.use((socket, next) => {
+  const { wait } = socket.handshake.auth;
+  if (wait) setTimeout(next, wait);
+  else next();
+});
+const refuse = (socket, next) => {
   if (!socket.handshake.auth.refuse) return next();
   const error = new Error('refused as asked');
   error.data = { code: 'asked' };
   next(error);
-});
-io.on('connection', (socket) => {
+};
+io.use(refuse);
+children.use(refuse);
+const serve = (socket) => {
   socket.emit('auth', socket.handshake.auth);
   socket.on('message', (...args) => socket.emit('message-back', ...args));
   socket.on('message-with-ack', (...args) => args.pop()(...args));
@@ -31,6 +40,8 @@ io.on('connection', (socket) => {
   });
   socket.on('leave-me', () => socket.disconnect(false));
   socket.on('close-me', () => socket.disconnect(true));
-});
+};
+io.on('connection', serve);
+children.on('connection', serve);
 http.listen(Number(process.env.PORT ?? 0), '127.0.0.1', () => console.log(`Listening on http://127.0.0.1:${http.address().port}`));
 process.on('SIGTERM', () => io.close(() => process.exit(0)));
