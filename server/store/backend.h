@@ -17,6 +17,10 @@
 struct store_answer {
 	struct store_result r; /* first: what the asker sees */
 	struct buf json, event, type, cursor, secret;
+	/* Until answer_seal the slices of notices are offsets into notice_text, which moves. */
+	struct buf notice_text;
+	struct store_notice *notices;
+	size_t notices_n;
 };
 
 /* One accepted request.  The slices of ask point behind the struct. */
@@ -48,6 +52,9 @@ struct store_ops {
 	bool (*run)(void *db, struct store_job *jobs);
 	/* What changed since the last call; NULL when nothing did. */
 	struct store_news *(*news)(void *db);
+	/* Delete a little of what is kept no longer and count the rows.  Returns true when
+	 * there is more to do; never waits for another process. */
+	bool (*sweep)(void *db, uint64_t *deleted);
 	/* The many rows of store_demo_bulk. */
 	enum store_status (*demo_bulk)(void *db, uint32_t users, uint32_t projects, char error[STORE_ERROR_MAX]);
 };
@@ -56,6 +63,10 @@ extern const struct store_ops sqlite_ops;
 
 /* Set status and one sentence; a later call does not replace the first. */
 void answer_fail(struct store_answer *a, enum store_status status, const char *fmt, ...) SIO_PRINTF(3, 4);
+/* A notification for user, with a copy of data.  Out of memory shows at the seal. */
+void answer_notice(struct store_answer *a, sio_slice user, sio_slice data);
+/* Take back the event and the notices: the request has failed. */
+void answer_untell(struct store_answer *a);
 /* Forget all that was written, as if not yet executed. */
 void answer_clear(struct store_answer *a);
 /* The slices of r point to the buffers; out of memory becomes UNAVAILABLE. */

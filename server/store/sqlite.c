@@ -16,7 +16,6 @@
 
 #include "store/sqlite.h"
 
-enum { BUSY_TIMEOUT_MS = 2000 };
 
 /* ---- opening ------------------------------------------------------------- */
 
@@ -36,17 +35,21 @@ static uint64_t monotonic_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static void read_clock(struct sqlite_db *db)
+void sql_time_text(int64_t ms, char out[SQL_TIME_LEN + 1])
 {
-	time_t s;
+	time_t s = (time_t)(ms / 1000);
 	struct tm tm;
 
-	db->now_ms = db->clock_ms();
-	s = (time_t)(db->now_ms / 1000);
 	gmtime_r(&s, &tm);
-	snprintf(db->now, sizeof(db->now), "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)(tm.tm_year + 1900) % 10000,
+	snprintf(out, SQL_TIME_LEN + 1, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)(tm.tm_year + 1900) % 10000,
 		 (unsigned)(tm.tm_mon + 1) % 100, (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100,
-		 (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100, (unsigned)(db->now_ms % 1000));
+		 (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100, (unsigned)(ms % 1000));
+}
+
+void sql_read_clock(struct sqlite_db *db)
+{
+	db->now_ms = db->clock_ms();
+	sql_time_text(db->now_ms, db->now);
 }
 
 /* A new database holds password hashes: only its owner shall read it.  SQLite's
@@ -79,16 +82,9 @@ static int configure(struct sqlite_db *db)
 		"PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -512;";
 
 	sqlite3_extended_result_codes(db->h, 1);
-	sqlite3_busy_timeout(db->h, BUSY_TIMEOUT_MS);
+	sqlite3_busy_timeout(db->h, SQL_BUSY_MS);
 	sqlite3_db_config(db->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	return sqlite3_exec(db->h, pragmas, NULL, NULL, NULL) == SQLITE_OK ? SIO_OK : SIO_ERR_SYSTEM;
-}
-
-/* Old lines of the access log and old answers serve nobody. */
-static void tidy(struct sqlite_db *db)
-{
-	read_clock(db);
-	sqlite3_exec(db->h, "DELETE FROM access_log WHERE created_s < unixepoch() - 3600", NULL, NULL, NULL);
 }
 
 static int sqlite_open(const struct store_options *options, const char *path, void **out, char error[STORE_ERROR_MAX])
@@ -103,6 +99,9 @@ static int sqlite_open(const struct store_options *options, const char *path, vo
 	}
 	db->clock_ms = options->clock_ms ? options->clock_ms : system_clock_ms;
 	db->tells_events = options->on_foreign_events != NULL;
+	db->sweep.events_days = options->events_keep_days;
+	db->sweep.events_count = options->events_keep_count;
+	db->sweep.notifications_days = options->notifications_keep_days;
 	if (strcmp(path, ":memory:") != 0)
 		make_private_file(path);
 	if (sqlite3_open_v2(path, &db->h, flags, NULL) == SQLITE_OK && configure(db) == SIO_OK)
@@ -114,7 +113,7 @@ static int sqlite_open(const struct store_options *options, const char *path, vo
 		sqlite_close(db);
 		return r;
 	}
-	tidy(db);
+	sql_read_clock(db);
 	sqlite_news_start(db);
 	sql_reset_all(db);
 	*out = db;
@@ -162,6 +161,7 @@ static const struct {
 	[STORE_NOTIFY_LIST] = { op_notify_list, NEEDS_USER },
 	[STORE_NOTIFY_ADD] = { op_notify_add, NEEDS_USER | NEEDS_BODY },
 	[STORE_NOTIFY_READ] = { op_notify_read, NEEDS_USER | NEEDS_ITEM },
+	[STORE_NOTIFY_READ_ALL] = { op_notify_read_all, NEEDS_USER },
 	[STORE_EVENT_APPEND] = { op_event_append, NEEDS_STREAM | NEEDS_BODY },
 	[STORE_EVENT_LIST] = { op_event_list, NEEDS_STREAM },
 	[STORE_COUNTS] = { op_counts, 0 },
@@ -224,14 +224,12 @@ static void run_write(struct sqlite_db *db, struct store_job *job)
 			sqlite_answer_save(db, ask, a);
 	}
 	sql_reset_all(db);
-	if (a->json.failed || a->event.failed || a->type.failed)
+	if (a->json.failed || a->event.failed || a->type.failed || a->notice_text.failed)
 		answer_fail(a, STORE_UNAVAILABLE, "out of memory");
 	if (a->r.status != STORE_OK) {
 		sql_exec(db, "ROLLBACK TO one", "");
 		db->event_id_new = event_id;
-		a->r.seq = 0;
-		buf_clear(&a->event);
-		buf_clear(&a->type);
+		answer_untell(a);
 	}
 	sql_exec(db, "RELEASE one", "");
 }
@@ -297,7 +295,7 @@ static bool sqlite_run(void *arg, struct store_job *jobs)
 	struct sqlite_db *db = arg;
 	bool has_writes = false, is_done = true;
 
-	read_clock(db);
+	sql_read_clock(db);
 	for (struct store_job *job = jobs; job; job = job->next)
 		has_writes |= store_op_is_write(job->ask.op);
 	if (has_writes)
@@ -315,5 +313,6 @@ const struct store_ops sqlite_ops = {
 	.close = sqlite_close,
 	.run = sqlite_run,
 	.news = sqlite_news,
+	.sweep = sqlite_sweep,
 	.demo_bulk = sqlite_demo_bulk,
 };

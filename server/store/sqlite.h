@@ -14,7 +14,12 @@
 #include "store/backend.h"
 #include "store/fields.h"
 
-enum { SQL_CACHE = 256, SQL_OPEN_MAX = 64, SQL_TIME_LEN = 24 };
+enum {
+	SQL_CACHE = 256,    /* statements */
+	SQL_OPEN_MAX = 64,  /* started in one operation */
+	SQL_TIME_LEN = 24,
+	SQL_BUSY_MS = 2000, /* how long another process's write is waited for */
+};
 
 struct sqlite_db {
 	sqlite3 *h;
@@ -31,6 +36,11 @@ struct sqlite_db {
 	int64_t access_id, event_id;
 	int64_t event_id_new;         /* greatest event row of the running transaction */
 	int64_t data_version;
+	struct sqlite_sweep {
+		uint32_t events_days, events_count, notifications_days; /* 0: without end */
+		char stream[STORE_STREAM_MAX + 16]; /* the last one that was looked at in this round */
+		size_t stream_n;
+	} sweep;
 	bool is_access_touched;       /* a batch of ours may have changed roles */
 	bool tells_events;            /* foreign events are wanted */
 	struct store_news *news;      /* collected, not yet fetched; may be NULL */
@@ -65,6 +75,10 @@ struct sql_page {
 void sql_page_run(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a,
 		  const struct sql_page *page, sio_slice scope1, sio_slice scope2);
 
+/* Unix time as ISO 8601, and the clock into db->now (both in sqlite.c). */
+void sql_time_text(int64_t ms, char out[SQL_TIME_LEN + 1]);
+void sql_read_clock(struct sqlite_db *db);
+
 /* ---- sqlite_schema.c ----------------------------------------------------- */
 
 int sqlite_migrate(sqlite3 *h, const char *path, char error[STORE_ERROR_MAX]);
@@ -77,12 +91,20 @@ sqlite_op_fn op_user_get, op_user_add, op_user_ensure, op_user_password, op_user
 sqlite_op_fn op_project_add, op_project_list, op_project_get, op_project_delete;
 sqlite_op_fn op_collab_list, op_collab_put, op_collab_delete, op_role_get, op_role_list;
 sqlite_op_fn op_boq_bulk, op_entity_list, op_entity_get, op_entity_create, op_entity_patch, op_entity_delete;
-sqlite_op_fn op_notify_list, op_notify_add, op_notify_read;
+sqlite_op_fn op_notify_list, op_notify_add, op_notify_read, op_notify_read_all;
 sqlite_op_fn op_event_append, op_event_list, op_counts, op_ping;
 
-/* Append an event to a stream: sets a->r.seq and a->type.  data is a->event or
- * other JSON text.  Returns false when it failed (a says why). */
-bool sqlite_event_add(struct sqlite_db *db, struct store_answer *a, sio_slice stream, sio_slice type, sio_slice data);
+/* Append an event to a stream: data is its payload, which gets its number in it when it
+ * is a project's.  Returns the number, or 0 when it failed (a says why). */
+int64_t sqlite_event_put(struct sqlite_db *db, struct store_answer *a, sio_slice stream, sio_slice type, struct buf *data);
+
+/* The same for the answer's own event, whose payload stands in a->event: sets a->r.seq
+ * and a->type.  Returns false when it failed. */
+bool sqlite_event_add(struct sqlite_db *db, struct store_answer *a, sio_slice stream, sio_slice type);
+
+/* Put a notification into a user's inbox and its event into the user's stream (*seq).
+ * data gets the notification's id.  Returns that id, or 0 when it failed. */
+int64_t sqlite_notify(struct sqlite_db *db, struct store_answer *a, sio_slice user, struct buf *data, int64_t *seq);
 
 /* false and NOT_FOUND when there is no such project. */
 bool sqlite_project_exists(struct sqlite_db *db, struct store_answer *a, sio_slice project);
@@ -97,6 +119,9 @@ void sqlite_news_start(struct sqlite_db *db);        /* at open: nothing old is 
 void sqlite_news_scan_events(struct sqlite_db *db);  /* with the write lock, before our own */
 struct store_news *sqlite_news(void *db);
 
+/* sqlite_sweep.c */
+bool sqlite_sweep(void *db, uint64_t *deleted);
+
 enum store_status sqlite_demo_bulk(void *db, uint32_t users, uint32_t projects, char error[STORE_ERROR_MAX]);
 
 /* A row of op's table: what the columns are called and which SQL serves them. */
@@ -109,12 +134,19 @@ struct entity {
 	bool id_is_given;        /* create may name the id; else a random one (text) or the next (number) */
 	const struct field_def *fields;
 	size_t fields_n, columns_n;      /* the first columns_n are columns, in the SQL's order */
+	/* Both may be NULL.  Do the columns that are set name what is there (is_same ones are
+	 * not asked)?  false: a says why not. */
+	bool (*judge)(struct sqlite_db *db, const struct store_ask *ask, const struct fields *f, struct store_answer *a);
+	/* The row has been written: put notifications for those whom it concerns. */
+	void (*concerns)(struct sqlite_db *db, const struct store_ask *ask, const struct fields *f, sio_slice id,
+			 struct store_answer *a);
 	const char *select;      /* ?1 project ?2 id -> the row */
 	const char *values;      /* ?1 project ?2 id -> version, columns.. */
 	const char *insert;      /* ?1 project ?2 id ?3 now ?4 actor ?5.. columns, then derived -> the row (RETURNING) */
 	const char *update;      /* the same; NULL: cannot be changed */
 	const char *delete;      /* ?1 project ?2 id */
-	struct sql_page page;    /* ?1 project ?2 item */
+	struct sql_page page;    /* ?1 project */
+	struct sql_page page_of_item, page_of_task; /* ?1 project ?2 item or task; text NULL: no such list */
 	/* A column computed from the others, as JSON text; NULL: none. */
 	const char *derived_name;
 	size_t (*derive)(const struct fields *f, char *out);
@@ -122,12 +154,12 @@ struct entity {
 
 extern const struct entity entity_boq, entity_project, entity_task, entity_comment;
 
-/* Change one row by an already parsed body (only columns that are set).  version 0: any.
- * Returns OK and the new row in json, or what was wrong (CONFLICT: json is the row). */
+/* Change one row by an already parsed body (only columns that are set).  The versions of
+ * the ask and of the body must be the row's, if they are there.  Returns OK and the new
+ * row in json, or what was wrong (CONFLICT: json is the row). */
 void entity_change(struct sqlite_db *db, const struct entity *e, const struct store_ask *ask, struct fields *f,
-		   int64_t version, struct store_answer *a);
-/* Index of the member called name in f, or -1; and its integer value (0 when absent). */
+		   struct store_answer *a);
+/* Index of the member called name in f, or -1. */
 int fields_index(const struct fields *f, const char *name);
-int64_t fields_version(const struct fields *f);
 
 #endif

@@ -227,7 +227,8 @@ void op_project_add(struct sqlite_db *db, const struct store_ask *ask, struct st
 	fields_fini(&f);
 }
 
-/* The events go with the project; its counter stays, so that a number never comes twice. */
+/* The events go with the project: at once from sight, from the file by the sweep.  Its
+ * counter stays, so that a number never comes twice. */
 void op_project_delete(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	project_read(db, ask->project, SIO_LIT(""), a);
@@ -242,7 +243,7 @@ void op_project_delete(struct sqlite_db *db, const struct store_ask *ask, struct
 	a->r.version = 0;
 	sql_reset_all(db);
 	if (sql_exec(db, "DELETE FROM projects WHERE id = ?1", "t", ask->project) != SQLITE_DONE ||
-	    sql_exec(db, "DELETE FROM events WHERE project = ?1", "t", ask->project) != SQLITE_DONE)
+	    sql_exec(db, "UPDATE streams SET floor = seq WHERE project = ?1", "t", ask->project) != SQLITE_DONE)
 		sql_fail(db, a);
 	buf_str(&a->event, "{\"project_id\":");
 	buf_json(&a->event, ask->project);
@@ -323,7 +324,7 @@ static void collab_event(struct sqlite_db *db, const struct store_ask *ask, sio_
 	else
 		buf_str(&a->event, "null");
 	buf_byte(&a->event, '}');
-	sqlite_event_add(db, a, ask->project, SIO_LIT("collaborator:changed"), buf_peek(&a->event));
+	sqlite_event_add(db, a, ask->project, SIO_LIT("collaborator:changed"));
 	db->is_access_touched = true;
 }
 
@@ -388,10 +389,26 @@ void op_collab_delete(struct sqlite_db *db, const struct store_ask *ask, struct 
 
 /* ---- roles --------------------------------------------------------------- */
 
+/* The last number of a project's events, 0 when there are none. */
+static int64_t last_seq(struct sqlite_db *db, sio_slice project, struct store_answer *a)
+{
+	sqlite3_stmt *st = sql_start(db, "SELECT seq FROM streams WHERE project = ?1", "t", project);
+	int r = sql_step(db, st);
+	int64_t seq = r == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
+
+	if (r != SQLITE_ROW && r != SQLITE_DONE)
+		sql_fail(db, a);
+	if (st)
+		sqlite3_reset(st);
+	return seq;
+}
+
 void op_role_get(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	if (role_read(db, ask->project, ask->user, a) && a->r.role[0] == '\0')
 		sqlite_project_exists(db, a, ask->project);
+	else if (a->r.status == STORE_OK)
+		a->r.seq = last_seq(db, ask->project, a);
 }
 
 void op_role_list(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
@@ -415,7 +432,8 @@ void op_role_list(struct sqlite_db *db, const struct store_ask *ask, struct stor
 			continue;
 		buf_str(&a->json, a->r.rows_n++ ? ",{\"project_id\":" : "{\"project_id\":");
 		buf_json(&a->json, sio_bytes(id, (size_t)n));
-		buf_printf(&a->json, ",\"role\":\"%s\"}", a->r.role);
+		buf_printf(&a->json, ",\"role\":\"%s\",\"seq\":%lld}", a->r.role,
+			   (long long)last_seq(db, sio_bytes(id, (size_t)n), a));
 	}
 	buf_byte(&a->json, ']');
 	a->r.role[0] = '\0';

@@ -269,7 +269,7 @@ void sql_page_run(struct sqlite_db *db, const struct store_ask *ask, struct stor
 	if (st)
 		sqlite3_bind_int64(st, 6, (int64_t)limit + 1);
 	buf_byte(&a->json, '[');
-	while ((r = sql_step(db, st)) == SQLITE_ROW && a->r.rows_n < limit) {
+	while ((r = sql_step(db, st)) == SQLITE_ROW && a->r.rows_n < limit && a->json.n < STORE_PAGE_BYTES) {
 		buf_str(&a->json, a->r.rows_n ? "," : "");
 		sql_row_json(st, &a->json);
 		cursor_write(st, keys_n, &last);

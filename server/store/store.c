@@ -20,7 +20,12 @@
 
 #include "store/backend.h"
 
-enum { POLL_MS = 250, POST_RETRY_US = 500 };
+enum {
+	POLL_MS = 250,      /* between two looks for news */
+	POST_RETRY_US = 500,
+	SWEEP_MS = 10000,   /* between two rounds of deleting ... */
+	SWEEP_STEP_MS = 25, /* ... and two steps of one: nine tenths of the time are for requests */
+};
 
 struct job_list {
 	struct store_job *first, **last;
@@ -226,14 +231,14 @@ static void tell_news(struct store *store)
 
 /* ---- the thread ---------------------------------------------------------- */
 
-/* Wait for work, at most until the next look for news.  NULL: none came. */
-static struct store_job *next_batch(struct store *store, bool *goes_on)
+/* Wait for work, at most wait_ms.  NULL: none came. */
+static struct store_job *next_batch(struct store *store, uint64_t wait_ms, bool *goes_on)
 {
 	struct store_job *jobs;
 	struct timespec until;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += POLL_MS * 1000000L;
+	until.tv_nsec += (long)wait_ms * 1000000L;
 	until.tv_sec += until.tv_nsec / 1000000000L;
 	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&store->lock);
@@ -281,7 +286,9 @@ static struct store_job *mark_answered(struct store *store, struct store_job *jo
 	return rest.first;
 }
 
-static void run_batch(struct store *store, struct store_job *jobs)
+/* News go first: what another process had committed before a batch of ours has the
+ * lower numbers, and is told in their order. */
+static void run_batch(struct store *store, struct store_job *jobs, bool has_writes)
 {
 	bool is_done = store->ops->run(store->db, jobs);
 
@@ -289,26 +296,55 @@ static void run_batch(struct store *store, struct store_job *jobs)
 	count_batch(store, jobs, is_done);
 	jobs = mark_answered(store, jobs);
 	pthread_mutex_unlock(&store->lock);
+	if (has_writes)
+		tell_news(store);
 	hand_over(store, jobs);
+}
+
+/* Returns when the next step is due. */
+static uint64_t run_sweep(struct store *store)
+{
+	uint64_t begun = monotonic_us(), deleted = 0, took;
+	bool is_more = store->ops->sweep(store->db, &deleted);
+
+	took = monotonic_us() - begun;
+	pthread_mutex_lock(&store->lock);
+	store->stats.swept_total += deleted;
+	if (took > store->stats.sweep_us_max)
+		store->stats.sweep_us_max = took;
+	pthread_mutex_unlock(&store->lock);
+	return begun + took + (is_more ? SWEEP_STEP_MS : SWEEP_MS) * 1000ULL;
+}
+
+bool store_sweep(struct store *store)
+{
+	assert(!store->has_thread);
+	return store->ops->sweep(store->db, &store->stats.swept_total);
 }
 
 static void *thread_main(void *arg)
 {
 	struct store *store = arg;
 	bool goes_on = true;
-	uint64_t told_us = 0;
+	uint64_t told_us = 0, sweep_us = monotonic_us() + SWEEP_STEP_MS * 1000ULL, now = monotonic_us();
 
 	while (goes_on) {
-		struct store_job *jobs = next_batch(store, &goes_on);
+		uint64_t wait_us = sweep_us > now ? sweep_us - now : 0;
+		struct store_job *jobs = next_batch(store, wait_us < POLL_MS * 1000 ? wait_us / 1000 + 1 : POLL_MS, &goes_on);
 		bool has_writes = false;
 		for (struct store_job *job = jobs; job; job = job->next)
 			has_writes |= store_op_is_write(job->ask.op);
 		if (jobs)
-			run_batch(store, jobs);
-		if (goes_on && (has_writes || monotonic_us() - told_us >= POLL_MS * 1000)) {
+			run_batch(store, jobs, has_writes);
+		now = monotonic_us();
+		if (has_writes) {
+			told_us = now;
+		} else if (goes_on && now - told_us >= POLL_MS * 1000) {
 			tell_news(store);
-			told_us = monotonic_us();
+			told_us = now;
 		}
+		if (goes_on && now >= sweep_us)
+			sweep_us = run_sweep(store);
 	}
 	return NULL;
 }
