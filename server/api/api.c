@@ -12,6 +12,7 @@
 
 #include "api/call.h"
 #include "api/files.h"
+#include "api/routes.h"
 #include "base/log.h"
 
 /* The argument of one route. */
@@ -19,11 +20,6 @@ struct bound {
 	struct api *api;
 	const struct route *route;
 };
-
-static struct route_list (*const route_lists[])(void) = {
-	login_routes, project_routes, collaborator_routes, boq_routes, broadcast_routes, presence_routes, status_routes,
-};
-enum { LISTS_N = sizeof(route_lists) / sizeof(route_lists[0]) };
 
 /* ---- who is it? ------------------------------------------------------------------ */
 
@@ -158,26 +154,18 @@ static void on_request(struct sio_request *req, void *arg)
 
 static int add_routes(struct api *api)
 {
-	size_t n = 0, at = 0;
-
-	for (size_t i = 0; i < LISTS_N; i++)
-		n += route_lists[i]().n;
-	api->bounds = calloc(n, sizeof(*api->bounds));
+	api->bounds = calloc(api_routes_n, sizeof(*api->bounds));
 	if (!api->bounds)
 		return SIO_ERR_NOMEM;
-	for (size_t i = 0; i < LISTS_N; i++) {
-		struct route_list list = route_lists[i]();
+	for (size_t i = 0; i < api_routes_n; i++) {
+		const struct route *route = &api_routes[i];
+		int err;
 
-		for (size_t k = 0; k < list.n; k++, at++) {
-			const struct route *route = &list.rows[k];
-			int err;
-
-			api->bounds[at] = (struct bound){ api, route };
-			err = sio_http_route(api->options.server, route->method, route->pattern, on_request, &api->bounds[at]);
-			if (err) {
-				log_error("route %s %s: %s", route->method, route->pattern, sio_strerror(err));
-				return err == SIO_ERR_NOMEM ? err : SIO_ERR_INVAL;
-			}
+		api->bounds[i] = (struct bound){ api, route };
+		err = sio_http_route(api->options.server, route->method, route->pattern, on_request, &api->bounds[i]);
+		if (err) {
+			log_error("route %s %s: %s", route->method, route->pattern, sio_strerror(err));
+			return err == SIO_ERR_NOMEM ? err : SIO_ERR_INVAL;
 		}
 	}
 	return SIO_OK;
@@ -224,16 +212,15 @@ void api_drain(struct api *api)
 	api->is_draining = true;
 }
 
-void api_foreign_event(struct api *api, sio_slice project_id, sio_slice type, sio_slice data)
+void api_foreign_event(struct api *api, sio_slice stream, int64_t seq, sio_slice type, sio_slice data)
 {
 	const struct collab_emit emit = { .event = type, .args = data };
 	long n;
 
-	/* A stream with a colon is a room's own ("user:anna"), else a project. */
-	if (memchr(project_id.p, ':', project_id.n))
-		n = collab_emit_room(api->options.collab, project_id, &emit);
+	if (memchr(stream.p, ':', stream.n))
+		n = collab_emit_room(api->options.collab, stream, &emit);
 	else
-		n = collab_emit_project(api->options.collab, project_id, &emit);
+		n = collab_emit_durable(api->options.collab, stream, seq, &emit);
 	if (n < 0)
-		log_warning("an event of %.*s could not be sent: %s", (int)project_id.n, project_id.p, sio_strerror((int)n));
+		log_warning("an event of %.*s could not be sent: %s", (int)stream.n, stream.p, sio_strerror((int)n));
 }

@@ -51,7 +51,8 @@ void api_free(struct api *api); /* NULL is allowed */
 /* From now on /readyz answers 503 "draining". */
 void api_drain(struct api *api);
 
-/* A durable event was committed by another process: tell this server's users. */
-void api_foreign_event(struct api *api, sio_slice project_id, sio_slice type, sio_slice data);
+/* A durable event was committed by another process, seq in its stream: tell this
+ * server's users.  stream is a project's id, or a room's name with a colon. */
+void api_foreign_event(struct api *api, sio_slice stream, int64_t seq, sio_slice type, sio_slice data);
 
 #endif

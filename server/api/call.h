@@ -31,28 +31,15 @@ enum call_auth {
 	AUTH_SERVICE, /* Authorization: Bearer <SERVICE_API_KEY> */
 };
 
-/* One row of the routes table. */
+/* One row of the table in routes.h. */
 struct route {
 	const char *method, *pattern;
 	enum call_auth auth;
 	int action; /* enum access_action asked about ":project", or NO_PROJECT */
 	void (*handle)(struct call *call);
+	const char *what;
 };
 #define NO_PROJECT (-1)
-
-/* Each resource's file exports its rows; api.c joins them. */
-struct route_list {
-	const struct route *rows;
-	size_t n;
-};
-#define ROUTE_LIST(rows) ((struct route_list){ rows, sizeof(rows) / sizeof((rows)[0]) })
-struct route_list login_routes(void);
-struct route_list project_routes(void);
-struct route_list collaborator_routes(void);
-struct route_list boq_routes(void);
-struct route_list broadcast_routes(void);
-struct route_list presence_routes(void);
-struct route_list status_routes(void);
 
 struct api {
 	struct api_options options;
@@ -110,12 +97,22 @@ SIO_MUST_CHECK bool call_page(struct call *call, struct store_ask *ask);
 /* The version of If-Match into ask.  False: it was answered 422. */
 SIO_MUST_CHECK bool call_version(struct call *call, struct store_ask *ask);
 
-/* Broadcast the event of a committed write to the project. */
+/* The number in the path that names a row, into *out.  False: it was answered 404. */
+SIO_MUST_CHECK bool call_number(struct call *call, const char *name, sio_slice *out);
+
+/* Broadcast the event of a committed write to the project, and its notifications to
+ * those whom they concern. */
 void call_publish(struct call *call, const struct store_result *result);
+
+/* Append {"items":..,"next_cursor":.. of a list, without the brace. */
+void call_put_page(struct buf *b, const struct store_result *result);
 
 /* Completions for the usual answers. */
 void call_done_row(struct call *call, const struct store_result *result);     /* 200, row, ETag */
 void call_done_rows(struct call *call, const struct store_result *result);    /* 200, {"items":..,"next_cursor":..} */
+
+/* 201, row, ETag, Location below the project. */
+void call_done_created(struct call *call, const struct store_result *result, const char *collection, const char *key);
 
 /* ---- answers (respond.c): each ends the call ---------------------------------------- */
 

@@ -67,8 +67,13 @@ void respond_created(struct call *call, const char *collection, sio_slice row, c
 {
 	struct sio_json_field id = { .key = key };
 	char text[ACCESS_ID_MAX + 1], location[512];
+	long n = -1;
 
-	if (!sio_json_pick(row, &id, 1) && sio_json_unquote(id.value, text, sizeof(text)) > 0) {
+	if (!sio_json_pick(row, &id, 1) && id.type == SIO_JSON_STRING)
+		n = sio_json_unquote(id.value, text, sizeof(text));
+	else if (id.type == SIO_JSON_NUMBER)
+		n = snprintf(text, sizeof(text), "%.*s", (int)id.value.n, id.value.p);
+	if (n > 0) {
 		snprintf(location, sizeof(location), "%s%s", collection, text);
 		sio_reply_header(call->req, SIO_LIT("Location"), sio_str(location));
 	}
