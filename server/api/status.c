@@ -57,7 +57,7 @@ static void on_ping(struct store_result *result, void *arg)
 static void ask_store(struct call *call, probe_fn *answer)
 {
 	struct probe *probe = calloc(1, sizeof(*probe));
-	const struct store_ask ask = { .op = STORE_PING, .done = on_ping, .arg = probe };
+	const struct store_ask ask = { .op = STORE_PING, .is_ordered = true, .done = on_ping, .arg = probe };
 	int err;
 
 	if (!probe) {

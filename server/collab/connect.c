@@ -278,6 +278,7 @@ static void pending_ask(struct pending *pending, enum store_op op, sio_slice bod
 		.op = op,
 		.user = presence_id(&pending->user->node),
 		.body = body,
+		.is_ordered = op == STORE_ROLE_LIST, /* as a join */
 		.done = done,
 		.arg = pending,
 		.loop = pending->collab->server,

@@ -199,6 +199,7 @@ static int join_ask(struct client *client, uint64_t ack, sio_slice id)
 		.op = STORE_ROLE_GET,
 		.project = client_unquoted(id),
 		.user = presence_id(&client->user->node),
+		.is_ordered = true, /* the room begins behind exactly those events that were sent before */
 		.done = join_done,
 		.arg = join,
 		.loop = client->collab->server,

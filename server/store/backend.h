@@ -1,7 +1,7 @@
 /* backend.h -- what a database has to do for the store, as a struct of functions.
  *
- * store.c owns the queue, the thread and the hand-over; a back end executes jobs
- * and knows SQL.  All calls of one back end come from one thread at a time.  A
+ * store.c owns the queues, the threads and the hand-over; a back end executes jobs
+ * and knows SQL.  All calls of one handle come from one thread at a time.  A
  * new one fills in struct store_ops, stands in store_backends (url.c) and passes
  * tests/unit/store_store_test.c.
  *
@@ -46,12 +46,16 @@ struct store_ops {
 	const char *name;
 	/* path is what follows "sqlite:///".  Returns 0, or a code with a sentence in error. */
 	int (*open)(const struct store_options *options, const char *path, void **db, char error[STORE_ERROR_MAX]);
+	/* A second handle that only reads, used by another thread beside the first, which is
+	 * open.  Returns 0 with *db NULL when this database cannot have one. */
+	int (*open_reader)(const struct store_options *options, const char *path, void **db, char error[STORE_ERROR_MAX]);
 	void (*close)(void *db);
 	/* Execute all; one commit for the writes among them.  Afterwards every answer has
 	 * its status, and OK means durable.  Returns false when a commit failed. */
 	bool (*run)(void *db, struct store_job *jobs);
-	/* What changed since the last call; NULL when nothing did. */
-	struct store_news *(*news)(void *db);
+	/* What changed since the last call; NULL when nothing did.  is_fresh false: only what
+	 * the last run has seen. */
+	struct store_news *(*news)(void *db, bool is_fresh);
 	/* Delete a little of what is kept no longer and count the rows.  Returns true when
 	 * there is more to do; never waits for another process. */
 	bool (*sweep)(void *db, uint64_t *deleted);

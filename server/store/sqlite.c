@@ -120,6 +120,31 @@ static int sqlite_open(const struct store_options *options, const char *path, vo
 	return SIO_OK;
 }
 
+/* WAL lets it read beside a commit.  The schema is there: sqlite_open has made it. */
+static int sqlite_open_reader(const struct store_options *options, const char *path, void **out, char error[STORE_ERROR_MAX])
+{
+	struct sqlite_db *db;
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+
+	*out = NULL;
+	if (strcmp(path, ":memory:") == 0) /* each handle would have one of its own */
+		return SIO_OK;
+	db = calloc(1, sizeof(*db));
+	if (!db) {
+		snprintf(error, STORE_ERROR_MAX, "out of memory");
+		return SIO_ERR_NOMEM;
+	}
+	db->clock_ms = options->clock_ms ? options->clock_ms : system_clock_ms;
+	if (sqlite3_open_v2(path, &db->h, flags, NULL) != SQLITE_OK || configure(db) != SIO_OK ||
+	    sqlite3_exec(db->h, "PRAGMA query_only = ON", NULL, NULL, NULL) != SQLITE_OK) {
+		snprintf(error, STORE_ERROR_MAX, "cannot open the database '%.90s' a second time: %.60s", path, sqlite3_errmsg(db->h));
+		sqlite_close(db);
+		return SIO_ERR_SYSTEM;
+	}
+	*out = db;
+	return SIO_OK;
+}
+
 /* ---- what each operation needs and who does it --------------------------- */
 
 enum { NEEDS_PROJECT = 1, NEEDS_USER = 2, NEEDS_ITEM = 4, NEEDS_STREAM = 8, NEEDS_BODY = 16 };
@@ -290,6 +315,16 @@ static bool run_transaction(struct sqlite_db *db, struct store_job *jobs)
 	return true;
 }
 
+/* Reads alone: one snapshot for all, so that the statements of one agree. */
+static void run_reads(struct sqlite_db *db, struct store_job *jobs)
+{
+	bool is_open = sql_exec(db, "BEGIN", "") == SQLITE_DONE;
+
+	run_each(db, jobs, false);
+	if (is_open)
+		sql_exec(db, "COMMIT", "");
+}
+
 static bool sqlite_run(void *arg, struct store_job *jobs)
 {
 	struct sqlite_db *db = arg;
@@ -301,7 +336,7 @@ static bool sqlite_run(void *arg, struct store_job *jobs)
 	if (has_writes)
 		is_done = run_transaction(db, jobs);
 	else
-		run_each(db, jobs, false);
+		run_reads(db, jobs);
 	for (struct store_job *job = jobs; job; job = job->next)
 		answer_seal(job->answer);
 	return is_done;
@@ -310,6 +345,7 @@ static bool sqlite_run(void *arg, struct store_job *jobs)
 const struct store_ops sqlite_ops = {
 	.name = "sqlite",
 	.open = sqlite_open,
+	.open_reader = sqlite_open_reader,
 	.close = sqlite_close,
 	.run = sqlite_run,
 	.news = sqlite_news,

@@ -117,7 +117,7 @@ void sqlite_answer_save(struct sqlite_db *db, const struct store_ask *ask, struc
 /* sqlite_news.c */
 void sqlite_news_start(struct sqlite_db *db);        /* at open: nothing old is told */
 void sqlite_news_scan_events(struct sqlite_db *db);  /* with the write lock, before our own */
-struct store_news *sqlite_news(void *db);
+struct store_news *sqlite_news(void *db, bool is_fresh);
 
 /* sqlite_sweep.c */
 bool sqlite_sweep(void *db, uint64_t *deleted);

@@ -6,9 +6,12 @@
  * commit in ONE transaction; the completion of a write runs after the commit and
  * carries the sequence number and the payload to broadcast.
  *
- * Threads: one store thread owns the database.  store_submit may be called from
- * any thread and never blocks; its completion runs on the asker's loop, handed
- * over by the post function given to store_open.  Many requests share one commit.
+ * Threads: one store thread writes, another reads beside it.  store_submit may be
+ * called from any thread and never blocks; its completion runs on the asker's loop,
+ * handed over by the post function given to store_open.  Many requests share one commit.
+ * A read sees every write that has been answered; whether it sees one that was asked
+ * before and is not answered yet is open, unless it is_ordered.  Completions come in
+ * the order of the asking among the writes and is_ordered reads, and among the others.
  * A store opened without a post function has no thread: store_run executes at
  * once, on the caller's thread (the CLI).
  * Lifetime: store_open .. store_submit .. (loops have ended) .. store_close.
@@ -191,6 +194,7 @@ struct store_ask {
 	int64_t after;                        /* EVENT_LIST: numbers greater than this; NOTIFY_READ_ALL */
 	int64_t task;                         /* COMMENT_LIST */
 	bool is_unread;                       /* NOTIFY_LIST: only those */
+	bool is_ordered;                      /* a read: behind the writes asked before, its answer before theirs that follow */
 	/* Idempotency key of a write, of this actor.  A repeat within 24 hours gets the
 	 * first answer (is_repeat, nothing is written); with another content: REFUSED. */
 	sio_slice key;
