@@ -95,12 +95,6 @@ static bool is_service(struct call *call)
 
 /* ---- may they? --------------------------------------------------------------------- */
 
-static void refuse_project(struct call *call)
-{
-	/* The same words whether it is not there or not theirs: its existence is no secret to give away. */
-	respond_problem(call, 404, "not_found", "there is no such project, or you have no access to it");
-}
-
 static void on_role(struct call *call, const struct store_result *result)
 {
 	if (result->status != STORE_OK && result->status != STORE_NOT_FOUND) {
@@ -108,22 +102,24 @@ static void on_role(struct call *call, const struct store_result *result)
 		return;
 	}
 	call->role = result->status == STORE_OK ? access_role_parse(sio_str(result->role)) : ROLE_NONE;
-	if (call->role == ROLE_NONE)
-		refuse_project(call);
-	else if (!access_may(call->role, (enum access_action)call->route->action))
-		respond_problem(call, 403, "forbidden", "your role in this project is %s, which may not do this",
-			      access_role_name(call->role));
-	else
+	if (access_may(call->role, (enum access_action)call->route->action))
 		call->route->handle(call);
+	else
+		respond_role(call, call->role);
 }
 
+/* A change and the question whether one may commit together (store_ask.may), unless the
+ * handler wants to see the role. */
 static void judge_project(struct call *call)
 {
 	if (!access_id_ok(call->project)) {
-		refuse_project(call);
-		return;
+		respond_role(call, ROLE_NONE);
+	} else if (call->route->auth == AUTH_MEMBER) {
+		call_store_any(call, (struct store_ask){ .op = STORE_ROLE_GET, .user = sio_str(call->user) }, on_role);
+	} else {
+		call->is_unjudged = true;
+		call->route->handle(call);
 	}
-	call_store_any(call, (struct store_ask){ .op = STORE_ROLE_GET, .user = sio_str(call->user) }, on_role);
 }
 
 /* Every request to a route of the tables starts here. */
@@ -140,7 +136,7 @@ static void on_request(struct sio_request *req, void *arg)
 	call->req = req;
 	call->route = bound->route;
 	call->project = call_param(call, "project");
-	if (call->route->auth == AUTH_USER && !is_user(call))
+	if ((call->route->auth == AUTH_USER || call->route->auth == AUTH_MEMBER) && !is_user(call))
 		return;
 	if (call->route->auth == AUTH_SERVICE && !is_service(call))
 		return;

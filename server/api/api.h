@@ -1,10 +1,10 @@
 /* api.h -- the HTTP side of the server: REST, back-end broadcasts, operations.
  *
  * api_new puts the routes on a libsio server.  A request is judged in this order:
- * who is it (token or service key), may they (role in the project), is it well
- * formed, and only then handed to its handler, which asks the store, tells the
- * connected users through collab, and answers.  Errors are RFC 9457 problems with
- * a stable "code".
+ * who is it (token or service key), is its form right (body, path, query), and with
+ * the store's first answer: may they (role in the project), in one transaction with
+ * what is asked.  The handler tells the connected users through collab, and answers.
+ * Errors are RFC 9457 problems with a stable "code".
  *
  * Thread: the loop thread of the server.
  * Lifetime: after collab_new; free it when store_close has returned.

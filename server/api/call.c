@@ -54,10 +54,21 @@ static bool take_key(struct call *call, sio_slice *out)
 	return true;
 }
 
+/* access_may for a thread of the store. */
+static bool may(const char *role, int action)
+{
+	return access_may(access_role_parse(sio_str(role)), (enum access_action)action);
+}
+
 static void submit(struct call *call, struct store_ask *ask)
 {
 	int err;
 
+	if (call->is_unjudged) { /* with the first question; the others follow from it */
+		ask->may = may;
+		ask->action = call->route->action;
+		call->is_unjudged = false;
+	}
 	if (!ask->project.n)
 		ask->project = call->project;
 	if (!ask->actor.n)

@@ -27,7 +27,8 @@ struct call;
 
 enum call_auth {
 	AUTH_NONE,
-	AUTH_USER,    /* Authorization: Bearer <JWT> */
+	AUTH_USER,    /* Authorization: Bearer <JWT>; the role is judged with the first question to the store */
+	AUTH_MEMBER,  /* the same; the role is known before the handler, for handlers that look at it */
 	AUTH_SERVICE, /* Authorization: Bearer <SERVICE_API_KEY> */
 };
 
@@ -64,7 +65,8 @@ struct call {
 	sio_slice project;            /* of the path; borrowed from req */
 	char user[TOKEN_USER_MAX + 1]; /* who asks; "" unless AUTH_USER */
 	char name[TOKEN_NAME_MAX + 1]; /* from the token; may be "" */
-	enum role role;               /* in project, when the route has an action */
+	enum role role;               /* in project; AUTH_MEMBER */
+	bool is_unjudged;             /* the role is still to be judged */
 	call_done_fn *done;
 	bool wants_failures;          /* done judges every status itself */
 	struct buf text;              /* scratch of the handler, freed with the call */
@@ -84,8 +86,9 @@ static inline sio_slice call_body(const struct call *call)
 
 /* ---- store -------------------------------------------------------------------- */
 
-/* Ask the store; project, actor and the Idempotency-Key are filled in here unless
- * the ask names them.  done gets an OK result; any other is answered as a problem. */
+/* Ask the store; project, actor, the Idempotency-Key and the question whether the role
+ * allows it are filled in here unless the ask names them.  done gets an OK result; any
+ * other is answered as a problem. */
 void call_store(struct call *call, struct store_ask ask, call_done_fn *done);
 /* The same, but done gets every result. */
 void call_store_any(struct call *call, struct store_ask ask, call_done_fn *done);
@@ -129,6 +132,8 @@ void respond_problem(struct call *call, int status, const char *code, const char
 void respond_field(struct call *call, const char *field, const char *fmt, ...) SIO_PRINTF(3, 4);
 /* 429 or 503 with Retry-After. */
 void respond_later(struct call *call, int status, const char *code, uint32_t retry_s, const char *detail);
+/* 404 or 403: the role (ROLE_NONE: of nobody in the project) does not allow it. */
+void respond_role(struct call *call, enum role role);
 /* The problem behind a result that is not OK. */
 void respond_store(struct call *call, const struct store_result *result);
 

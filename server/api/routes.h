@@ -1,7 +1,7 @@
 /* routes.h -- every route of the API, in one table.
  *
- * X(method, path, who, action, handler, what it is).  who: AUTH_NONE, AUTH_USER or
- * AUTH_SERVICE; action: what access/ is asked about ":project", or NO_PROJECT.  Handlers
+ * X(method, path, who, action, handler, what it is).  who: AUTH_NONE, AUTH_USER,
+ * AUTH_MEMBER or AUTH_SERVICE; action: what access/ is asked about ":project", or NO_PROJECT.  Handlers
  * live in the file of their resource, which begins their names.  docs/client.md
  * describes each (tests/server/domain.test.mjs looks).
  *
@@ -30,7 +30,7 @@
 	X("GET", PROJECT "/collaborators/:user", AUTH_USER, ACCESS_COLLABORATOR_READ, collaborators_get, "one of them")      \
 	X("PUT", PROJECT "/collaborators/:user", AUTH_USER, ACCESS_COLLABORATOR_CHANGE, collaborators_put, "a role")         \
 	/* Every member may come in here: one may always take oneself out. */                                                \
-	X("DELETE", PROJECT "/collaborators/:user", AUTH_USER, ACCESS_COLLABORATOR_READ, collaborators_delete, "one less")   \
+	X("DELETE", PROJECT "/collaborators/:user", AUTH_MEMBER, ACCESS_COLLABORATOR_READ, collaborators_delete, "one less") \
                                                                                                                               \
 	X("GET", PROJECT "/boq", AUTH_USER, ACCESS_BOQ_READ, boq_list, "the bill of quantities")                             \
 	X("POST", PROJECT "/boq", AUTH_USER, ACCESS_BOQ_WRITE, boq_create, "a new item")                                     \
@@ -49,7 +49,7 @@
 	X("POST", PROJECT "/comments", AUTH_USER, ACCESS_COMMENT_WRITE, comments_add, "a new comment")                       \
 	X("GET", PROJECT "/comments/:comment", AUTH_USER, ACCESS_COMMENT_READ, comments_get, "a comment")                    \
 	/* One's own; the handler lets editors delete those of others. */                                                    \
-	X("DELETE", PROJECT "/comments/:comment", AUTH_USER, ACCESS_COMMENT_DELETE_OWN, comments_delete, "a comment less")   \
+	X("DELETE", PROJECT "/comments/:comment", AUTH_MEMBER, ACCESS_COMMENT_DELETE_OWN, comments_delete, "a comment less") \
                                                                                                                               \
 	X("GET", "/api/notifications", AUTH_USER, NO_PROJECT, notifications_list, "one's notifications")                     \
 	X("POST", "/api/notifications/read-all", AUTH_USER, NO_PROJECT, notifications_read_all, "all of them are read")      \

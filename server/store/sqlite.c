@@ -221,11 +221,26 @@ static bool ask_ok(const struct store_ask *ask, struct store_answer *a)
 	return a->r.status == STORE_OK;
 }
 
+/* false and FORBIDDEN when the actor's role does not allow it. */
+static bool may_pass(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	if (!ask->may)
+		return true;
+	if (!sqlite_role_read(db, ask->project, ask->actor, a))
+		return false;
+	if (!ask->may(a->r.role, ask->action)) {
+		answer_fail(a, STORE_FORBIDDEN, "the role does not allow it");
+		return false;
+	}
+	a->r.role[0] = '\0';
+	return true;
+}
+
 /* ---- batches ------------------------------------------------------------- */
 
 static void run_read(struct sqlite_db *db, struct store_job *job)
 {
-	if (ask_ok(&job->ask, job->answer))
+	if (ask_ok(&job->ask, job->answer) && may_pass(db, &job->ask, job->answer))
 		table[job->ask.op].fn(db, &job->ask, job->answer);
 	sql_reset_all(db);
 }
@@ -243,7 +258,7 @@ static void run_write(struct sqlite_db *db, struct store_job *job)
 		sql_fail(db, a);
 		return;
 	}
-	if (ask->key.n == 0 || !sqlite_answer_load(db, ask, a)) {
+	if (may_pass(db, ask, a) && (ask->key.n == 0 || !sqlite_answer_load(db, ask, a))) {
 		table[ask->op].fn(db, ask, a);
 		if (ask->key.n && a->r.status == STORE_OK)
 			sqlite_answer_save(db, ask, a);

@@ -109,6 +109,9 @@ int64_t sqlite_notify(struct sqlite_db *db, struct store_answer *a, sio_slice us
 /* false and NOT_FOUND when there is no such project. */
 bool sqlite_project_exists(struct sqlite_db *db, struct store_answer *a, sio_slice project);
 
+/* The role of a pair in a->r.role, "" when none.  false: failed. */
+bool sqlite_role_read(struct sqlite_db *db, sio_slice project, sio_slice user, struct store_answer *a);
+
 /* sqlite_answers.c: first answers kept by idempotency key.  load returns true when
  * the request was answered before (or is refused): a is complete then. */
 bool sqlite_answer_load(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a);
@@ -143,7 +146,7 @@ struct entity {
 	const char *select;      /* ?1 project ?2 id -> the row */
 	const char *values;      /* ?1 project ?2 id -> version, columns.. */
 	const char *insert;      /* ?1 project ?2 id ?3 now ?4 actor ?5.. columns, then derived -> the row (RETURNING) */
-	const char *update;      /* the same; NULL: cannot be changed */
+	const char *update;      /* the same -> the row (RETURNING); NULL: cannot be changed */
 	const char *delete;      /* ?1 project ?2 id */
 	struct sql_page page;    /* ?1 project */
 	struct sql_page page_of_item, page_of_task; /* ?1 project ?2 item or task; text NULL: no such list */

@@ -89,29 +89,77 @@ static int64_t row_version(sqlite3_stmt *st)
 	return 0;
 }
 
-/* Put the row into a->json.  false: NOT_FOUND or worse. */
-static bool row_read(struct sqlite_db *db, const struct entity *e, sio_slice project, sio_slice id,
-		     struct store_answer *a)
+static bool row_missing(const struct entity *e, sio_slice project, sio_slice id, struct store_answer *a)
 {
-	bool is_possible = !e->id_is_number || is_number_id(id);
-	sqlite3_stmt *st = is_possible ? sql_start(db, e->select, "tt", project, id) : NULL;
-	int r = is_possible ? sql_step(db, st) : SQLITE_DONE;
-
-	if (r == SQLITE_ROW) {
-		buf_clear(&a->json);
-		sql_row_json(st, &a->json);
-		a->r.version = row_version(st);
-		sqlite3_reset(st);
-		return true;
-	}
-	if (r != SQLITE_DONE)
-		sql_fail(db, a);
-	else if (e == &entity_project)
+	if (e == &entity_project)
 		answer_fail(a, STORE_NOT_FOUND, "no project '%.*s'", (int)project.n, project.p);
 	else
 		answer_fail(a, STORE_NOT_FOUND, "no %s '%.*s' in project '%.*s'", e->what, (int)id.n, id.p,
 			    (int)project.n, project.p);
 	return false;
+}
+
+static void row_take(sqlite3_stmt *st, struct store_answer *a)
+{
+	buf_clear(&a->json);
+	sql_row_json(st, &a->json);
+	a->r.version = row_version(st);
+}
+
+/* Put the row into a->json.  false: NOT_FOUND or worse. */
+static bool row_read(struct sqlite_db *db, const struct entity *e, sio_slice project, sio_slice id,
+		     struct store_answer *a)
+{
+	sqlite3_stmt *st;
+	int r;
+
+	if (e->id_is_number && !is_number_id(id))
+		return row_missing(e, project, id, a);
+	st = sql_start(db, e->select, "tt", project, id);
+	r = sql_step(db, st);
+	if (r == SQLITE_ROW) {
+		row_take(st, a);
+		sqlite3_reset(st);
+		return true;
+	}
+	if (r == SQLITE_DONE)
+		return row_missing(e, project, id, a);
+	sql_fail(db, a);
+	return false;
+}
+
+/* The statement on the row's version and columns; NULL: NOT_FOUND or worse. */
+static sqlite3_stmt *values_read(struct sqlite_db *db, const struct entity *e, sio_slice project, sio_slice id,
+				 struct store_answer *a)
+{
+	sqlite3_stmt *st;
+	int r;
+
+	if (e->id_is_number && !is_number_id(id)) {
+		row_missing(e, project, id, a);
+		return NULL;
+	}
+	st = sql_start(db, e->values, "tt", project, id);
+	r = sql_step(db, st);
+	if (r == SQLITE_ROW)
+		return st;
+	if (r == SQLITE_DONE)
+		row_missing(e, project, id, a);
+	else
+		sql_fail(db, a);
+	return NULL;
+}
+
+/* Run an insert or update to its end; the row that it returns goes into a->json.  Returns
+ * SQLITE_DONE or the failure, which the caller judges. */
+static int row_write(struct sqlite_db *db, sqlite3_stmt *st, struct store_answer *a)
+{
+	int r = sql_step(db, st);
+
+	if (r != SQLITE_ROW)
+		return r;
+	row_take(st, a);
+	return sqlite3_step(st);
 }
 
 /* ---- events -------------------------------------------------------------- */
@@ -226,34 +274,26 @@ void entity_change(struct sqlite_db *db, const struct entity *e, const struct st
 		answer_fail(a, STORE_INVALID, "the body changes nothing: no field of a %s is in it", e->what);
 		return;
 	}
-	if (!row_read(db, e, ask->project, id, a))
+	st = values_read(db, e, ask->project, id, a);
+	if (!st)
 		return;
-	st = sql_start(db, e->values, "tt", ask->project, id);
-	if (sql_step(db, st) != SQLITE_ROW) {
-		sql_fail(db, a);
+	current = sqlite3_column_int64(st, 0);
+	if (!versions_fit(e, ask->version, body_version(f), current, a)) {
+		row_read(db, e, ask->project, id, a);
 		return;
 	}
-	current = sqlite3_column_int64(st, 0);
-	a->r.version = current;
-	if (!versions_fit(e, ask->version, body_version(f), current, a))
-		return;
 	if (!columns_merge(st, e, f)) {
 		answer_fail(a, STORE_UNAVAILABLE, "out of memory");
 		return;
 	}
 	sqlite3_reset(st);
-	if (e->judge && !e->judge(db, ask, f, a)) {
-		buf_clear(&a->json);
+	if (e->judge && !e->judge(db, ask, f, a))
 		return;
-	}
 	st = sql_start(db, e->update, "tttt", ask->project, id, sio_str(db->now), ask->actor);
 	if (st)
 		columns_bind(st, e, f, derived);
-	if (sql_step(db, st) != SQLITE_DONE) {
+	if (row_write(db, st, a) != SQLITE_DONE)
 		sql_fail(db, a);
-		return;
-	}
-	row_read(db, e, ask->project, id, a);
 }
 
 /* ---- operations ---------------------------------------------------------- */
@@ -320,7 +360,7 @@ static void entity_insert(struct sqlite_db *db, const struct entity *e, const st
 	st = sql_start(db, e->insert, "tott", ask->project, id, sio_str(db->now), ask->actor);
 	if (st)
 		columns_bind(st, e, f, derived);
-	r = sql_step(db, st);
+	r = row_write(db, st, a);
 	if (r == SQLITE_CONSTRAINT_PRIMARYKEY) /* extended codes are on */
 		answer_fail(a, STORE_EXISTS, "%s '%.*s' is there already", e->what, (int)id.n, id.p);
 	else if (r != SQLITE_DONE)
@@ -330,8 +370,6 @@ static void entity_insert(struct sqlite_db *db, const struct entity *e, const st
 	if (e->id_is_number)
 		id = sio_bytes(text, (size_t)snprintf(text, sizeof(text), "%lld",
 						      (long long)sqlite3_last_insert_rowid(db->h)));
-	if (!row_read(db, e, ask->project, id, a))
-		return;
 	event_begin(e, ask->project, id, a);
 	buf_printf(&a->event, ",\"%s\":", e->row_name);
 	buf_slice(&a->event, buf_peek(&a->json));

@@ -273,8 +273,7 @@ void op_collab_list(struct sqlite_db *db, const struct store_ask *ask, struct st
 		sql_page_run(db, ask, a, &page, ask->project, SIO_LIT(""));
 }
 
-/* The role of a pair in a->r.role, "" when none.  false: failed. */
-static bool role_read(struct sqlite_db *db, sio_slice project, sio_slice user, struct store_answer *a)
+bool sqlite_role_read(struct sqlite_db *db, sio_slice project, sio_slice user, struct store_answer *a)
 {
 	sqlite3_stmt *st = sql_start(db, "SELECT role FROM collaborators WHERE project = ?1 AND user = ?2", "tt", project, user);
 	int r = sql_step(db, st);
@@ -333,7 +332,7 @@ static void collab_write(struct sqlite_db *db, const struct store_ask *ask, sio_
 	bool was_owner, is_same;
 
 	if (!sqlite_project_exists(db, a, ask->project) || !user_exists(db, ask->user, a) ||
-	    !role_read(db, ask->project, ask->user, a))
+	    !sqlite_role_read(db, ask->project, ask->user, a))
 		return;
 	was_owner = sio_slice_eq(sio_str(a->r.role), SIO_LIT("owner"));
 	is_same = sio_slice_eq(sio_str(a->r.role), role);
@@ -369,7 +368,7 @@ void op_collab_put(struct sqlite_db *db, const struct store_ask *ask, struct sto
 
 void op_collab_delete(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
 {
-	if (!sqlite_project_exists(db, a, ask->project) || !role_read(db, ask->project, ask->user, a))
+	if (!sqlite_project_exists(db, a, ask->project) || !sqlite_role_read(db, ask->project, ask->user, a))
 		return;
 	if (a->r.role[0] == '\0') {
 		answer_fail(a, STORE_NOT_FOUND, "'%.*s' is no collaborator of project '%.*s'", (int)ask->user.n, ask->user.p,
@@ -405,7 +404,7 @@ static int64_t last_seq(struct sqlite_db *db, sio_slice project, struct store_an
 
 void op_role_get(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
 {
-	if (role_read(db, ask->project, ask->user, a) && a->r.role[0] == '\0')
+	if (sqlite_role_read(db, ask->project, ask->user, a) && a->r.role[0] == '\0')
 		sqlite_project_exists(db, a, ask->project);
 	else if (a->r.status == STORE_OK)
 		a->r.seq = last_seq(db, ask->project, a);
@@ -428,7 +427,7 @@ void op_role_list(struct sqlite_db *db, const struct store_ask *ask, struct stor
 		if (++asked > STORE_ROLES_MAX)
 			answer_fail(a, STORE_INVALID, "projects: at most %d ids in one request", (int)STORE_ROLES_MAX);
 		/* What is no id names no project: no role, no row. */
-		if (n <= 0 || a->r.status != STORE_OK || !role_read(db, sio_bytes(id, (size_t)n), ask->user, a) || !a->r.role[0])
+		if (n <= 0 || a->r.status != STORE_OK || !sqlite_role_read(db, sio_bytes(id, (size_t)n), ask->user, a) || !a->r.role[0])
 			continue;
 		buf_str(&a->json, a->r.rows_n++ ? ",{\"project_id\":" : "{\"project_id\":");
 		buf_json(&a->json, sio_bytes(id, (size_t)n));

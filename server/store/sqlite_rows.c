@@ -57,10 +57,10 @@ const struct entity entity_boq = {
 	.values = "SELECT version, code, description, unit, qty, unit_price, section FROM boq_items "
 		  "WHERE project = ?1 AND item_id = ?2",
 	.insert = "INSERT INTO boq_items (project, item_id, updated_at, updated_by, code, description, unit, qty, "
-		  "unit_price, section, total) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+		  "unit_price, section, total) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING " BOQ_ROW,
 	.update = "UPDATE boq_items SET version = version + 1, updated_at = ?3, updated_by = ?4, code = ?5, "
 		  "description = ?6, unit = ?7, qty = ?8, unit_price = ?9, section = ?10, total = ?11 "
-		  "WHERE project = ?1 AND item_id = ?2",
+		  "WHERE project = ?1 AND item_id = ?2 RETURNING " BOQ_ROW,
 	.delete = "DELETE FROM boq_items WHERE project = ?1 AND item_id = ?2",
 	.page = { "SELECT " BOQ_ROW ", section AS _1, code AS _2, item_id AS _3 FROM boq_items "
 		  "WHERE project = ?1 AND (section, code, item_id) > (?3, ?4, ?5) "
@@ -83,6 +83,10 @@ static const struct field_def project_fields[] = {
 	{ "role", FIELD_IGNORED, 0, NULL, NULL },
 };
 
+#define PROJECT_ROW                                                               \
+	"id AS project_id, name, description, created_at, updated_at, version, " \
+	"coalesce((SELECT seq FROM streams WHERE project = id), 0) AS seq"
+
 const struct entity entity_project = {
 	.what = "project",
 	.event_stem = "project",
@@ -92,11 +96,11 @@ const struct entity entity_project = {
 	.fields = project_fields,
 	.fields_n = COUNT(project_fields),
 	.columns_n = 2,
-	.select = "SELECT id AS project_id, name, description, created_at, updated_at, version, "
-		  "coalesce((SELECT seq FROM streams WHERE project = id), 0) AS seq FROM projects WHERE id = ?1",
+	.select = "SELECT " PROJECT_ROW " FROM projects WHERE id = ?1",
 	.values = "SELECT version, name, description FROM projects WHERE id = ?1",
 	.insert = "INSERT INTO projects (id, created_at, updated_at, name, description) VALUES (?2, ?3, ?3, ?5, ?6)",
-	.update = "UPDATE projects SET version = version + 1, updated_at = ?3, name = ?5, description = ?6 WHERE id = ?1",
+	.update = "UPDATE projects SET version = version + 1, updated_at = ?3, name = ?5, description = ?6 WHERE id = ?1 "
+		  "RETURNING " PROJECT_ROW,
 };
 
 /* ---- many items at once -------------------------------------------------- */

@@ -16,7 +16,8 @@
  * once, on the caller's thread (the CLI).
  * Lifetime: store_open .. store_submit .. (loops have ended) .. store_close.
  *
- * It refuses to know who may do what: the caller has asked access/ before.
+ * It refuses to know who may do what: the caller has asked access/ before, or hands
+ * the question in with the request (ask.may).
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -117,6 +118,7 @@ const char *store_op_name(enum store_op op);
 	X(CONFLICT, "conflict")           /* the expected version is outdated; json is the current row */            \
 	X(EXISTS, "exists")               /* an id is taken */                                                       \
 	X(INVALID, "invalid")             /* the body or an id does not fit; error says which field and why */       \
+	X(FORBIDDEN, "forbidden")         /* ask.may said no; role is the actor's, "" when it has none */            \
 	X(REFUSED, "refused")             /* a rule of the data forbids it (last owner, unknown user, reused key) */ \
 	X(BUSY, "busy")                   /* another process holds the database: try again */                        \
 	X(UNAVAILABLE, "unavailable")     /* disk full, read only, I/O error, out of memory: an operator must look */
@@ -167,7 +169,7 @@ struct store_result {
 	sio_slice event;             /* its payload as JSON text */
 	const struct store_notice *notices;
 	size_t notices_n;
-	char role[16];               /* ROLE_GET, PROJECT_GET */
+	char role[16];               /* ROLE_GET, PROJECT_GET; FORBIDDEN */
 	const char *secret;          /* USER_GET: password hash, "" when none */
 	bool is_repeat;              /* the idempotency key was seen: this is the first answer again */
 };
@@ -180,6 +182,10 @@ void store_result_free(struct store_result *result);
 /* The completion: runs once for each accepted request and owns result
  * (store_result_free). */
 typedef void store_done_fn(struct store_result *result, void *arg);
+
+/* Whether a role ("editor", "" for none) may do what action stands for: a pure function
+ * of access/, called on a thread of the store. */
+typedef bool store_may_fn(const char *role, int action);
 
 /* Zero means "not given" in every field.  Slices are copied by store_submit. */
 struct store_ask {
@@ -198,6 +204,10 @@ struct store_ask {
 	/* Idempotency key of a write, of this actor.  A repeat within 24 hours gets the
 	 * first answer (is_repeat, nothing is written); with another content: REFUSED. */
 	sio_slice key;
+	/* Asked first, with the actor's role in the project, in the transaction of the rest:
+	 * what is allowed then is still allowed when it is done.  NULL: the caller knows. */
+	store_may_fn *may;
+	int action;
 	store_done_fn *done;
 	void *arg;
 	void *loop; /* ctx for the post function; NULL: post_ctx of the options */

@@ -163,6 +163,42 @@ static void roles(void **state)
 	help_do(s, ASK(.op = STORE_ROLE_LIST, .user = S("ben"), .body = S("[1,")), STORE_INVALID);
 }
 
+static bool may_from_editor(const char *role, int action)
+{
+	return action == 7 && (strcmp(role, "owner") == 0 || strcmp(role, "editor") == 0);
+}
+
+/* The question whether one may is asked in the transaction of what is asked. */
+static void may_ask(void **state)
+{
+	struct store *s = *state;
+	struct store_ask ask = *ASK(.op = STORE_BOQ_CREATE, .project = S("proj-1"), .actor = S("cleo"), .body = S("{}"), .may = may_from_editor,
+				    .action = 7, .key = S("k"));
+	struct store_result *r;
+
+	r = help_run(s, &ask, STORE_FORBIDDEN);
+	assert_string_equal(r->role, "");
+	assert_int_equal(r->seq, 0);
+	store_result_free(r);
+	help_do(s, ASK(.op = STORE_COLLAB_PUT, .project = S("proj-1"), .user = S("cleo"), .actor = S("anna"), .body = S("{\"role\":\"viewer\"}")), STORE_OK);
+	r = help_run(s, &ask, STORE_FORBIDDEN);
+	assert_string_equal(r->role, "viewer");
+	store_result_free(r);
+	ask.actor = S("ben");
+	r = help_run(s, &ask, STORE_OK);
+	assert_string_equal(r->role, "");
+	store_result_free(r);
+	ask.action = 8; /* an answer that is kept is not for who may no longer ask */
+	help_do(s, &ask, STORE_FORBIDDEN);
+	/* Reads too; nobody has a role in what is not there. */
+	help_do(s, ASK(.op = STORE_BOQ_LIST, .project = S("proj-1"), .actor = S("cleo"), .may = may_from_editor, .action = 7), STORE_FORBIDDEN);
+	help_do(s, ASK(.op = STORE_BOQ_LIST, .project = S("proj-1"), .actor = S("ben"), .may = may_from_editor, .action = 7), STORE_OK);
+	help_do(s, ASK(.op = STORE_BOQ_LIST, .project = S("none"), .actor = S("anna"), .may = may_from_editor, .action = 7), STORE_FORBIDDEN);
+	r = help_run(s, ASK(.op = STORE_BOQ_LIST, .project = S("proj-1")), STORE_OK);
+	assert_int_equal(r->rows_n, 1);
+	store_result_free(r);
+}
+
 static void boq_one(void **state)
 {
 	struct store *s = *state;
@@ -503,6 +539,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(projects, setup, teardown),
 		cmocka_unit_test_setup_teardown(collaborators, setup, teardown),
 		cmocka_unit_test_setup_teardown(roles, setup, teardown),
+		cmocka_unit_test_setup_teardown(may_ask, setup, teardown),
 		cmocka_unit_test_setup_teardown(boq_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(boq_bodies_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(boq_order_and_pages, setup, teardown),
