@@ -66,11 +66,26 @@ void sql_fail(struct sqlite_db *db, struct store_answer *a);
  * number or a document); one whose name starts with '_' is left out. */
 void sql_row_json(sqlite3_stmt *st, struct buf *out);
 
+/* The same for many rows of one statement: what does not change from row to row. */
+enum { SQL_COLUMNS_MAX = 16, SQL_KEYS_MAX = 512 };
+struct sql_shape {
+	int n;
+	struct sql_column {
+		int index;
+		bool is_raw;
+		size_t key_at, key_n; /* ,"name": in keys */
+	} columns[SQL_COLUMNS_MAX];
+	char keys[SQL_KEYS_MAX];
+};
+void sql_shape_init(struct sql_shape *shape, sqlite3_stmt *st);
+void sql_shape_row(const struct sql_shape *shape, sqlite3_stmt *st, struct buf *out);
+
 /* Pages.  The SQL's parameters: ?1, ?2 the scope, ?3..?5 the keys of the row
- * before the page, ?6 the limit; its last keys_n columns are "_1".. : the row's own keys. */
+ * before the page, ?6 the limit. */
 struct sql_page {
 	const char *text;
 	const char *start; /* keys before the first row: "t" "", "i" 0, "d" greatest integer */
+	int keys[3];       /* the columns that are the row's own keys; one key is the first column */
 };
 void sql_page_run(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a,
 		  const struct sql_page *page, sio_slice scope1, sio_slice scope2);

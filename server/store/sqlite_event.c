@@ -89,6 +89,7 @@ static void stream_bounds(struct sqlite_db *db, sio_slice stream, struct store_a
 void op_event_list(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	uint32_t limit = ask->limit == 0 ? STORE_LIMIT_DEFAULT : ask->limit > STORE_LIMIT_MAX ? STORE_LIMIT_MAX : ask->limit;
+	struct sql_shape shape;
 	sqlite3_stmt *st;
 	int r;
 
@@ -97,10 +98,12 @@ void op_event_list(struct sqlite_db *db, const struct store_ask *ask, struct sto
 	st = sql_start(db, "SELECT seq, type, data AS \"data#\", created_at FROM events WHERE project = ?1 AND seq > ?2 "
 			   "ORDER BY seq LIMIT ?3", "tii", ask->project,
 		       ask->after < a->r.oldest ? a->r.oldest - 1 : ask->after, (int64_t)limit);
+	if (st)
+		sql_shape_init(&shape, st);
 	buf_byte(&a->json, '[');
 	while ((r = sql_step(db, st)) == SQLITE_ROW && (a->r.rows_n == 0 || a->json.n < STORE_PAGE_BYTES)) {
-		buf_str(&a->json, a->r.rows_n++ ? "," : "");
-		sql_row_json(st, &a->json);
+		buf_put(&a->json, ",", a->r.rows_n++ > 0);
+		sql_shape_row(&shape, st, &a->json);
 	}
 	buf_byte(&a->json, ']');
 	if (r != SQLITE_DONE && r != SQLITE_ROW)

@@ -78,11 +78,11 @@ static int64_t unread_n(struct sqlite_db *db, sio_slice user, struct store_answe
 void op_notify_list(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	static const struct sql_page all = {
-		"SELECT " NOTIFY_ROW ", id AS _1 FROM notifications WHERE user = ?1 AND id < ?3 ORDER BY id DESC LIMIT ?6", "d"
+		.text = "SELECT " NOTIFY_ROW " FROM notifications WHERE user = ?1 AND id < ?3 ORDER BY id DESC LIMIT ?6", .start = "d"
 	};
 	static const struct sql_page unread = {
-		"SELECT " NOTIFY_ROW ", id AS _1 FROM notifications WHERE user = ?1 AND id < ?3 AND read_at IS NULL "
-		"ORDER BY id DESC LIMIT ?6", "d"
+		.text = "SELECT " NOTIFY_ROW " FROM notifications WHERE user = ?1 AND id < ?3 AND read_at IS NULL "
+		"ORDER BY id DESC LIMIT ?6", .start = "d"
 	};
 
 	sql_page_run(db, ask, a, ask->is_unread ? &unread : &all, ask->user, SIO_LIT(""));

@@ -101,7 +101,7 @@ void op_user_password(struct sqlite_db *db, const struct store_ask *ask, struct 
 void op_user_list(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	static const struct sql_page page = {
-		"SELECT " USER_ROW ", id AS _1 FROM users WHERE id > ?3 ORDER BY id LIMIT ?6", "t"
+		.text = "SELECT " USER_ROW " FROM users WHERE id > ?3 ORDER BY id LIMIT ?6", .start = "t"
 	};
 
 	sql_page_run(db, ask, a, &page, SIO_LIT(""), SIO_LIT(""));
@@ -161,12 +161,12 @@ void op_project_get(struct sqlite_db *db, const struct store_ask *ask, struct st
 void op_project_list(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	static const struct sql_page mine = {
-		"SELECT " PROJECT_ROW ", p.id AS _1 FROM collaborators c JOIN projects p ON p.id = c.project "
-		"WHERE c.user = ?1 AND c.project > ?3 ORDER BY c.project LIMIT ?6", "t"
+		.text = "SELECT " PROJECT_ROW " FROM collaborators c JOIN projects p ON p.id = c.project "
+		"WHERE c.user = ?1 AND c.project > ?3 ORDER BY c.project LIMIT ?6", .start = "t"
 	};
 	static const struct sql_page all = {
-		"SELECT " PROJECT_ROW ", p.id AS _1 FROM projects p LEFT JOIN collaborators c ON c.project = p.id "
-		"AND c.user = ?1 WHERE p.id > ?3 ORDER BY p.id LIMIT ?6", "t"
+		.text = "SELECT " PROJECT_ROW " FROM projects p LEFT JOIN collaborators c ON c.project = p.id "
+		"AND c.user = ?1 WHERE p.id > ?3 ORDER BY p.id LIMIT ?6", .start = "t"
 	};
 
 	sql_page_run(db, ask, a, ask->user.n ? &mine : &all, ask->user, SIO_LIT(""));
@@ -265,8 +265,8 @@ static const struct field_def role_fields[] = {
 void op_collab_list(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	static const struct sql_page page = {
-		"SELECT u.id AS user_id, u.name, c.role, u.id AS _1 FROM collaborators c JOIN users u ON u.id = c.user "
-		"WHERE c.project = ?1 AND c.user > ?3 ORDER BY c.user LIMIT ?6", "t"
+		.text = "SELECT u.id AS user_id, u.name, c.role FROM collaborators c JOIN users u ON u.id = c.user "
+		"WHERE c.project = ?1 AND c.user > ?3 ORDER BY c.user LIMIT ?6", .start = "t"
 	};
 
 	if (sqlite_project_exists(db, a, ask->project))

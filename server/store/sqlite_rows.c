@@ -62,10 +62,10 @@ const struct entity entity_boq = {
 		  "description = ?6, unit = ?7, qty = ?8, unit_price = ?9, section = ?10, total = ?11 "
 		  "WHERE project = ?1 AND item_id = ?2 RETURNING " BOQ_ROW,
 	.delete = "DELETE FROM boq_items WHERE project = ?1 AND item_id = ?2",
-	.page = { "SELECT " BOQ_ROW ", section AS _1, code AS _2, item_id AS _3 FROM boq_items "
+	.page = { .text = "SELECT " BOQ_ROW " FROM boq_items "
 		  "WHERE project = ?1 AND (section, code, item_id) > (?3, ?4, ?5) "
 		  "ORDER BY section, code, item_id LIMIT ?6",
-		  "ttt" },
+		  .start = "ttt", .keys = { 7, 1, 0 } },
 	.derived_name = "total",
 	.derive = boq_total,
 };

@@ -179,9 +179,9 @@ const struct entity entity_task = {
 		  "description = ?6, status = ?7, assignee_id = ?8, due_date = ?9, position = ?10, item_id = ?11 "
 		  "WHERE project = ?1 AND task_id = ?2 RETURNING " TASK_ROW,
 	.delete = "DELETE FROM tasks WHERE project = ?1 AND task_id = ?2",
-	.page = { "SELECT " TASK_ROW ", task_id AS _1 FROM tasks WHERE project = ?1 AND task_id > ?3 "
+	.page = { .text = "SELECT " TASK_ROW " FROM tasks WHERE project = ?1 AND task_id > ?3 "
 		  "ORDER BY task_id LIMIT ?6",
-		  "i" },
+		  .start = "i" },
 };
 
 /* ---- comments -------------------------------------------------------------- */
@@ -279,8 +279,8 @@ static void comment_concerns(struct sqlite_db *db, const struct store_ask *ask, 
 
 #define COMMENT_ROW "comment_id, text, author_id, item_id, task_id, created_at"
 #define COMMENT_PAGE(where)                                                                                    \
-	{ "SELECT " COMMENT_ROW ", comment_id AS _1 FROM comments WHERE project = ?1 AND comment_id > ?3 " where \
-	  "ORDER BY comment_id LIMIT ?6", "i" }
+	{ .text = "SELECT " COMMENT_ROW " FROM comments WHERE project = ?1 AND comment_id > ?3 " where \
+	  "ORDER BY comment_id LIMIT ?6", .start = "i" }
 
 const struct entity entity_comment = {
 	.what = "comment",
