@@ -160,8 +160,12 @@ struct entity {
 			 struct store_answer *a);
 	const char *select;      /* ?1 project ?2 id -> the row */
 	const char *values;      /* ?1 project ?2 id -> version, columns.. */
-	const char *insert;      /* ?1 project ?2 id ?3 now ?4 actor ?5.. columns, then derived -> the row (RETURNING) */
-	const char *update;      /* the same -> the row (RETURNING); NULL: cannot be changed */
+	const char *insert;      /* ?1 project ?2 id ?3 now ?4 actor ?5.. columns, then derived */
+	const char *update;      /* the same; NULL: cannot be changed */
+	/* update without the columns whose bits are set in ordering, for when none of them
+	 * changes: it leaves their index alone.  NULL: there is no such index. */
+	const char *update_in_place;
+	unsigned ordering;
 	const char *delete;      /* ?1 project ?2 id */
 	struct sql_page page;    /* ?1 project */
 	struct sql_page page_of_item, page_of_task; /* ?1 project ?2 item or task; text NULL: no such list */

@@ -99,13 +99,6 @@ static bool row_missing(const struct entity *e, sio_slice project, sio_slice id,
 	return false;
 }
 
-static void row_take(sqlite3_stmt *st, struct store_answer *a)
-{
-	buf_clear(&a->json);
-	sql_row_json(st, &a->json);
-	a->r.version = row_version(st);
-}
-
 /* Put the row into a->json.  false: NOT_FOUND or worse. */
 static bool row_read(struct sqlite_db *db, const struct entity *e, sio_slice project, sio_slice id,
 		     struct store_answer *a)
@@ -118,7 +111,9 @@ static bool row_read(struct sqlite_db *db, const struct entity *e, sio_slice pro
 	st = sql_start(db, e->select, "tt", project, id);
 	r = sql_step(db, st);
 	if (r == SQLITE_ROW) {
-		row_take(st, a);
+		buf_clear(&a->json);
+		sql_row_json(st, &a->json);
+		a->r.version = row_version(st);
 		sqlite3_reset(st);
 		return true;
 	}
@@ -148,18 +143,6 @@ static sqlite3_stmt *values_read(struct sqlite_db *db, const struct entity *e, s
 	else
 		sql_fail(db, a);
 	return NULL;
-}
-
-/* Run an insert or update to its end; the row that it returns goes into a->json.  Returns
- * SQLITE_DONE or the failure, which the caller judges. */
-static int row_write(struct sqlite_db *db, sqlite3_stmt *st, struct store_answer *a)
-{
-	int r = sql_step(db, st);
-
-	if (r != SQLITE_ROW)
-		return r;
-	row_take(st, a);
-	return sqlite3_step(st);
 }
 
 /* ---- events -------------------------------------------------------------- */
@@ -262,6 +245,17 @@ static bool is_any_set(const struct entity *e, const struct fields *f)
 	return false;
 }
 
+/* Does a column change by which an index orders the rows? */
+static bool is_reordered(const struct entity *e, const struct fields *f)
+{
+	if (!e->update_in_place)
+		return true;
+	for (size_t i = 0; i < e->columns_n; i++)
+		if ((e->ordering >> i & 1) && f->v[i].is_set && !f->v[i].is_same)
+			return true;
+	return false;
+}
+
 void entity_change(struct sqlite_db *db, const struct entity *e, const struct store_ask *ask, struct fields *f,
 		   struct store_answer *a)
 {
@@ -289,10 +283,14 @@ void entity_change(struct sqlite_db *db, const struct entity *e, const struct st
 	sqlite3_reset(st);
 	if (e->judge && !e->judge(db, ask, f, a))
 		return;
-	st = sql_start(db, e->update, "tttt", ask->project, id, sio_str(db->now), ask->actor);
+	st = sql_start(db, is_reordered(e, f) ? e->update : e->update_in_place, "tttt", ask->project, id, sio_str(db->now),
+		       ask->actor);
 	if (st)
 		columns_bind(st, e, f, derived);
-	if (row_write(db, st, a) != SQLITE_DONE)
+	/* Reading it anew is cheaper than RETURNING, which makes a table of its own for the row. */
+	if (sql_step(db, st) == SQLITE_DONE)
+		row_read(db, e, ask->project, id, a);
+	else
 		sql_fail(db, a);
 }
 
@@ -360,7 +358,7 @@ static void entity_insert(struct sqlite_db *db, const struct entity *e, const st
 	st = sql_start(db, e->insert, "tott", ask->project, id, sio_str(db->now), ask->actor);
 	if (st)
 		columns_bind(st, e, f, derived);
-	r = row_write(db, st, a);
+	r = sql_step(db, st);
 	if (r == SQLITE_CONSTRAINT_PRIMARYKEY) /* extended codes are on */
 		answer_fail(a, STORE_EXISTS, "%s '%.*s' is there already", e->what, (int)id.n, id.p);
 	else if (r != SQLITE_DONE)
@@ -370,6 +368,8 @@ static void entity_insert(struct sqlite_db *db, const struct entity *e, const st
 	if (e->id_is_number)
 		id = sio_bytes(text, (size_t)snprintf(text, sizeof(text), "%lld",
 						      (long long)sqlite3_last_insert_rowid(db->h)));
+	if (!row_read(db, e, ask->project, id, a))
+		return;
 	event_begin(e, ask->project, id, a);
 	buf_printf(&a->event, ",\"%s\":", e->row_name);
 	buf_slice(&a->event, buf_peek(&a->json));

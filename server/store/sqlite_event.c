@@ -20,25 +20,39 @@ static bool is_project(sio_slice stream)
 	return !memchr(stream.p, ':', stream.n);
 }
 
+/* The next number of a stream; 0 when it failed.  (RETURNING would do it in one statement,
+ * and take half as long again.) */
+static int64_t next_seq(struct sqlite_db *db, struct store_answer *a, sio_slice stream)
+{
+	sqlite3_stmt *st = sql_start(db, "SELECT seq + 1 FROM streams WHERE project = ?1", "t", stream);
+	int r = sql_step(db, st);
+	int64_t seq = r == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 1;
+
+	if (st)
+		sqlite3_reset(st);
+	if (r == SQLITE_ROW)
+		r = sql_exec(db, "UPDATE streams SET seq = ?2 WHERE project = ?1", "ti", stream, seq);
+	else if (r == SQLITE_DONE)
+		r = sql_exec(db, "INSERT INTO streams (project, seq) VALUES (?1, ?2)", "ti", stream, seq);
+	if (r == SQLITE_DONE)
+		return seq;
+	sql_fail(db, a);
+	return 0;
+}
+
 int64_t sqlite_event_put(struct sqlite_db *db, struct store_answer *a, sio_slice stream, sio_slice type, struct buf *data)
 {
-	sqlite3_stmt *st = sql_start(db, "INSERT INTO streams (project, seq) VALUES (?1, 1) "
-					 "ON CONFLICT (project) DO UPDATE SET seq = seq + 1 RETURNING seq", "t", stream);
-	int64_t seq;
+	int64_t seq = next_seq(db, a, stream);
 
-	if (sql_step(db, st) != SQLITE_ROW) {
-		sql_fail(db, a);
+	if (!seq)
 		return 0;
-	}
-	seq = sqlite3_column_int64(st, 0);
 	if (is_project(stream))
 		payload_add_int(data, "seq", NULL, seq);
 	if (data->failed) {
 		answer_fail(a, STORE_UNAVAILABLE, "out of memory");
 		return 0;
 	}
-	if (sqlite3_step(st) != SQLITE_DONE ||
-	    sql_exec(db, "INSERT INTO events (project, seq, type, data, created_at) VALUES (?1, ?2, ?3, ?4, ?5)", "tittt",
+	if (sql_exec(db, "INSERT INTO events (project, seq, type, data, created_at) VALUES (?1, ?2, ?3, ?4, ?5)", "tittt",
 		     stream, seq, type, buf_peek(data), sio_str(db->now)) != SQLITE_DONE) {
 		sql_fail(db, a);
 		return 0;

@@ -12,15 +12,15 @@
 
 /* ---- BoQ ----------------------------------------------------------------- */
 
-enum { BOQ_QTY = 3, BOQ_PRICE = 4, BOQ_COLUMNS = 6 };
+enum { BOQ_CODE = 0, BOQ_QTY = 3, BOQ_PRICE = 4, BOQ_SECTION = 5, BOQ_COLUMNS = 6 };
 
 static const struct field_def boq_fields[] = {
-	{ "code", FIELD_TEXT, 64, NULL, "" },
+	[BOQ_CODE] = { "code", FIELD_TEXT, 64, NULL, "" },
 	{ "description", FIELD_TEXT, 2000, NULL, "" },
 	{ "unit", FIELD_TEXT, 32, NULL, "" },
 	[BOQ_QTY] = { "qty", FIELD_DECIMAL, 0, NULL, "0" },
 	[BOQ_PRICE] = { "unit_price", FIELD_DECIMAL, 0, NULL, "0" },
-	{ "section", FIELD_TEXT, 200, NULL, "" },
+	[BOQ_SECTION] = { "section", FIELD_TEXT, 200, NULL, "" },
 	/* no columns to be set */
 	[BOQ_COLUMNS] = { "item_id", FIELD_ID, STORE_ID_MAX, NULL, NULL },
 	{ "version", FIELD_INT, 0, NULL, NULL },
@@ -57,10 +57,14 @@ const struct entity entity_boq = {
 	.values = "SELECT version, code, description, unit, qty, unit_price, section FROM boq_items "
 		  "WHERE project = ?1 AND item_id = ?2",
 	.insert = "INSERT INTO boq_items (project, item_id, updated_at, updated_by, code, description, unit, qty, "
-		  "unit_price, section, total) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING " BOQ_ROW,
+		  "unit_price, section, total) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
 	.update = "UPDATE boq_items SET version = version + 1, updated_at = ?3, updated_by = ?4, code = ?5, "
 		  "description = ?6, unit = ?7, qty = ?8, unit_price = ?9, section = ?10, total = ?11 "
-		  "WHERE project = ?1 AND item_id = ?2 RETURNING " BOQ_ROW,
+		  "WHERE project = ?1 AND item_id = ?2",
+	.update_in_place = "UPDATE boq_items SET version = version + 1, updated_at = ?3, updated_by = ?4, "
+			   "description = ?6, unit = ?7, qty = ?8, unit_price = ?9, total = ?11 "
+			   "WHERE project = ?1 AND item_id = ?2",
+	.ordering = 1u << BOQ_CODE | 1u << BOQ_SECTION,
 	.delete = "DELETE FROM boq_items WHERE project = ?1 AND item_id = ?2",
 	.page = { .text = "SELECT " BOQ_ROW " FROM boq_items "
 		  "WHERE project = ?1 AND (section, code, item_id) > (?3, ?4, ?5) "
@@ -83,10 +87,6 @@ static const struct field_def project_fields[] = {
 	{ "role", FIELD_IGNORED, 0, NULL, NULL },
 };
 
-#define PROJECT_ROW                                                               \
-	"id AS project_id, name, description, created_at, updated_at, version, " \
-	"coalesce((SELECT seq FROM streams WHERE project = id), 0) AS seq"
-
 const struct entity entity_project = {
 	.what = "project",
 	.event_stem = "project",
@@ -96,11 +96,11 @@ const struct entity entity_project = {
 	.fields = project_fields,
 	.fields_n = COUNT(project_fields),
 	.columns_n = 2,
-	.select = "SELECT " PROJECT_ROW " FROM projects WHERE id = ?1",
+	.select = "SELECT id AS project_id, name, description, created_at, updated_at, version, "
+		  "coalesce((SELECT seq FROM streams WHERE project = id), 0) AS seq FROM projects WHERE id = ?1",
 	.values = "SELECT version, name, description FROM projects WHERE id = ?1",
 	.insert = "INSERT INTO projects (id, created_at, updated_at, name, description) VALUES (?2, ?3, ?3, ?5, ?6)",
-	.update = "UPDATE projects SET version = version + 1, updated_at = ?3, name = ?5, description = ?6 WHERE id = ?1 "
-		  "RETURNING " PROJECT_ROW,
+	.update = "UPDATE projects SET version = version + 1, updated_at = ?3, name = ?5, description = ?6 WHERE id = ?1",
 };
 
 /* ---- many items at once -------------------------------------------------- */

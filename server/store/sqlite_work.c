@@ -174,10 +174,14 @@ const struct entity entity_task = {
 	.insert = "INSERT INTO tasks (project, task_id, created_at, updated_at, updated_by, title, description, status, "
 		  "assignee_id, due_date, position, item_id) VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
 		  "CASE ?10 WHEN '' THEN min(9007199254740991, " POSITION_STEP " + coalesce((SELECT max(position) FROM tasks "
-		  "WHERE project = ?1), 0)) ELSE ?10 END, ?11) RETURNING " TASK_ROW,
+		  "WHERE project = ?1), 0)) ELSE ?10 END, ?11)",
 	.update = "UPDATE tasks SET version = version + 1, updated_at = ?3, updated_by = ?4, title = ?5, "
 		  "description = ?6, status = ?7, assignee_id = ?8, due_date = ?9, position = ?10, item_id = ?11 "
-		  "WHERE project = ?1 AND task_id = ?2 RETURNING " TASK_ROW,
+		  "WHERE project = ?1 AND task_id = ?2",
+	.update_in_place = "UPDATE tasks SET version = version + 1, updated_at = ?3, updated_by = ?4, title = ?5, "
+			   "description = ?6, status = ?7, assignee_id = ?8, due_date = ?9, item_id = ?11 "
+			   "WHERE project = ?1 AND task_id = ?2",
+	.ordering = 1u << TASK_POSITION,
 	.delete = "DELETE FROM tasks WHERE project = ?1 AND task_id = ?2",
 	.page = { .text = "SELECT " TASK_ROW " FROM tasks WHERE project = ?1 AND task_id > ?3 "
 		  "ORDER BY task_id LIMIT ?6",
@@ -295,7 +299,7 @@ const struct entity entity_comment = {
 	.concerns = comment_concerns,
 	.select = "SELECT " COMMENT_ROW " FROM comments WHERE project = ?1 AND comment_id = ?2",
 	.insert = "INSERT INTO comments (project, comment_id, created_at, author_id, text, item_id, task_id) "
-		  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING " COMMENT_ROW,
+		  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	.delete = "DELETE FROM comments WHERE project = ?1 AND comment_id = ?2",
 	.page = COMMENT_PAGE(""),
 	.page_of_item = COMMENT_PAGE("AND item_id = ?2 "),
