@@ -30,10 +30,21 @@ enum {
 	POST_RETRY_US = 500,
 	SWEEP_MS = 10000,   /* between two rounds of deleting ... */
 	SWEEP_STEP_MS = 25, /* ... and two steps of one: nine tenths of the time are for requests */
+	GATHER_LEAST = 4,       /* askers, below which nobody is waited for */
+	GATHER_SLOW_US = 2000,  /* a commit that takes longer is slow */
+	GATHER_MOST_US = 4000,
 };
 
 struct job_list {
 	struct store_job *first, **last;
+};
+
+/* Those who were answered by a commit often ask again at once.  When commits are slow, the
+ * next one waits for them a little, up to a quarter of the time that a commit takes: else the
+ * askers fall into two halves, of which one always waits for the other's commit. */
+struct gather {
+	uint32_t n;       /* wait until so many are queued ... */
+	uint64_t most_us; /* ... or for so long; 0: not at all */
 };
 
 struct lane {
@@ -42,8 +53,11 @@ struct lane {
 	bool has_thread;
 	pthread_t thread;
 	struct job_list stranded;     /* of the thread, then of store_close */
-	pthread_cond_t wake;          /* the thread: something is queued, or the end */
-	struct job_list queue;        /* under the store's lock */
+	struct gather gather;         /* of the thread */
+	/* Under the store's lock: */
+	pthread_cond_t wake;          /* the thread: wanted_n are queued, or the end */
+	struct job_list queue;
+	uint32_t queue_n, wanted_n;
 };
 
 enum { WRITES, READS, LANES_N };
@@ -258,30 +272,62 @@ static void tell_news(struct store *store, bool is_fresh)
 
 /* ---- the threads --------------------------------------------------------- */
 
-/* Wait for work, at most wait_ms.  NULL: none came. */
-static struct store_job *next_batch(struct lane *lane, uint64_t wait_ms, bool *goes_on)
+/* Wait until the lane has wanted jobs; false: us have passed.  Under the lock. */
+static bool wait_for(struct lane *lane, uint32_t wanted, uint64_t us)
 {
-	struct store *store = lane->store;
-	struct store_job *jobs;
 	struct timespec until;
+	bool is_late = false;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)wait_ms * 1000000L;
+	until.tv_sec += (time_t)(us / 1000000);
+	until.tv_nsec += (long)(us % 1000000) * 1000;
 	until.tv_sec += until.tv_nsec / 1000000000L;
 	until.tv_nsec %= 1000000000L;
+	lane->wanted_n = wanted;
+	while (lane->queue_n < wanted && !lane->store->is_closing && !is_late)
+		is_late = pthread_cond_timedwait(&lane->wake, &lane->store->lock, &until) != 0;
+	lane->wanted_n = 1;
+	return !is_late;
+}
+
+/* Wait for work, at most wait_us.  NULL: none came. */
+static struct store_job *next_batch(struct lane *lane, uint64_t wait_us, bool *goes_on)
+{
+	struct store *store = lane->store;
+	struct gather gather = lane->gather;
+	struct store_job *jobs;
+	uint64_t begun = monotonic_us();
+
+	lane->gather = (struct gather){ 0 };
 	pthread_mutex_lock(&store->lock);
-	while (!lane->queue.first && !store->is_closing)
-		if (pthread_cond_timedwait(&lane->wake, &store->lock, &until) != 0)
-			break;
+	/* Who comes later than they would have been waited for comes for reasons of his own. */
+	if (wait_for(lane, 1, wait_us) && gather.most_us > 0 && monotonic_us() - begun < gather.most_us)
+		wait_for(lane, gather.n, gather.most_us);
 	*goes_on = lane->queue.first || !store->is_closing;
 	jobs = list_take(&lane->queue, STORE_BATCH_MAX);
-	for (struct store_job *job = jobs; job; job = job->next)
+	for (struct store_job *job = jobs; job; job = job->next) {
 		store->queued_n--;
+		lane->queue_n--;
+	}
 	pthread_mutex_unlock(&store->lock);
 	return jobs;
 }
 
-static void count_batch(struct store *store, const struct store_job *jobs, bool is_done)
+/* What has been learned of a batch of n that took so long. */
+static void learn(struct lane *lane, uint32_t n, uint64_t took_us)
+{
+	uint32_t waiting_n;
+
+	pthread_mutex_lock(&lane->store->lock);
+	waiting_n = lane->queue_n;
+	pthread_mutex_unlock(&lane->store->lock);
+	if (n + waiting_n < GATHER_LEAST || took_us < GATHER_SLOW_US)
+		return;
+	lane->gather.n = n + waiting_n < STORE_BATCH_MAX ? n + waiting_n : STORE_BATCH_MAX;
+	lane->gather.most_us = took_us / 4 < GATHER_MOST_US ? took_us / 4 : GATHER_MOST_US;
+}
+
+static uint32_t count_batch(struct store *store, const struct store_job *jobs, bool is_done)
 {
 	struct store_stats *s = &store->stats;
 	uint64_t now = monotonic_us(), n = 0, writes = 0;
@@ -295,6 +341,7 @@ static void count_batch(struct store *store, const struct store_job *jobs, bool 
 	s->batch_max = n > s->batch_max ? n : s->batch_max;
 	s->commits_total += writes > 0 && is_done;
 	s->commit_failures_total += !is_done;
+	return (uint32_t)n;
 }
 
 /* Those that store_run waits for are marked and taken out; the rest is returned.  Under the lock. */
@@ -317,12 +364,16 @@ static struct store_job *mark_answered(struct store *store, struct store_job *jo
 static void run_batch(struct lane *lane, struct store_job *jobs)
 {
 	struct store *store = lane->store;
+	uint64_t begun = monotonic_us();
 	bool is_done = store->ops->run(lane->db, jobs);
+	uint32_t n;
 
 	pthread_mutex_lock(&store->lock);
-	count_batch(store, jobs, is_done);
+	n = count_batch(store, jobs, is_done);
 	jobs = mark_answered(store, jobs);
 	pthread_mutex_unlock(&store->lock);
+	if (lane == &store->lanes[WRITES])
+		learn(lane, n, monotonic_us() - begun);
 	/* What another process had committed before this batch was seen in its transaction: it has
 	 * the lower numbers and is told first.  What came later is told later. */
 	if (lane == &store->lanes[WRITES])
@@ -360,7 +411,7 @@ static void *writes_main(void *arg)
 
 	while (goes_on) {
 		uint64_t wait_us = sweep_us > now ? sweep_us - now : 0;
-		struct store_job *jobs = next_batch(lane, wait_us < POLL_MS * 1000 ? wait_us / 1000 + 1 : POLL_MS, &goes_on);
+		struct store_job *jobs = next_batch(lane, wait_us < POLL_MS * 1000 ? wait_us + 1 : POLL_MS * 1000, &goes_on);
 		bool has_writes = false;
 		for (struct store_job *job = jobs; job; job = job->next)
 			has_writes |= store_op_is_write(job->ask.op);
@@ -382,7 +433,7 @@ static void *reads_main(void *arg)
 	bool goes_on = true;
 
 	while (goes_on) {
-		struct store_job *jobs = next_batch(arg, IDLE_MS, &goes_on);
+		struct store_job *jobs = next_batch(arg, IDLE_MS * 1000, &goes_on);
 		if (jobs)
 			run_batch(arg, jobs);
 	}
@@ -407,7 +458,8 @@ static int enqueue(struct store *store, struct store_job *job, bool force)
 		list_add(&lane->queue, job);
 		store->queued_n++;
 		store->stats.requests_total++;
-		pthread_cond_signal(&lane->wake);
+		if (++lane->queue_n == lane->wanted_n)
+			pthread_cond_signal(&lane->wake);
 	}
 	pthread_mutex_unlock(&store->lock);
 	return r;

@@ -473,6 +473,57 @@ static void reads_beside_writes(void **state)
 	store_close(store);
 }
 
+/* Eight askers and a commit that takes 30 ms: the store learns to wait for them. */
+static void slow_commit(struct store *store, struct tally *tally)
+{
+	int before = tally->done;
+	char path[128];
+	sqlite3 *h;
+
+	snprintf(path, sizeof(path), "%s/test.db", help_folder);
+	sqlite3_open(path, &h);
+	assert_int_equal(sqlite3_exec(h, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(store_submit(store, ASK(.op = STORE_EVENT_APPEND, .project = S("p"), .event = S("x"), .body = S("1"),
+							 .done = count_done, .arg = tally)), SIO_OK);
+	for (int i = 0; i < 30; i++)
+		nap();
+	sqlite3_exec(h, "ROLLBACK", NULL, NULL, NULL);
+	sqlite3_close(h);
+	wait_until(tally->done == before + 8);
+}
+
+/* Nobody is waited for longer than promised: a lone one, one who comes later, the end. */
+static void nobody_waits_in_vain(void **state)
+{
+	struct loop loop;
+	struct tally tally = { 0 };
+	struct timespec a, b;
+	struct store *store;
+
+	(void)state;
+	loop_start(&loop);
+	tally.loop_thread = loop.thread;
+	store = open_threaded(&loop, 0);
+	for (int round = 0; round < 5; round++) {
+		slow_commit(store, &tally);
+		for (int i = 0; i < round * 3; i++)
+			nap();
+		clock_gettime(CLOCK_MONOTONIC, &a);
+		help_do(store, ASK(.op = STORE_EVENT_APPEND, .project = S("p"), .event = S("x"), .body = S("1")), STORE_OK);
+		clock_gettime(CLOCK_MONOTONIC, &b);
+		assert_true((b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000 < 1000);
+	}
+	slow_commit(store, &tally);
+	assert_int_equal(store_submit(store, ASK(.op = STORE_EVENT_APPEND, .project = S("p"), .event = S("x"), .body = S("1"),
+						 .done = count_done, .arg = &tally)), SIO_OK);
+	loop_end(&loop);
+	store_close(store);
+	assert_int_equal(tally.done, 6 * 8 + 1);
+	assert_int_equal(tally.failed, 0);
+	assert_int_equal(tally.last_seq, 6 * 8 + 5 + 1);
+}
+
 /* The handle beside cannot write, whatever is asked of it; a database in memory has none. */
 static void no_second_handle_in_memory(void **state)
 {
@@ -548,6 +599,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(changes_by_another_process, setup, teardown),
 		cmocka_unit_test_setup_teardown(news_before_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(reads_beside_writes, setup, teardown),
+		cmocka_unit_test_setup_teardown(nobody_waits_in_vain, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_second_handle_in_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(swept_by_the_thread, setup, teardown),
 	};
