@@ -31,7 +31,7 @@ enum role { ROLE_NONE, ROLE_VIEWER, ROLE_COMMENTER, ROLE_EDITOR, ROLE_OWNER };
 	X(COMMENT_READ, VIEWER)                                                                    \
 	X(COMMENT_WRITE, COMMENTER)                                                                \
 	X(COMMENT_DELETE_OWN, COMMENTER)                                                           \
-	X(COMMENT_DELETE_ANY, OWNER)                                                               \
+	X(COMMENT_DELETE_ANY, EDITOR)                                                              \
 	X(EVENT_READ, VIEWER)
 
 enum access_action {

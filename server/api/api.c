@@ -12,6 +12,7 @@
 
 #include "api/call.h"
 #include "api/files.h"
+#include "api/routes.h"
 #include "base/log.h"
 
 /* The argument of one route. */
@@ -19,11 +20,6 @@ struct bound {
 	struct api *api;
 	const struct route *route;
 };
-
-static struct route_list (*const route_lists[])(void) = {
-	login_routes, project_routes, collaborator_routes, boq_routes, broadcast_routes, presence_routes, status_routes,
-};
-enum { LISTS_N = sizeof(route_lists) / sizeof(route_lists[0]) };
 
 /* ---- who is it? ------------------------------------------------------------------ */
 
@@ -99,12 +95,6 @@ static bool is_service(struct call *call)
 
 /* ---- may they? --------------------------------------------------------------------- */
 
-static void refuse_project(struct call *call)
-{
-	/* The same words whether it is not there or not theirs: its existence is no secret to give away. */
-	respond_problem(call, 404, "not_found", "there is no such project, or you have no access to it");
-}
-
 static void on_role(struct call *call, const struct store_result *result)
 {
 	if (result->status != STORE_OK && result->status != STORE_NOT_FOUND) {
@@ -112,22 +102,24 @@ static void on_role(struct call *call, const struct store_result *result)
 		return;
 	}
 	call->role = result->status == STORE_OK ? access_role_parse(sio_str(result->role)) : ROLE_NONE;
-	if (call->role == ROLE_NONE)
-		refuse_project(call);
-	else if (!access_may(call->role, (enum access_action)call->route->action))
-		respond_problem(call, 403, "forbidden", "your role in this project is %s, which may not do this",
-			      access_role_name(call->role));
-	else
+	if (access_may(call->role, (enum access_action)call->route->action))
 		call->route->handle(call);
+	else
+		respond_role(call, call->role);
 }
 
+/* A change and the question whether one may commit together (store_ask.may), unless the
+ * handler wants to see the role. */
 static void judge_project(struct call *call)
 {
 	if (!access_id_ok(call->project)) {
-		refuse_project(call);
-		return;
+		respond_role(call, ROLE_NONE);
+	} else if (call->route->auth == AUTH_MEMBER) {
+		call_store_any(call, (struct store_ask){ .op = STORE_ROLE_GET, .user = sio_str(call->user) }, on_role);
+	} else {
+		call->is_unjudged = true;
+		call->route->handle(call);
 	}
-	call_store_any(call, (struct store_ask){ .op = STORE_ROLE_GET, .user = sio_str(call->user) }, on_role);
 }
 
 /* Every request to a route of the tables starts here. */
@@ -144,7 +136,7 @@ static void on_request(struct sio_request *req, void *arg)
 	call->req = req;
 	call->route = bound->route;
 	call->project = call_param(call, "project");
-	if (call->route->auth == AUTH_USER && !is_user(call))
+	if ((call->route->auth == AUTH_USER || call->route->auth == AUTH_MEMBER) && !is_user(call))
 		return;
 	if (call->route->auth == AUTH_SERVICE && !is_service(call))
 		return;
@@ -158,26 +150,18 @@ static void on_request(struct sio_request *req, void *arg)
 
 static int add_routes(struct api *api)
 {
-	size_t n = 0, at = 0;
-
-	for (size_t i = 0; i < LISTS_N; i++)
-		n += route_lists[i]().n;
-	api->bounds = calloc(n, sizeof(*api->bounds));
+	api->bounds = calloc(api_routes_n, sizeof(*api->bounds));
 	if (!api->bounds)
 		return SIO_ERR_NOMEM;
-	for (size_t i = 0; i < LISTS_N; i++) {
-		struct route_list list = route_lists[i]();
+	for (size_t i = 0; i < api_routes_n; i++) {
+		const struct route *route = &api_routes[i];
+		int err;
 
-		for (size_t k = 0; k < list.n; k++, at++) {
-			const struct route *route = &list.rows[k];
-			int err;
-
-			api->bounds[at] = (struct bound){ api, route };
-			err = sio_http_route(api->options.server, route->method, route->pattern, on_request, &api->bounds[at]);
-			if (err) {
-				log_error("route %s %s: %s", route->method, route->pattern, sio_strerror(err));
-				return err == SIO_ERR_NOMEM ? err : SIO_ERR_INVAL;
-			}
+		api->bounds[i] = (struct bound){ api, route };
+		err = sio_http_route(api->options.server, route->method, route->pattern, on_request, &api->bounds[i]);
+		if (err) {
+			log_error("route %s %s: %s", route->method, route->pattern, sio_strerror(err));
+			return err == SIO_ERR_NOMEM ? err : SIO_ERR_INVAL;
 		}
 	}
 	return SIO_OK;
@@ -224,16 +208,15 @@ void api_drain(struct api *api)
 	api->is_draining = true;
 }
 
-void api_foreign_event(struct api *api, sio_slice project_id, sio_slice type, sio_slice data)
+void api_foreign_event(struct api *api, sio_slice stream, int64_t seq, sio_slice type, sio_slice data)
 {
 	const struct collab_emit emit = { .event = type, .args = data };
 	long n;
 
-	/* A stream with a colon is a room's own ("user:anna"), else a project. */
-	if (memchr(project_id.p, ':', project_id.n))
-		n = collab_emit_room(api->options.collab, project_id, &emit);
+	if (memchr(stream.p, ':', stream.n))
+		n = collab_emit_room(api->options.collab, stream, &emit);
 	else
-		n = collab_emit_project(api->options.collab, project_id, &emit);
+		n = collab_emit_durable(api->options.collab, stream, seq, &emit);
 	if (n < 0)
-		log_warning("an event of %.*s could not be sent: %s", (int)project_id.n, project_id.p, sio_strerror((int)n));
+		log_warning("an event of %.*s could not be sent: %s", (int)stream.n, stream.p, sio_strerror((int)n));
 }

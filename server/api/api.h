@@ -1,10 +1,10 @@
 /* api.h -- the HTTP side of the server: REST, back-end broadcasts, operations.
  *
  * api_new puts the routes on a libsio server.  A request is judged in this order:
- * who is it (token or service key), may they (role in the project), is it well
- * formed, and only then handed to its handler, which asks the store, tells the
- * connected users through collab, and answers.  Errors are RFC 9457 problems with
- * a stable "code".
+ * who is it (token or service key), is its form right (body, path, query), and with
+ * the store's first answer: may they (role in the project), in one transaction with
+ * what is asked.  The handler tells the connected users through collab, and answers.
+ * Errors are RFC 9457 problems with a stable "code".
  *
  * Thread: the loop thread of the server.
  * Lifetime: after collab_new; free it when store_close has returned.
@@ -51,7 +51,8 @@ void api_free(struct api *api); /* NULL is allowed */
 /* From now on /readyz answers 503 "draining". */
 void api_drain(struct api *api);
 
-/* A durable event was committed by another process: tell this server's users. */
-void api_foreign_event(struct api *api, sio_slice project_id, sio_slice type, sio_slice data);
+/* A durable event was committed by another process, seq in its stream: tell this
+ * server's users.  stream is a project's id, or a room's name with a colon. */
+void api_foreign_event(struct api *api, sio_slice stream, int64_t seq, sio_slice type, sio_slice data);
 
 #endif

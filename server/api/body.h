@@ -45,8 +45,8 @@ struct body_value {
 	bool is_true;   /* BODY_SWITCH */
 };
 
-/* Is there a body of JSON: media type, grammar, depth, no member twice, an object?
- * False: the call was answered (400, 415). */
+/* Is there a body of JSON: media type, grammar, depth, an object?  That no member stands
+ * twice is seen by whoever reads the members.  False: the call was answered (400, 415). */
 SIO_MUST_CHECK bool body_ok(struct call *call);
 
 /* body_ok, then take the n fields of the table into out.  An unknown member, a

@@ -5,14 +5,13 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
-#include <stdio.h>
-
 #include <sio/json.h>
 
 #include "api/body.h"
 #include "api/call.h"
+#include "api/routes.h"
 
-static void list(struct call *call)
+void boq_list(struct call *call)
 {
 	struct store_ask ask = { .op = STORE_BOQ_LIST };
 
@@ -29,7 +28,7 @@ static bool is_item_ok(struct call *call)
 	return false;
 }
 
-static void get(struct call *call)
+void boq_get(struct call *call)
 {
 	if (is_item_ok(call))
 		call_store(call, (struct store_ask){ .op = STORE_BOQ_GET, .item = call_param(call, "item") }, call_done_row);
@@ -39,14 +38,11 @@ static void get(struct call *call)
 
 static void on_created(struct call *call, const struct store_result *result)
 {
-	char collection[STORE_ID_MAX + 32];
-
-	snprintf(collection, sizeof(collection), "/api/projects/%.*s/boq/", (int)call->project.n, call->project.p);
 	call_publish(call, result);
-	respond_created(call, collection, result->json, "item_id");
+	call_done_created(call, result, "boq", "item_id");
 }
 
-static void create(struct call *call)
+void boq_create(struct call *call)
 {
 	struct store_ask ask = { .op = STORE_BOQ_CREATE, .body = call_body(call) };
 
@@ -62,7 +58,7 @@ static void on_patched(struct call *call, const struct store_result *result)
 	call_done_row(call, result);
 }
 
-static void patch(struct call *call)
+void boq_patch(struct call *call)
 {
 	struct store_ask ask = { .op = STORE_BOQ_PATCH, .item = call_param(call, "item"), .body = call_body(call) };
 
@@ -76,7 +72,7 @@ static void on_deleted(struct call *call, const struct store_result *result)
 	respond_none(call, 204);
 }
 
-static void delete(struct call *call)
+void boq_delete(struct call *call)
 {
 	struct store_ask ask = { .op = STORE_BOQ_DELETE, .item = call_param(call, "item") };
 
@@ -92,7 +88,7 @@ static void on_bulk(struct call *call, const struct store_result *result)
 	respond_json(call, 200, result->json);
 }
 
-static void bulk(struct call *call)
+void boq_bulk(struct call *call)
 {
 	static const struct body_field fields[] = { { "updates", BODY_ANY, .max = 0 } };
 	struct body_value updates;
@@ -104,18 +100,4 @@ static void bulk(struct call *call)
 		return;
 	}
 	call_store(call, (struct store_ask){ .op = STORE_BOQ_BULK, .body = updates.raw }, on_bulk);
-}
-
-struct route_list boq_routes(void)
-{
-	static const struct route rows[] = {
-		{ "GET", "/api/projects/:project/boq", AUTH_USER, ACCESS_BOQ_READ, list },
-		{ "POST", "/api/projects/:project/boq", AUTH_USER, ACCESS_BOQ_WRITE, create },
-		{ "POST", "/api/projects/:project/boq/bulk", AUTH_USER, ACCESS_BOQ_WRITE, bulk },
-		{ "GET", "/api/projects/:project/boq/:item", AUTH_USER, ACCESS_BOQ_READ, get },
-		{ "PATCH", "/api/projects/:project/boq/:item", AUTH_USER, ACCESS_BOQ_WRITE, patch },
-		{ "DELETE", "/api/projects/:project/boq/:item", AUTH_USER, ACCESS_BOQ_WRITE, delete },
-	};
-
-	return ROUTE_LIST(rows);
 }

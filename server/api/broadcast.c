@@ -3,7 +3,7 @@
  * The six calls do what the guide's websocket_manager methods do.  Each is a row
  * that says how to make the event out of the body; the event is committed to the
  * store first, then sent, then answered 202.  Payloads are made from the JSON
- * text of the body, digit for digit.
+ * text of the body, digit for digit; the store adds the number of the event.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -13,6 +13,7 @@
 
 #include "api/body.h"
 #include "api/call.h"
+#include "api/routes.h"
 #include "api/tell.h"
 #include "base/random.h"
 
@@ -59,7 +60,17 @@ static void text_copy(char *to, sio_slice text)
 
 /* ---- sending ------------------------------------------------------------------------ */
 
-static long emit(struct call *call, const struct outgoing *out, sio_slice payload)
+static const char project_room[] = "project:";
+enum { PROJECT_ROOM_N = sizeof(project_room) - 1 };
+
+/* The project that the event goes to, by its id or by its room; "" when to none. */
+static const char *project_of(const struct outgoing *out)
+{
+	return strncmp(out->room, project_room, PROJECT_ROOM_N) == 0 ? out->room + PROJECT_ROOM_N : out->project;
+}
+
+/* seq: of the event in its project; 0 when it has none. */
+static long emit(struct call *call, const struct outgoing *out, sio_slice payload, int64_t seq)
 {
 	struct collab *collab = call->api->options.collab;
 	const struct collab_emit message = { .event = sio_str(out->event),
@@ -69,6 +80,8 @@ static long emit(struct call *call, const struct outgoing *out, sio_slice payloa
 
 	if (out->user[0])
 		return collab_emit_user(collab, sio_str(out->user), &message);
+	if (project_of(out)[0] && seq > 0)
+		return collab_emit_durable(collab, sio_str(project_of(out)), seq, &message);
 	if (out->room[0])
 		return collab_emit_room(collab, sio_str(out->room), &message);
 	return collab_emit_project(collab, sio_str(out->project), &message);
@@ -85,11 +98,11 @@ static void tell_outgoing(const struct outgoing *out, sio_slice payload)
 }
 
 /* Send and answer 202.  id names the event; a repeat by its key sends nothing. */
-static void send_out(struct call *call, sio_slice payload, const char *id, bool is_repeat)
+static void send_out(struct call *call, sio_slice payload, int64_t seq, const char *id, bool is_repeat)
 {
 	const struct outgoing *out = call->own;
 	struct buf b = { 0 };
-	long n = is_repeat ? 0 : emit(call, out, payload);
+	long n = is_repeat ? 0 : emit(call, out, payload, seq);
 
 	if (n < 0) {
 		respond_problem(call, n == SIO_ERR_INVAL ? 400 : 503, n == SIO_ERR_INVAL ? "event_invalid" : "out_of_memory",
@@ -109,12 +122,10 @@ static void send_out(struct call *call, sio_slice payload, const char *id, bool 
 /* The stream that the event belongs to: the project, or the room with a colon. */
 static void stream_name(const struct outgoing *out, char *name, size_t cap)
 {
-	static const char project_room[] = "project:";
+	const char *project = project_of(out);
 
-	if (out->project[0])
-		snprintf(name, cap, "%s", out->project);
-	else if (strncmp(out->room, project_room, sizeof(project_room) - 1) == 0)
-		snprintf(name, cap, "%s", out->room + sizeof(project_room) - 1);
+	if (project[0])
+		snprintf(name, cap, "%s", project);
 	else
 		snprintf(name, cap, "%s%s", strchr(out->room, ':') ? "" : "room:", out->room);
 }
@@ -126,7 +137,7 @@ static void on_appended(struct call *call, const struct store_result *result)
 
 	stream_name(out, name, sizeof(name));
 	snprintf(id, sizeof(id), "%s:%lld", name, (long long)result->seq);
-	send_out(call, buf_peek(&out->payload), id, result->is_repeat);
+	send_out(call, result->event, result->seq, id, result->is_repeat);
 }
 
 /* Commit out as an event row, or send at once when it is volatile. */
@@ -143,7 +154,7 @@ static void append(struct call *call)
 		char id[RANDOM_ID_LEN + 1];
 
 		random_id(id);
-		send_out(call, buf_peek(&out->payload), id, false);
+		send_out(call, buf_peek(&out->payload), 0, id, false);
 		return;
 	}
 	stream_name(out, name, sizeof(name));
@@ -191,7 +202,7 @@ static void broadcast(struct call *call, const struct shape *shape)
 	append(call);
 }
 
-static void boq_update(struct call *call)
+void broadcast_boq_update(struct call *call)
 {
 	static const struct shape shape = {
 		.event = "boq:item:updated",
@@ -206,7 +217,7 @@ static void boq_update(struct call *call)
 	broadcast(call, &shape);
 }
 
-static void boq_bulk_update(struct call *call)
+void broadcast_boq_bulk_update(struct call *call)
 {
 	static const struct shape shape = {
 		.event = "boq:bulk:updated",
@@ -220,7 +231,7 @@ static void boq_bulk_update(struct call *call)
 	broadcast(call, &shape);
 }
 
-static void task_update(struct call *call)
+void broadcast_task_update(struct call *call)
 {
 	static const struct shape shape = {
 		.event = "task:updated",
@@ -235,7 +246,7 @@ static void task_update(struct call *call)
 	broadcast(call, &shape);
 }
 
-static void comment(struct call *call)
+void broadcast_comment(struct call *call)
 {
 	static const struct shape shape = {
 		.event = "comment:created",
@@ -257,10 +268,10 @@ static void on_notified(struct call *call, const struct store_result *result)
 	char id[STORE_USER_MAX + 64];
 
 	snprintf(id, sizeof(id), "user:%s:%lld", out->user, (long long)result->version);
-	send_out(call, buf_peek(&out->payload), id, result->is_repeat);
+	send_out(call, result->event, 0, id, result->is_repeat);
 }
 
-static void notify(struct call *call)
+void broadcast_notify(struct call *call)
 {
 	static const struct body_field fields[] = {
 		{ "user_id", BODY_USER, .max = STORE_USER_MAX },
@@ -275,7 +286,6 @@ static void notify(struct call *call)
 	if (!out)
 		return;
 	text_copy(out->user, v[0].text);
-	buf_slice(&out->payload, v[1].raw);
 	call_store(call,
 		   (struct store_ask){ .op = STORE_NOTIFY_ADD, .user = sio_str(out->user), .actor = SIO_LIT("service"),
 				       .body = v[1].raw },
@@ -296,7 +306,7 @@ static bool is_reserved(sio_slice event)
 	return false;
 }
 
-static void emit_any(struct call *call)
+void broadcast_emit(struct call *call)
 {
 	static const struct body_field fields[] = {
 		{ "room", BODY_TEXT, .max = ROOM_MAX },
@@ -324,18 +334,4 @@ static void emit_any(struct call *call)
 	out->is_volatile = v[4].is_true;
 	buf_slice(&out->payload, v[2].raw);
 	append(call);
-}
-
-struct route_list broadcast_routes(void)
-{
-	static const struct route rows[] = {
-		{ "POST", "/api/broadcast/boq-update", AUTH_SERVICE, NO_PROJECT, boq_update },
-		{ "POST", "/api/broadcast/boq-bulk-update", AUTH_SERVICE, NO_PROJECT, boq_bulk_update },
-		{ "POST", "/api/broadcast/task-update", AUTH_SERVICE, NO_PROJECT, task_update },
-		{ "POST", "/api/broadcast/comment", AUTH_SERVICE, NO_PROJECT, comment },
-		{ "POST", "/api/broadcast/notify", AUTH_SERVICE, NO_PROJECT, notify },
-		{ "POST", "/api/broadcast/emit", AUTH_SERVICE, NO_PROJECT, emit_any },
-	};
-
-	return ROUTE_LIST(rows);
 }

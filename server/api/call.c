@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <sio/json.h>
 
@@ -53,10 +54,21 @@ static bool take_key(struct call *call, sio_slice *out)
 	return true;
 }
 
+/* access_may for a thread of the store. */
+static bool may(const char *role, int action)
+{
+	return access_may(access_role_parse(sio_str(role)), (enum access_action)action);
+}
+
 static void submit(struct call *call, struct store_ask *ask)
 {
 	int err;
 
+	if (call->is_unjudged) { /* with the first question; the others follow from it */
+		ask->may = may;
+		ask->action = call->route->action;
+		call->is_unjudged = false;
+	}
 	if (!ask->project.n)
 		ask->project = call->project;
 	if (!ask->actor.n)
@@ -132,7 +144,32 @@ bool call_version(struct call *call, struct store_ask *ask)
 	return true;
 }
 
+bool call_number(struct call *call, const char *name, sio_slice *out)
+{
+	sio_slice text = call_param(call, name);
+	int64_t number;
+
+	*out = text;
+	if (text.n > 0 && text.p[0] >= '1' && text.p[0] <= '9' && sio_json_int(text, &number) == SIO_OK)
+		return true;
+	respond_problem(call, 404, "not_found", "there is no %s of this number", strcmp(name, "id") == 0 ? "notification" : name);
+	return false;
+}
+
 /* ---- usual answers ------------------------------------------------------------------ */
+
+static void publish_notices(struct call *call, const struct store_result *result)
+{
+	for (size_t i = 0; i < result->notices_n; i++) {
+		const struct store_notice *notice = &result->notices[i];
+		const struct collab_emit emit = { .event = SIO_LIT("notification:new"), .args = notice->data };
+
+		if (collab_emit_user(call->api->options.collab, notice->user, &emit) < 0)
+			log_error("a notification of user %.*s could not be sent", (int)notice->user.n, notice->user.p);
+		else
+			tell_user(notice->user);
+	}
+}
 
 void call_publish(struct call *call, const struct store_result *result)
 {
@@ -142,36 +179,56 @@ void call_publish(struct call *call, const struct store_result *result)
 	/* A repeat by its key was told when it was new. */
 	if (result->event_type.n == 0 || result->is_repeat)
 		return;
-	n = collab_emit_project(call->api->options.collab, call->project, &emit);
+	n = collab_emit_durable(call->api->options.collab, call->project, result->seq, &emit);
 	if (n < 0)
 		log_error("an event of project %.*s could not be sent: %s", (int)call->project.n, call->project.p,
 			  sio_strerror((int)n));
 	else
 		tell(result->event_type, call->project, result->event);
+	publish_notices(call, result);
+}
+
+static void put_etag(struct call *call, const struct store_result *result)
+{
+	char etag[32];
+
+	if (result->version <= 0)
+		return;
+	snprintf(etag, sizeof(etag), "\"%lld\"", (long long)result->version);
+	sio_reply_header(call->req, SIO_LIT("ETag"), sio_str(etag));
 }
 
 void call_done_row(struct call *call, const struct store_result *result)
 {
-	char etag[32];
-
-	if (result->version > 0) {
-		snprintf(etag, sizeof(etag), "\"%lld\"", (long long)result->version);
-		sio_reply_header(call->req, SIO_LIT("ETag"), sio_str(etag));
-	}
+	put_etag(call, result);
 	respond_json(call, 200, result->json);
+}
+
+void call_done_created(struct call *call, const struct store_result *result, const char *collection, const char *key)
+{
+	char path[STORE_ID_MAX + 48];
+
+	snprintf(path, sizeof(path), "/api/projects/%.*s/%s/", (int)call->project.n, call->project.p, collection);
+	put_etag(call, result);
+	respond_created(call, path, result->json, key);
+}
+
+void call_put_page(struct buf *b, const struct store_result *result)
+{
+	buf_str(b, "{\"items\":");
+	buf_slice(b, result->json);
+	buf_str(b, ",\"next_cursor\":");
+	if (result->cursor.n > 0)
+		buf_json(b, result->cursor);
+	else
+		buf_str(b, "null");
 }
 
 void call_done_rows(struct call *call, const struct store_result *result)
 {
 	struct buf b = { 0 };
 
-	buf_str(&b, "{\"items\":");
-	buf_slice(&b, result->json);
-	buf_str(&b, ",\"next_cursor\":");
-	if (result->cursor.n > 0)
-		buf_json(&b, result->cursor);
-	else
-		buf_str(&b, "null");
+	call_put_page(&b, result);
 	buf_byte(&b, '}');
 	respond_buf(call, 200, &b);
 }

@@ -27,32 +27,20 @@ struct call;
 
 enum call_auth {
 	AUTH_NONE,
-	AUTH_USER,    /* Authorization: Bearer <JWT> */
+	AUTH_USER,    /* Authorization: Bearer <JWT>; the role is judged with the first question to the store */
+	AUTH_MEMBER,  /* the same; the role is known before the handler, for handlers that look at it */
 	AUTH_SERVICE, /* Authorization: Bearer <SERVICE_API_KEY> */
 };
 
-/* One row of the routes table. */
+/* One row of the table in routes.h. */
 struct route {
 	const char *method, *pattern;
 	enum call_auth auth;
 	int action; /* enum access_action asked about ":project", or NO_PROJECT */
 	void (*handle)(struct call *call);
+	const char *what;
 };
 #define NO_PROJECT (-1)
-
-/* Each resource's file exports its rows; api.c joins them. */
-struct route_list {
-	const struct route *rows;
-	size_t n;
-};
-#define ROUTE_LIST(rows) ((struct route_list){ rows, sizeof(rows) / sizeof((rows)[0]) })
-struct route_list login_routes(void);
-struct route_list project_routes(void);
-struct route_list collaborator_routes(void);
-struct route_list boq_routes(void);
-struct route_list broadcast_routes(void);
-struct route_list presence_routes(void);
-struct route_list status_routes(void);
 
 struct api {
 	struct api_options options;
@@ -77,7 +65,8 @@ struct call {
 	sio_slice project;            /* of the path; borrowed from req */
 	char user[TOKEN_USER_MAX + 1]; /* who asks; "" unless AUTH_USER */
 	char name[TOKEN_NAME_MAX + 1]; /* from the token; may be "" */
-	enum role role;               /* in project, when the route has an action */
+	enum role role;               /* in project; AUTH_MEMBER */
+	bool is_unjudged;             /* the role is still to be judged */
 	call_done_fn *done;
 	bool wants_failures;          /* done judges every status itself */
 	struct buf text;              /* scratch of the handler, freed with the call */
@@ -97,8 +86,9 @@ static inline sio_slice call_body(const struct call *call)
 
 /* ---- store -------------------------------------------------------------------- */
 
-/* Ask the store; project, actor and the Idempotency-Key are filled in here unless
- * the ask names them.  done gets an OK result; any other is answered as a problem. */
+/* Ask the store; project, actor, the Idempotency-Key and the question whether the role
+ * allows it are filled in here unless the ask names them.  done gets an OK result; any
+ * other is answered as a problem. */
 void call_store(struct call *call, struct store_ask ask, call_done_fn *done);
 /* The same, but done gets every result. */
 void call_store_any(struct call *call, struct store_ask ask, call_done_fn *done);
@@ -110,12 +100,22 @@ SIO_MUST_CHECK bool call_page(struct call *call, struct store_ask *ask);
 /* The version of If-Match into ask.  False: it was answered 422. */
 SIO_MUST_CHECK bool call_version(struct call *call, struct store_ask *ask);
 
-/* Broadcast the event of a committed write to the project. */
+/* The number in the path that names a row, into *out.  False: it was answered 404. */
+SIO_MUST_CHECK bool call_number(struct call *call, const char *name, sio_slice *out);
+
+/* Broadcast the event of a committed write to the project, and its notifications to
+ * those whom they concern. */
 void call_publish(struct call *call, const struct store_result *result);
+
+/* Append {"items":..,"next_cursor":.. of a list, without the brace. */
+void call_put_page(struct buf *b, const struct store_result *result);
 
 /* Completions for the usual answers. */
 void call_done_row(struct call *call, const struct store_result *result);     /* 200, row, ETag */
 void call_done_rows(struct call *call, const struct store_result *result);    /* 200, {"items":..,"next_cursor":..} */
+
+/* 201, row, ETag, Location below the project. */
+void call_done_created(struct call *call, const struct store_result *result, const char *collection, const char *key);
 
 /* ---- answers (respond.c): each ends the call ---------------------------------------- */
 
@@ -132,6 +132,8 @@ void respond_problem(struct call *call, int status, const char *code, const char
 void respond_field(struct call *call, const char *field, const char *fmt, ...) SIO_PRINTF(3, 4);
 /* 429 or 503 with Retry-After. */
 void respond_later(struct call *call, int status, const char *code, uint32_t retry_s, const char *detail);
+/* 404 or 403: the role (ROLE_NONE: of nobody in the project) does not allow it. */
+void respond_role(struct call *call, enum role role);
 /* The problem behind a result that is not OK. */
 void respond_store(struct call *call, const struct store_result *result);
 

@@ -6,8 +6,9 @@
 
 #include "api/body.h"
 #include "api/call.h"
+#include "api/routes.h"
 
-static void list(struct call *call)
+void collaborators_list(struct call *call)
 {
 	struct store_ask ask = { .op = STORE_COLLAB_LIST };
 
@@ -54,7 +55,7 @@ static void on_role(struct call *call, const struct store_result *result)
 	call_store_any(call, (struct store_ask){ .op = STORE_USER_GET, .user = call_param(call, "user") }, on_user);
 }
 
-static void get(struct call *call)
+void collaborators_get(struct call *call)
 {
 	if (is_user_ok(call))
 		call_store(call, (struct store_ask){ .op = STORE_ROLE_GET, .user = call_param(call, "user") }, on_role);
@@ -76,7 +77,7 @@ static void on_put(struct call *call, const struct store_result *result)
 	call_done_row(call, result);
 }
 
-static void put(struct call *call)
+void collaborators_put(struct call *call)
 {
 	if (is_user_ok(call) && body_ok(call))
 		call_store(call,
@@ -91,7 +92,7 @@ static void on_deleted(struct call *call, const struct store_result *result)
 }
 
 /* The route lets every member in: one may always take oneself out. */
-static void delete(struct call *call)
+void collaborators_delete(struct call *call)
 {
 	sio_slice user = call_param(call, "user");
 
@@ -103,16 +104,4 @@ static void delete(struct call *call)
 		return;
 	}
 	call_store(call, (struct store_ask){ .op = STORE_COLLAB_DELETE, .user = user }, on_deleted);
-}
-
-struct route_list collaborator_routes(void)
-{
-	static const struct route rows[] = {
-		{ "GET", "/api/projects/:project/collaborators", AUTH_USER, ACCESS_COLLABORATOR_READ, list },
-		{ "GET", "/api/projects/:project/collaborators/:user", AUTH_USER, ACCESS_COLLABORATOR_READ, get },
-		{ "PUT", "/api/projects/:project/collaborators/:user", AUTH_USER, ACCESS_COLLABORATOR_CHANGE, put },
-		{ "DELETE", "/api/projects/:project/collaborators/:user", AUTH_USER, ACCESS_COLLABORATOR_READ, delete },
-	};
-
-	return ROUTE_LIST(rows);
 }

@@ -18,6 +18,7 @@
 
 #include "api/body.h"
 #include "api/call.h"
+#include "api/routes.h"
 #include "auth/password.h"
 #include "base/log.h"
 
@@ -163,7 +164,7 @@ static uint32_t wait_s(struct call *call, sio_slice user)
 	return (uint32_t)((ms + 999) / 1000);
 }
 
-static void login(struct call *call)
+void login_post(struct call *call)
 {
 	static const struct body_field fields[] = {
 		{ "username", BODY_TEXT, .max = STORE_USER_MAX },
@@ -198,13 +199,4 @@ static void login(struct call *call)
 	call->own = check;
 	call->own_free = check_free;
 	call_store_any(call, (struct store_ask){ .op = STORE_USER_GET, .user = sio_str(check->user) }, on_user);
-}
-
-struct route_list login_routes(void)
-{
-	static const struct route rows[] = {
-		{ "POST", "/api/auth/login", AUTH_NONE, NO_PROJECT, login },
-	};
-
-	return ROUTE_LIST(rows);
 }

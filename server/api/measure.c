@@ -1,14 +1,14 @@
-/* measure.c -- see measure.h.
+/* measure.c -- GET /metrics: what this process counts, by the contract's names.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
-#include "api/measure.h"
 
 #include <stdio.h>
 
 #include <sio/server.h>
 
 #include "api/call.h"
+#include "api/routes.h"
 #include "metrics/text.h"
 
 /* One row a figure of libsio that needs no label. */
@@ -95,6 +95,7 @@ static void put_store(struct buf *b, const struct store *store)
 	metric(b, "skybuild_store_commits_total", METRIC_COUNTER, "Transactions committed.", stats.commits_total);
 	metric(b, "skybuild_store_commit_failures_total", METRIC_COUNTER, "Transactions that could not be committed.",
 	       stats.commit_failures_total);
+	metric(b, "skybuild_store_swept_total", METRIC_COUNTER, "Rows deleted because they are kept no longer.", stats.swept_total);
 	metric_head(b, "skybuild_store_requests_total", METRIC_COUNTER, "Requests executed, by operation.");
 	for (unsigned op = 0; op < STORE_OP_N; op++)
 		if (stats.op_total[op])

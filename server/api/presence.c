@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
 #include "api/call.h"
+#include "api/routes.h"
 
 /* Reopen the object in b, add the member, and answer with it. */
 static void respond_with_nodes(struct call *call, struct buf *b)
@@ -16,7 +17,7 @@ static void respond_with_nodes(struct call *call, struct buf *b)
 	respond_buf(call, 200, b);
 }
 
-static void presence(struct call *call)
+void presence_of_project(struct call *call)
 {
 	struct buf b = { 0 };
 
@@ -28,7 +29,7 @@ static void presence(struct call *call)
 	respond_with_nodes(call, &b);
 }
 
-static void connections(struct call *call)
+void presence_of_user(struct call *call)
 {
 	struct buf b = { 0 };
 
@@ -40,7 +41,7 @@ static void connections(struct call *call)
 	respond_with_nodes(call, &b);
 }
 
-static void disconnect(struct call *call)
+void presence_disconnect(struct call *call)
 {
 	struct buf b = { 0 };
 
@@ -52,15 +53,4 @@ static void disconnect(struct call *call)
 	buf_json(&b, call_param(call, "user"));
 	buf_printf(&b, ",\"disconnected\":%zu}", collab_disconnect_user(call->api->options.collab, call_param(call, "user")));
 	respond_with_nodes(call, &b);
-}
-
-struct route_list presence_routes(void)
-{
-	static const struct route rows[] = {
-		{ "GET", "/api/projects/:project/presence", AUTH_SERVICE, NO_PROJECT, presence },
-		{ "GET", "/api/users/:user/connections", AUTH_SERVICE, NO_PROJECT, connections },
-		{ "POST", "/api/users/:user/disconnect", AUTH_SERVICE, NO_PROJECT, disconnect },
-	};
-
-	return ROUTE_LIST(rows);
 }

@@ -4,8 +4,9 @@
  * Copyright the SkyBuild Realtime authors */
 #include "api/body.h"
 #include "api/call.h"
+#include "api/routes.h"
 
-static void list(struct call *call)
+void projects_list(struct call *call)
 {
 	struct store_ask ask = { .op = STORE_PROJECT_LIST, .user = sio_str(call->user) };
 
@@ -13,7 +14,7 @@ static void list(struct call *call)
 		call_store(call, ask, call_done_rows);
 }
 
-static void get(struct call *call)
+void projects_get(struct call *call)
 {
 	call_store(call, (struct store_ask){ .op = STORE_PROJECT_GET, .user = sio_str(call->user) }, call_done_row);
 }
@@ -25,7 +26,7 @@ static void on_added(struct call *call, const struct store_result *result)
 	respond_created(call, "/api/projects/", result->json, "project_id");
 }
 
-static void add(struct call *call)
+void projects_add(struct call *call)
 {
 	struct store_ask ask = { .op = STORE_PROJECT_ADD, .user = sio_str(call->user), .body = call_body(call) };
 
@@ -39,10 +40,10 @@ static void add(struct call *call)
 static void on_patched(struct call *call, const struct store_result *result)
 {
 	call_publish(call, result);
-	get(call);
+	projects_get(call);
 }
 
-static void patch(struct call *call)
+void projects_patch(struct call *call)
 {
 	struct store_ask ask = { .op = STORE_PROJECT_PATCH, .body = call_body(call) };
 
@@ -58,23 +59,10 @@ static void on_deleted(struct call *call, const struct store_result *result)
 	respond_none(call, 204);
 }
 
-static void delete(struct call *call)
+void projects_delete(struct call *call)
 {
 	struct store_ask ask = { .op = STORE_PROJECT_DELETE };
 
 	if (call_version(call, &ask))
 		call_store(call, ask, on_deleted);
-}
-
-struct route_list project_routes(void)
-{
-	static const struct route rows[] = {
-		{ "GET", "/api/projects", AUTH_USER, NO_PROJECT, list },
-		{ "POST", "/api/projects", AUTH_USER, NO_PROJECT, add },
-		{ "GET", "/api/projects/:project", AUTH_USER, ACCESS_PROJECT_READ, get },
-		{ "PATCH", "/api/projects/:project", AUTH_USER, ACCESS_PROJECT_CHANGE, patch },
-		{ "DELETE", "/api/projects/:project", AUTH_USER, ACCESS_PROJECT_DELETE, delete },
-	};
-
-	return ROUTE_LIST(rows);
 }

@@ -67,8 +67,13 @@ void respond_created(struct call *call, const char *collection, sio_slice row, c
 {
 	struct sio_json_field id = { .key = key };
 	char text[ACCESS_ID_MAX + 1], location[512];
+	long n = -1;
 
-	if (!sio_json_pick(row, &id, 1) && sio_json_unquote(id.value, text, sizeof(text)) > 0) {
+	if (!sio_json_pick(row, &id, 1) && id.type == SIO_JSON_STRING)
+		n = sio_json_unquote(id.value, text, sizeof(text));
+	else if (id.type == SIO_JSON_NUMBER)
+		n = snprintf(text, sizeof(text), "%.*s", (int)id.value.n, id.value.p);
+	if (n > 0) {
 		snprintf(location, sizeof(location), "%s%s", collection, text);
 		sio_reply_header(call->req, SIO_LIT("Location"), sio_str(location));
 	}
@@ -200,9 +205,21 @@ static void respond_conflict(struct call *call, const struct store_result *resul
 	problem_send(call, 409, &b);
 }
 
+void respond_role(struct call *call, enum role role)
+{
+	/* The same words whether it is not there or not theirs: its existence is no secret to give away. */
+	if (role == ROLE_NONE)
+		respond_problem(call, 404, "not_found", "there is no such project, or you have no access to it");
+	else
+		respond_problem(call, 403, "forbidden", "your role in this project is %s, which may not do this", access_role_name(role));
+}
+
 void respond_store(struct call *call, const struct store_result *result)
 {
 	switch (result->status) {
+	case STORE_FORBIDDEN:
+		respond_role(call, access_role_parse(sio_str(result->role)));
+		return;
 	case STORE_NOT_FOUND:
 		respond_problem(call, 404, "not_found", "%s", result->error);
 		return;

@@ -13,7 +13,7 @@
 #include <sio/work.h>
 
 #include "api/call.h"
-#include "api/measure.h"
+#include "api/routes.h"
 
 enum { STORE_WAIT_MS = 2000 };
 
@@ -57,7 +57,7 @@ static void on_ping(struct store_result *result, void *arg)
 static void ask_store(struct call *call, probe_fn *answer)
 {
 	struct probe *probe = calloc(1, sizeof(*probe));
-	const struct store_ask ask = { .op = STORE_PING, .done = on_ping, .arg = probe };
+	const struct store_ask ask = { .op = STORE_PING, .is_ordered = true, .done = on_ping, .arg = probe };
 	int err;
 
 	if (!probe) {
@@ -105,7 +105,7 @@ static void answer_verbose(struct call *call, const char *store)
 	respond_buf(call, 200, &b);
 }
 
-static void status(struct call *call)
+void status_get(struct call *call)
 {
 	char verbose[8];
 	struct buf b = { 0 };
@@ -136,7 +136,7 @@ static void answer_health(struct call *call, const char *store)
 	respond_buf(call, 200, &b);
 }
 
-static void healthz(struct call *call)
+void status_healthz(struct call *call)
 {
 	ask_store(call, answer_health);
 }
@@ -153,19 +153,7 @@ static void answer_ready(struct call *call, const char *store)
 	respond_buf(call, is_ready ? 200 : 503, &b);
 }
 
-static void readyz(struct call *call)
+void status_readyz(struct call *call)
 {
 	ask_store(call, answer_ready);
-}
-
-struct route_list status_routes(void)
-{
-	static const struct route rows[] = {
-		{ "GET", "/ws/status", AUTH_NONE, NO_PROJECT, status },
-		{ "GET", "/healthz", AUTH_NONE, NO_PROJECT, healthz },
-		{ "GET", "/readyz", AUTH_NONE, NO_PROJECT, readyz },
-		{ "GET", "/metrics", AUTH_NONE, NO_PROJECT, measure },
-	};
-
-	return ROUTE_LIST(rows);
 }

@@ -47,6 +47,9 @@ struct config {
 
 	char *database_url;
 	char *access_url;
+	uint32_t events_keep_days;
+	uint32_t events_keep_count;
+	uint32_t notifications_keep_days;
 	char *service_api_key;
 	char *cors_allowed_origins;
 

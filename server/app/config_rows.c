@@ -230,6 +230,12 @@ const struct config_row config_rows[] = {
 
 	{ "DATABASE_URL", TEXT(database_url, is_database_url, "sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/db"),
 	  .fallback = "sqlite:///skybuild.db", .is_url_with_secret = true, .text = "the store" },
+	{ "EVENTS_KEEP_DAYS", NUMBER(events_keep_days, 0, 36500, "30", "days"),
+	  .text = "how long durable events can be read back; 0: without end" },
+	{ "EVENTS_KEEP_COUNT", NUMBER(events_keep_count, 0, 1000000000, "100000", ""),
+	  .text = "newest durable events of one project that are kept; 0: without end" },
+	{ "NOTIFICATIONS_KEEP_DAYS", NUMBER(notifications_keep_days, 0, 36500, "90", "days"),
+	  .text = "how long notifications are kept; 0: without end" },
 	{ "ACCESS_URL", TEXT(access_url, is_http_url, "an http:// or https:// URL"), .only = "",
 	  .what = "asking an outside service for roles", .text = "outside service that knows the roles" },
 	{ "SERVICE_API_KEY", TEXT(service_api_key, NULL, "16 bytes or more"), .is_secret = true,

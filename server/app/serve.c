@@ -266,7 +266,7 @@ static void on_foreign_events(const struct store_foreign_event *events, size_t n
 	const struct service *s = arg;
 
 	for (size_t i = 0; i < n && s->api; i++)
-		api_foreign_event(s->api, sio_str(events[i].project), sio_str(events[i].type), events[i].data);
+		api_foreign_event(s->api, sio_str(events[i].project), events[i].seq, sio_str(events[i].type), events[i].data);
 }
 
 static int open_store(struct service *s)
@@ -279,6 +279,9 @@ static int open_store(struct service *s)
 		.on_access_changed = on_access_changed,
 		.on_foreign_events = on_foreign_events,
 		.arg = s,
+		.events_keep_days = s->config.events_keep_days,
+		.events_keep_count = s->config.events_keep_count,
+		.notifications_keep_days = s->config.notifications_keep_days,
 	};
 
 	return store_open(&options, &s->store, error) ? command_fail("%s", error) : EXIT_DONE;

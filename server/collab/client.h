@@ -72,6 +72,7 @@ struct collab {
 	struct presence presence;
 	struct sio_timer grace;          /* for presence's next due member */
 	struct recheck *rechecks;        /* recheck.c's work under way */
+	struct gap *gaps;                /* sequence.c's: projects whose rooms wait for an event */
 	uint64_t refused[REFUSE_N];
 	struct collab_handler handlers[COLLAB_ROWS_MAX];
 };
@@ -171,8 +172,8 @@ void project_on_leave(struct client *client, const struct sio_event *event);
 
 /* Put an admitted client into a project and answer.  id is JSON text as the client
  * sent it: for project_enter the string of a plain id, without escapes; for the
- * others anything. */
-void project_enter(struct client *client, uint64_t ack, sio_slice id, enum role role);
+ * others anything.  seq: the last event of the project when its role was read. */
+void project_enter(struct client *client, uint64_t ack, sio_slice id, enum role role, int64_t seq);
 void project_deny(struct client *client, uint64_t ack, sio_slice id);
 void project_unavailable(struct client *client, uint64_t ack, sio_slice id);
 
@@ -187,6 +188,10 @@ void project_on_grace(struct sio_timer *timer);
 /* ---- recheck.c ----------------------------------------------------------------------------- */
 
 void recheck_stop(struct collab *collab); /* drop the work under way */
+
+/* ---- sequence.c ----------------------------------------------------------------------------- */
+
+void sequence_stop(struct collab *collab); /* drop the work under way */
 
 /* ---- present.c ---------------------------------------------------------------------------- */
 

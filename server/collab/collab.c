@@ -135,6 +135,7 @@ void collab_free(struct collab *collab)
 	if (!collab)
 		return;
 	recheck_stop(collab);
+	sequence_stop(collab);
 	sio_timer_stop(&collab->grace);
 	presence_fini(&collab->presence);
 	free(collab);

@@ -68,6 +68,14 @@ long collab_emit_project(struct collab *collab, sio_slice project_id, const stru
 long collab_emit_user(struct collab *collab, sio_slice user_id, const struct collab_emit *emit);
 long collab_emit_room(struct collab *collab, sio_slice room, const struct collab_emit *emit);
 
+/* Emit a committed event of a project, whose number there is seq.  The members get
+ * such events in the order of their numbers, each once: one that was sent already is
+ * not sent again; when a number is missing, the event waits until the missing ones
+ * have come or were read from the store (then it goes to as many as are there now, which
+ * is what is returned).  seq 0: the event has no number and goes at once.  Returns as
+ * collab_emit_project. */
+long collab_emit_durable(struct collab *collab, sio_slice project_id, int64_t seq, const struct collab_emit *emit);
+
 /* ---- access -------------------------------------------------------------------- */
 
 /* The role of a user in a project may have changed: read it again from the store

@@ -127,16 +127,19 @@ static void pending_free(struct pending *pending)
 
 /* ---- letting in ------------------------------------------------------------------------ */
 
-/* The role that the store's answer holds for the project; id is JSON text. */
-static enum role role_in(const struct store_result *roles, sio_slice id)
+/* The role that the store's answer holds for the project, and the project's last event;
+ * id is JSON text. */
+static enum role role_in(const struct store_result *roles, sio_slice id, int64_t *seq)
 {
 	sio_slice rows = sio_json_inside(roles->json), row;
 
 	while (sio_json_next(&rows, &row) == 0) {
-		struct sio_json_field fields[] = { { .key = "project_id" }, { .key = "role" } };
+		struct sio_json_field fields[] = { { .key = "project_id" }, { .key = "role" }, { .key = "seq" } };
 
-		if (sio_json_pick(row, fields, 2) < 0 || !sio_slice_eq(fields[0].value, id))
+		if (sio_json_pick(row, fields, 3) < 0 || !sio_slice_eq(fields[0].value, id))
 			continue;
+		if (sio_json_int(fields[2].value, seq) < 0)
+			*seq = 0;
 		if (fields[1].type != SIO_JSON_STRING)
 			return ROLE_NONE;
 		return access_role_parse(client_unquoted(fields[1].value));
@@ -147,10 +150,11 @@ static enum role role_in(const struct store_result *roles, sio_slice id)
 static void admit_to_project(struct client *client, const struct pending *pending, sio_slice id)
 {
 	bool is_possible = sio_json_type(id) == SIO_JSON_STRING && access_id_ok(client_unquoted(id));
-	enum role role = is_possible && pending->roles ? role_in(pending->roles, id) : ROLE_NONE;
+	int64_t seq = 0;
+	enum role role = is_possible && pending->roles ? role_in(pending->roles, id, &seq) : ROLE_NONE;
 
 	if (access_may(role, ACCESS_PROJECT_JOIN))
-		project_enter(client, SIO_ACK_NONE, id, role);
+		project_enter(client, SIO_ACK_NONE, id, role, seq);
 	else if (is_possible && !pending->roles)
 		project_unavailable(client, SIO_ACK_NONE, id);
 	else
@@ -274,6 +278,7 @@ static void pending_ask(struct pending *pending, enum store_op op, sio_slice bod
 		.op = op,
 		.user = presence_id(&pending->user->node),
 		.body = body,
+		.is_ordered = op == STORE_ROLE_LIST, /* as a join */
 		.done = done,
 		.arg = pending,
 		.loop = pending->collab->server,

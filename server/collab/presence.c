@@ -159,6 +159,7 @@ static struct presence_project *project_new(struct presence *p, sio_slice id)
 	if (!project)
 		return NULL;
 	project->last = &project->first;
+	project->seq = -1;
 	if (map_put(&p->projects, &project->node, key) < 0) {
 		free(project);
 		return NULL;

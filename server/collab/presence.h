@@ -44,6 +44,7 @@ struct presence_project {
 	struct presence_member **last;
 	uint32_t members_n;
 	uint32_t connections_n;            /* sockets in it, over all members */
+	int64_t seq;                       /* of the last durable event that its room was sent; -1: not known yet */
 };
 
 /* A member without connections that waits for its user to come back. */

@@ -91,7 +91,7 @@ static void answer_joined(struct client *client, uint64_t ack, const struct pres
 	emit_id(&b, &member->project->node);
 	buf_str(&b, ",\"message\":\"Joined project ");
 	buf_slice(&b, presence_id(&member->project->node)); /* plain ids need no escape */
-	buf_str(&b, "\",");
+	buf_printf(&b, "\",\"seq\":%lld,", (long long)member->project->seq);
 	present_users(&b, member->project, PRESENT_BRIEF, COLLAB_LIST_MAX);
 	emit_answer(client, ack, "joined_project", &b);
 }
@@ -122,7 +122,7 @@ static int enter_room(struct client *client, struct presence_member *member)
 	return err;
 }
 
-void project_enter(struct client *client, uint64_t ack, sio_slice id, enum role role)
+void project_enter(struct client *client, uint64_t ack, sio_slice id, enum role role, int64_t seq)
 {
 	struct collab *collab = client->collab;
 	struct presence_member *member = client_seat(client, client_unquoted(id));
@@ -135,6 +135,8 @@ void project_enter(struct client *client, uint64_t ack, sio_slice id, enum role 
 	}
 	member = presence_join(&collab->presence, client->user, client_unquoted(id), collab_wall_ms(),
 			       &is_new);
+	if (member && member->project->seq < 0)
+		member->project->seq = seq; /* the room begins here */
 	err = member ? enter_room(client, member) : SIO_ERR_NOMEM;
 	if (err < 0) {
 		if (member)
@@ -171,7 +173,7 @@ static void join_answer(const struct join *join, const struct store_result *resu
 		return;
 	role = access_role_parse(sio_str(result->role));
 	if (result->status == STORE_OK && access_may(role, ACCESS_PROJECT_JOIN))
-		project_enter(client, join->ack, id, role);
+		project_enter(client, join->ack, id, role, result->seq);
 	else if (result->status == STORE_BUSY || result->status == STORE_UNAVAILABLE)
 		project_unavailable(client, join->ack, id);
 	else
@@ -197,6 +199,7 @@ static int join_ask(struct client *client, uint64_t ack, sio_slice id)
 		.op = STORE_ROLE_GET,
 		.project = client_unquoted(id),
 		.user = presence_id(&client->user->node),
+		.is_ordered = true, /* the room begins behind exactly those events that were sent before */
 		.done = join_done,
 		.arg = join,
 		.loop = client->collab->server,

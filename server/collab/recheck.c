@@ -139,6 +139,7 @@ static void recheck_ask(struct recheck *recheck)
 		.op = STORE_ROLE_GET,
 		.project = sio_bytes(recheck->project, recheck->project_n),
 		.user = sio_bytes(recheck->user, recheck->user_n),
+		.is_ordered = true, /* behind the joins that were asked before */
 		.done = recheck_done,
 		.arg = recheck,
 		.loop = recheck->collab->server,

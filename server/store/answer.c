@@ -49,8 +49,17 @@ struct store_answer *answer_new(enum store_op op)
 	return a;
 }
 
+static void notices_fini(struct store_answer *a)
+{
+	buf_fini(&a->notice_text);
+	free(a->notices);
+	a->notices = NULL;
+	a->notices_n = 0;
+}
+
 static void buffers_fini(struct store_answer *a)
 {
+	notices_fini(a);
 	buf_fini(&a->json);
 	buf_fini(&a->event);
 	buf_fini(&a->type);
@@ -88,11 +97,50 @@ void answer_fail(struct store_answer *a, enum store_status status, const char *f
 	va_end(ap);
 }
 
+void answer_notice(struct store_answer *a, sio_slice user, sio_slice data)
+{
+	struct store_notice *n = realloc(a->notices, (a->notices_n + 1) * sizeof(*n));
+
+	if (!n) {
+		a->notice_text.failed = true;
+		return;
+	}
+	a->notices = n;
+	n += a->notices_n++;
+	n->user = (sio_slice){ (const char *)(uintptr_t)a->notice_text.n, user.n };
+	buf_slice(&a->notice_text, user);
+	n->data = (sio_slice){ (const char *)(uintptr_t)a->notice_text.n, data.n };
+	buf_slice(&a->notice_text, data);
+}
+
+void answer_untell(struct store_answer *a)
+{
+	a->r.seq = 0;
+	buf_clear(&a->event);
+	buf_clear(&a->type);
+	notices_fini(a);
+}
+
+/* The text stays where it is: offsets become pointers. */
+static void notices_seal(struct store_answer *a)
+{
+	for (size_t i = 0; i < a->notices_n; i++) {
+		struct store_notice *n = &a->notices[i];
+		n->user.p = a->notice_text.p + (uintptr_t)n->user.p;
+		n->data.p = a->notice_text.p + (uintptr_t)n->data.p;
+	}
+	a->r.notices = a->notices;
+	a->r.notices_n = a->notices_n;
+}
+
 void answer_seal(struct store_answer *a)
 {
 	buf_byte(&a->secret, '\0');
+	if (a->notice_text.failed)
+		notices_fini(a);
 	if (a->json.failed || a->event.failed || a->type.failed || a->cursor.failed || a->secret.failed)
 		answer_fail(a, STORE_UNAVAILABLE, "out of memory while the answer was written");
+	notices_seal(a);
 	a->r.json = buf_peek(&a->json);
 	a->r.event = buf_peek(&a->event);
 	a->r.event_type = buf_peek(&a->type);

@@ -1,7 +1,7 @@
 /* backend.h -- what a database has to do for the store, as a struct of functions.
  *
- * store.c owns the queue, the thread and the hand-over; a back end executes jobs
- * and knows SQL.  All calls of one back end come from one thread at a time.  A
+ * store.c owns the queues, the threads and the hand-over; a back end executes jobs
+ * and knows SQL.  All calls of one handle come from one thread at a time.  A
  * new one fills in struct store_ops, stands in store_backends (url.c) and passes
  * tests/unit/store_store_test.c.
  *
@@ -17,6 +17,10 @@
 struct store_answer {
 	struct store_result r; /* first: what the asker sees */
 	struct buf json, event, type, cursor, secret;
+	/* Until answer_seal the slices of notices are offsets into notice_text, which moves. */
+	struct buf notice_text;
+	struct store_notice *notices;
+	size_t notices_n;
 };
 
 /* One accepted request.  The slices of ask point behind the struct. */
@@ -42,12 +46,19 @@ struct store_ops {
 	const char *name;
 	/* path is what follows "sqlite:///".  Returns 0, or a code with a sentence in error. */
 	int (*open)(const struct store_options *options, const char *path, void **db, char error[STORE_ERROR_MAX]);
+	/* A second handle that only reads, used by another thread beside the first, which is
+	 * open.  Returns 0 with *db NULL when this database cannot have one. */
+	int (*open_reader)(const struct store_options *options, const char *path, void **db, char error[STORE_ERROR_MAX]);
 	void (*close)(void *db);
 	/* Execute all; one commit for the writes among them.  Afterwards every answer has
 	 * its status, and OK means durable.  Returns false when a commit failed. */
 	bool (*run)(void *db, struct store_job *jobs);
-	/* What changed since the last call; NULL when nothing did. */
-	struct store_news *(*news)(void *db);
+	/* What changed since the last call; NULL when nothing did.  is_fresh false: only what
+	 * the last run has seen. */
+	struct store_news *(*news)(void *db, bool is_fresh);
+	/* Delete a little of what is kept no longer and count the rows.  Returns true when
+	 * there is more to do; never waits for another process. */
+	bool (*sweep)(void *db, uint64_t *deleted);
 	/* The many rows of store_demo_bulk. */
 	enum store_status (*demo_bulk)(void *db, uint32_t users, uint32_t projects, char error[STORE_ERROR_MAX]);
 };
@@ -56,6 +67,10 @@ extern const struct store_ops sqlite_ops;
 
 /* Set status and one sentence; a later call does not replace the first. */
 void answer_fail(struct store_answer *a, enum store_status status, const char *fmt, ...) SIO_PRINTF(3, 4);
+/* A notification for user, with a copy of data.  Out of memory shows at the seal. */
+void answer_notice(struct store_answer *a, sio_slice user, sio_slice data);
+/* Take back the event and the notices: the request has failed. */
+void answer_untell(struct store_answer *a);
 /* Forget all that was written, as if not yet executed. */
 void answer_clear(struct store_answer *a);
 /* The slices of r point to the buffers; out of memory becomes UNAVAILABLE. */

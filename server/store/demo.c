@@ -6,8 +6,12 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+
+#include <sio/json.h>
 
 #include "base/buf.h"
 #include "store/demo_data.h"
@@ -15,12 +19,16 @@
 
 #define PROJECT SIO_LIT("proj-riverside")
 
+enum { TASKS_MAX = 64 };
+
 /* The state of one filling: the first failure ends it. */
 struct filling {
 	struct store *store;
 	enum store_status status;
 	char *error;
 	struct buf body;
+	int64_t task_ids[TASKS_MAX]; /* what the database has numbered them */
+	int64_t new_id;              /* of the task that was just made */
 };
 
 /* Put "key":"text" behind what the body holds; an empty text is left out. */
@@ -30,6 +38,17 @@ static void member(struct filling *f, const char *key, const char *text)
 		return;
 	buf_printf(&f->body, "%s\"%s\":", f->body.n ? "," : "{", key);
 	buf_json(&f->body, sio_str(text));
+}
+
+/* The number of a new task, 0 for anything else. */
+static int64_t task_id(const struct store_result *result)
+{
+	struct sio_json_field id = { .key = "task_id" };
+	int64_t number = 0;
+
+	if (result->op == STORE_TASK_ADD && sio_json_pick(result->json, &id, 1) == SIO_OK)
+		(void)sio_json_int(id.value, &number);
+	return number;
 }
 
 /* Run ask with the body that was put together.  EXISTS is no failure here.  Returns true when
@@ -51,6 +70,7 @@ static bool ask(struct filling *f, struct store_ask *ask)
 		snprintf(f->error, STORE_ERROR_MAX, "out of memory");
 	} else if (result->status == STORE_OK) {
 		is_new = true;
+		f->new_id = task_id(result);
 	} else if (result->status != STORE_EXISTS) {
 		f->status = result->status;
 		snprintf(f->error, STORE_ERROR_MAX, "%s", result->error);
@@ -112,16 +132,30 @@ static void fill_item(struct filling *f, const struct demo_item *item)
 				    .actor = SIO_LIT("anna") });
 }
 
-static void fill_task(struct filling *f, const struct demo_task *task)
+/* The day so many days from today, "2026-02-28". */
+static const char *day_of(int days, char out[16])
 {
-	char id[16];
+	time_t t = time(NULL) + (time_t)days * 24 * 3600;
+	struct tm tm;
 
+	gmtime_r(&t, &tm);
+	strftime(out, 16, "%Y-%m-%d", &tm);
+	return out;
+}
+
+static void fill_task(struct filling *f, size_t i)
+{
+	const struct demo_task *task = &demo_tasks[i];
+	char id[16], day[16];
+
+	assert(i < TASKS_MAX);
 	member(f, "title", task->title);
 	member(f, "status", task->status);
 	member(f, "assignee_id", task->assignee);
-	member(f, "due_date", task->due);
+	member(f, "due_date", day_of(task->due, day));
 	member(f, "item_id", item_of(task->code, id));
 	ask(f, &(struct store_ask){ .op = STORE_TASK_ADD, .project = PROJECT, .actor = SIO_LIT("anna") });
+	f->task_ids[i] = f->new_id;
 }
 
 static void fill_comment(struct filling *f, const struct demo_comment *comment)
@@ -130,6 +164,8 @@ static void fill_comment(struct filling *f, const struct demo_comment *comment)
 
 	member(f, "text", comment->text);
 	member(f, "item_id", item_of(comment->code, id));
+	if (comment->task)
+		buf_printf(&f->body, ",\"task_id\":%lld", (long long)f->task_ids[comment->task - 1]);
 	ask(f, &(struct store_ask){ .op = STORE_COMMENT_ADD, .project = PROJECT, .actor = sio_str(comment->author) });
 }
 
@@ -149,7 +185,7 @@ enum store_status store_demo(struct store *store, store_hash_fn *hash, char erro
 	for (size_t i = 0; i < demo_items_n; i++)
 		fill_item(&f, &demo_items[i]);
 	for (size_t i = 0; is_new && i < demo_tasks_n; i++)
-		fill_task(&f, &demo_tasks[i]);
+		fill_task(&f, i);
 	for (size_t i = 0; is_new && i < demo_comments_n; i++)
 		fill_comment(&f, &demo_comments[i]);
 	buf_fini(&f.body);

@@ -20,11 +20,16 @@ struct demo_item {
 };
 
 struct demo_task {
-	const char *title, *status, *assignee, *due, *code; /* "" : none */
+	const char *title, *status, *assignee;
+	int due;          /* days from the day of the filling, so that the demonstration does not grow old */
+	const char *code; /* "": about no item */
 };
 
 struct demo_comment {
-	const char *author, *code, *text;
+	const char *author;
+	const char *code; /* of an item; "": see task */
+	const char *text;
+	int task;         /* number of the task in demo_tasks, from 1; 0: see code */
 };
 
 extern const struct demo_user demo_users[];

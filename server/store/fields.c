@@ -141,11 +141,45 @@ static int take_string(struct field_value *v, const struct field_def *def, sio_s
 	return SIO_OK;
 }
 
+static bool may_be_null(enum field_kind kind)
+{
+	return kind == FIELD_OPTIONAL || kind == FIELD_ID || kind == FIELD_DATE || kind == FIELD_REF;
+}
+
+/* The number that the n digits at p are; -1 when they are no digits. */
+static int digits(const char *p, size_t n)
+{
+	int value = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] < '0' || p[i] > '9')
+			return -1;
+		value = value * 10 + (p[i] - '0');
+	}
+	return value;
+}
+
+/* YYYY-MM-DD of the Gregorian calendar. */
+static bool is_date(sio_slice text)
+{
+	static const unsigned char days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	int year, month, day;
+
+	if (text.n != 10 || text.p[4] != '-' || text.p[7] != '-')
+		return false;
+	year = digits(text.p, 4);
+	month = digits(text.p + 5, 2);
+	day = digits(text.p + 8, 2);
+	if (year < 1 || month < 1 || month > 12 || day < 1)
+		return false;
+	return day <= days[month - 1] + (month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
+}
+
 static int judge_string(const struct field_def *def, struct field_value *v, char *error, size_t cap)
 {
 	const char *wrong = NULL;
 
-	if ((def->kind == FIELD_OPTIONAL || def->kind == FIELD_ID) && v->text.n == 0)
+	if (may_be_null(def->kind) && v->text.n == 0)
 		v->is_null = true;
 	if ((def->kind == FIELD_LABEL || (def->kind == FIELD_TEXT && !def->initial)) && v->text.n == 0)
 		wrong = "must not be empty";
@@ -153,6 +187,8 @@ static int judge_string(const struct field_def *def, struct field_value *v, char
 		wrong = "holds control characters or invalid UTF-8";
 	if (wrong)
 		snprintf(error, cap, "%s: %s", def->name, wrong);
+	else if (def->kind == FIELD_DATE && !v->is_null && !is_date(v->text))
+		snprintf(error, cap, "%s: '%.40s' is no day of the calendar (expected for example 2026-02-28)", def->name, v->own);
 	else if (v->text.n > def->max)
 		snprintf(error, cap, "%s: %zu bytes, at most %u are accepted", def->name, v->text.n, (unsigned)def->max);
 	else if (def->kind == FIELD_CHOICE && !is_choice(def->choices, v->text))
@@ -188,8 +224,9 @@ static int judge_int(const struct field_def *def, struct field_value *v, sio_sli
 {
 	int64_t number;
 
-	if (sio_json_int(json, &number) < 0 || number < 0) {
-		snprintf(error, cap, "%s: must be a whole number, zero or more", def->name);
+	if (sio_json_int(json, &number) < 0 || number < 0 || number > FIELD_INT_MAX) {
+		snprintf(error, cap, "%s: must be a whole number from 0 to %lld%s", def->name, FIELD_INT_MAX,
+			 def->kind == FIELD_REF ? ", or null" : "");
 		return SIO_ERR_INVAL;
 	}
 	v->own = malloc(24);
@@ -206,6 +243,7 @@ static int refuse_type(const struct field_def *def, char *error, size_t cap)
 		[FIELD_LABEL] = "a string",
 		[FIELD_OPTIONAL] = "a string or null",
 		[FIELD_ID] = "a string, a whole number or null",
+		[FIELD_DATE] = "a day such as 2026-02-28, or null",
 		[FIELD_CHOICE] = "a string",
 		[FIELD_DECIMAL] = "a number, or a string with a number",
 	};
@@ -228,14 +266,14 @@ static int take_member(struct fields *f, size_t i, sio_slice json, char *error, 
 	v->is_set = true;
 	if (def->kind == FIELD_IGNORED)
 		return SIO_OK;
-	if (def->kind == FIELD_INT || (def->kind == FIELD_ID && type == SIO_JSON_NUMBER))
-		return judge_int(def, v, json, error, cap);
-	if (def->kind == FIELD_DECIMAL && type == SIO_JSON_NUMBER)
-		return judge_decimal(def, v, json, error, cap);
-	if ((def->kind == FIELD_OPTIONAL || def->kind == FIELD_ID) && type == SIO_JSON_NULL) {
+	if (may_be_null(def->kind) && type == SIO_JSON_NULL) {
 		v->is_null = true;
 		return SIO_OK;
 	}
+	if (def->kind == FIELD_INT || def->kind == FIELD_REF || (def->kind == FIELD_ID && type == SIO_JSON_NUMBER))
+		return judge_int(def, v, json, error, cap);
+	if (def->kind == FIELD_DECIMAL && type == SIO_JSON_NUMBER)
+		return judge_decimal(def, v, json, error, cap);
 	if (type != SIO_JSON_STRING)
 		return refuse_type(def, error, cap);
 	r = take_string(v, def, json, error, cap);
@@ -288,7 +326,7 @@ int fields_complete(struct fields *f, size_t n, char *error, size_t cap)
 			continue;
 		if (def->initial) {
 			v->text = sio_str(def->initial);
-		} else if (def->kind == FIELD_OPTIONAL || def->kind == FIELD_ID) {
+		} else if (may_be_null(def->kind)) {
 			v->is_null = true;
 		} else {
 			snprintf(error, cap, "%s: is missing", def->name);
@@ -304,7 +342,7 @@ void fields_json(const struct fields *f, size_t i, struct buf *out)
 
 	if (v->is_null)
 		buf_str(out, "null");
-	else if (f->defs[i].kind == FIELD_DECIMAL || f->defs[i].kind == FIELD_INT)
+	else if (f->defs[i].kind == FIELD_DECIMAL || f->defs[i].kind == FIELD_INT || f->defs[i].kind == FIELD_REF)
 		buf_slice(out, v->text);
 	else
 		buf_json(out, v->text);

@@ -23,9 +23,11 @@ enum field_kind {
 	FIELD_LABEL,    /* the same without any control character, and not empty */
 	FIELD_OPTIONAL, /* FIELD_LABEL or null; an empty string counts as null */
 	FIELD_ID,       /* FIELD_OPTIONAL that may be a number, kept as its text */
+	FIELD_DATE,     /* "2026-02-28", a day of the calendar, or null; an empty string counts as null */
 	FIELD_CHOICE,   /* one of the words in choices */
 	FIELD_DECIMAL,  /* number or string with a number, kept as canonical text */
-	FIELD_INT,      /* integer >= 0, kept as text */
+	FIELD_INT,      /* integer of 0 .. FIELD_INT_MAX, kept as text */
+	FIELD_REF,      /* FIELD_INT or null */
 	FIELD_IGNORED,  /* part of a row that the server computes: may stand there, means nothing */
 };
 
@@ -34,13 +36,17 @@ struct field_def {
 	enum field_kind kind;
 	uint32_t max;        /* bytes */
 	const char *choices; /* FIELD_CHOICE: words with a blank between them */
-	const char *initial; /* when a new row does not give it; NULL: required (FIELD_OPTIONAL: null) */
+	const char *initial; /* when a new row does not give it; NULL: required (kinds that may be null: null) */
 };
 
 enum { FIELDS_MAX = 16 };
 
+/* The greatest integer that is exact in every JSON reader (a double holds it). */
+#define FIELD_INT_MAX 9007199254740991LL
+
 struct field_value {
 	bool is_set, is_null;
+	bool is_same;   /* set to what the row had already (by whoever knows the row) */
 	sio_slice text; /* decoded or canonical; points into struct fields */
 	char *own;      /* what text points to when it is not static */
 };

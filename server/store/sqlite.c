@@ -16,7 +16,6 @@
 
 #include "store/sqlite.h"
 
-enum { BUSY_TIMEOUT_MS = 2000 };
 
 /* ---- opening ------------------------------------------------------------- */
 
@@ -36,17 +35,21 @@ static uint64_t monotonic_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static void read_clock(struct sqlite_db *db)
+void sql_time_text(int64_t ms, char out[SQL_TIME_LEN + 1])
 {
-	time_t s;
+	time_t s = (time_t)(ms / 1000);
 	struct tm tm;
 
-	db->now_ms = db->clock_ms();
-	s = (time_t)(db->now_ms / 1000);
 	gmtime_r(&s, &tm);
-	snprintf(db->now, sizeof(db->now), "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)(tm.tm_year + 1900) % 10000,
+	snprintf(out, SQL_TIME_LEN + 1, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)(tm.tm_year + 1900) % 10000,
 		 (unsigned)(tm.tm_mon + 1) % 100, (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100,
-		 (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100, (unsigned)(db->now_ms % 1000));
+		 (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100, (unsigned)(ms % 1000));
+}
+
+void sql_read_clock(struct sqlite_db *db)
+{
+	db->now_ms = db->clock_ms();
+	sql_time_text(db->now_ms, db->now);
 }
 
 /* A new database holds password hashes: only its owner shall read it.  SQLite's
@@ -79,16 +82,9 @@ static int configure(struct sqlite_db *db)
 		"PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -512;";
 
 	sqlite3_extended_result_codes(db->h, 1);
-	sqlite3_busy_timeout(db->h, BUSY_TIMEOUT_MS);
+	sqlite3_busy_timeout(db->h, SQL_BUSY_MS);
 	sqlite3_db_config(db->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	return sqlite3_exec(db->h, pragmas, NULL, NULL, NULL) == SQLITE_OK ? SIO_OK : SIO_ERR_SYSTEM;
-}
-
-/* Old lines of the access log and old answers serve nobody. */
-static void tidy(struct sqlite_db *db)
-{
-	read_clock(db);
-	sqlite3_exec(db->h, "DELETE FROM access_log WHERE created_s < unixepoch() - 3600", NULL, NULL, NULL);
 }
 
 static int sqlite_open(const struct store_options *options, const char *path, void **out, char error[STORE_ERROR_MAX])
@@ -103,6 +99,9 @@ static int sqlite_open(const struct store_options *options, const char *path, vo
 	}
 	db->clock_ms = options->clock_ms ? options->clock_ms : system_clock_ms;
 	db->tells_events = options->on_foreign_events != NULL;
+	db->sweep.events_days = options->events_keep_days;
+	db->sweep.events_count = options->events_keep_count;
+	db->sweep.notifications_days = options->notifications_keep_days;
 	if (strcmp(path, ":memory:") != 0)
 		make_private_file(path);
 	if (sqlite3_open_v2(path, &db->h, flags, NULL) == SQLITE_OK && configure(db) == SIO_OK)
@@ -114,9 +113,34 @@ static int sqlite_open(const struct store_options *options, const char *path, vo
 		sqlite_close(db);
 		return r;
 	}
-	tidy(db);
+	sql_read_clock(db);
 	sqlite_news_start(db);
 	sql_reset_all(db);
+	*out = db;
+	return SIO_OK;
+}
+
+/* WAL lets it read beside a commit.  The schema is there: sqlite_open has made it. */
+static int sqlite_open_reader(const struct store_options *options, const char *path, void **out, char error[STORE_ERROR_MAX])
+{
+	struct sqlite_db *db;
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+
+	*out = NULL;
+	if (strcmp(path, ":memory:") == 0) /* each handle would have one of its own */
+		return SIO_OK;
+	db = calloc(1, sizeof(*db));
+	if (!db) {
+		snprintf(error, STORE_ERROR_MAX, "out of memory");
+		return SIO_ERR_NOMEM;
+	}
+	db->clock_ms = options->clock_ms ? options->clock_ms : system_clock_ms;
+	if (sqlite3_open_v2(path, &db->h, flags, NULL) != SQLITE_OK || configure(db) != SIO_OK ||
+	    sqlite3_exec(db->h, "PRAGMA query_only = ON", NULL, NULL, NULL) != SQLITE_OK) {
+		snprintf(error, STORE_ERROR_MAX, "cannot open the database '%.90s' a second time: %.60s", path, sqlite3_errmsg(db->h));
+		sqlite_close(db);
+		return SIO_ERR_SYSTEM;
+	}
 	*out = db;
 	return SIO_OK;
 }
@@ -162,6 +186,7 @@ static const struct {
 	[STORE_NOTIFY_LIST] = { op_notify_list, NEEDS_USER },
 	[STORE_NOTIFY_ADD] = { op_notify_add, NEEDS_USER | NEEDS_BODY },
 	[STORE_NOTIFY_READ] = { op_notify_read, NEEDS_USER | NEEDS_ITEM },
+	[STORE_NOTIFY_READ_ALL] = { op_notify_read_all, NEEDS_USER },
 	[STORE_EVENT_APPEND] = { op_event_append, NEEDS_STREAM | NEEDS_BODY },
 	[STORE_EVENT_LIST] = { op_event_list, NEEDS_STREAM },
 	[STORE_COUNTS] = { op_counts, 0 },
@@ -196,11 +221,26 @@ static bool ask_ok(const struct store_ask *ask, struct store_answer *a)
 	return a->r.status == STORE_OK;
 }
 
+/* false and FORBIDDEN when the actor's role does not allow it. */
+static bool may_pass(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	if (!ask->may)
+		return true;
+	if (!sqlite_role_read(db, ask->project, ask->actor, a))
+		return false;
+	if (!ask->may(a->r.role, ask->action)) {
+		answer_fail(a, STORE_FORBIDDEN, "the role does not allow it");
+		return false;
+	}
+	a->r.role[0] = '\0';
+	return true;
+}
+
 /* ---- batches ------------------------------------------------------------- */
 
 static void run_read(struct sqlite_db *db, struct store_job *job)
 {
-	if (ask_ok(&job->ask, job->answer))
+	if (ask_ok(&job->ask, job->answer) && may_pass(db, &job->ask, job->answer))
 		table[job->ask.op].fn(db, &job->ask, job->answer);
 	sql_reset_all(db);
 }
@@ -218,20 +258,18 @@ static void run_write(struct sqlite_db *db, struct store_job *job)
 		sql_fail(db, a);
 		return;
 	}
-	if (ask->key.n == 0 || !sqlite_answer_load(db, ask, a)) {
+	if (may_pass(db, ask, a) && (ask->key.n == 0 || !sqlite_answer_load(db, ask, a))) {
 		table[ask->op].fn(db, ask, a);
 		if (ask->key.n && a->r.status == STORE_OK)
 			sqlite_answer_save(db, ask, a);
 	}
 	sql_reset_all(db);
-	if (a->json.failed || a->event.failed || a->type.failed)
+	if (a->json.failed || a->event.failed || a->type.failed || a->notice_text.failed)
 		answer_fail(a, STORE_UNAVAILABLE, "out of memory");
 	if (a->r.status != STORE_OK) {
 		sql_exec(db, "ROLLBACK TO one", "");
 		db->event_id_new = event_id;
-		a->r.seq = 0;
-		buf_clear(&a->event);
-		buf_clear(&a->type);
+		answer_untell(a);
 	}
 	sql_exec(db, "RELEASE one", "");
 }
@@ -292,18 +330,28 @@ static bool run_transaction(struct sqlite_db *db, struct store_job *jobs)
 	return true;
 }
 
+/* Reads alone: one snapshot for all, so that the statements of one agree. */
+static void run_reads(struct sqlite_db *db, struct store_job *jobs)
+{
+	bool is_open = sql_exec(db, "BEGIN", "") == SQLITE_DONE;
+
+	run_each(db, jobs, false);
+	if (is_open)
+		sql_exec(db, "COMMIT", "");
+}
+
 static bool sqlite_run(void *arg, struct store_job *jobs)
 {
 	struct sqlite_db *db = arg;
 	bool has_writes = false, is_done = true;
 
-	read_clock(db);
+	sql_read_clock(db);
 	for (struct store_job *job = jobs; job; job = job->next)
 		has_writes |= store_op_is_write(job->ask.op);
 	if (has_writes)
 		is_done = run_transaction(db, jobs);
 	else
-		run_each(db, jobs, false);
+		run_reads(db, jobs);
 	for (struct store_job *job = jobs; job; job = job->next)
 		answer_seal(job->answer);
 	return is_done;
@@ -312,8 +360,10 @@ static bool sqlite_run(void *arg, struct store_job *jobs)
 const struct store_ops sqlite_ops = {
 	.name = "sqlite",
 	.open = sqlite_open,
+	.open_reader = sqlite_open_reader,
 	.close = sqlite_close,
 	.run = sqlite_run,
 	.news = sqlite_news,
+	.sweep = sqlite_sweep,
 	.demo_bulk = sqlite_demo_bulk,
 };

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sio/json.h>
+
 #include "base/random.h"
 #include "store/decimal.h"
 #include "store/sqlite.h"
@@ -40,11 +42,36 @@ int fields_index(const struct fields *f, const char *name)
 	return -1;
 }
 
-int64_t fields_version(const struct fields *f)
+/* The version that the body says it is based on; -1 when it says none. */
+static int64_t body_version(const struct fields *f)
 {
 	int i = fields_index(f, "version");
 
-	return i >= 0 && f->v[i].own ? strtoll(f->v[i].own, NULL, 10) : 0;
+	return i >= 0 && f->v[i].own ? strtoll(f->v[i].own, NULL, 10) : -1;
+}
+
+/* Is what the request is based on the row as it is? */
+static bool versions_fit(const struct entity *e, int64_t of_ask, int64_t of_body, int64_t current, struct store_answer *a)
+{
+	int64_t outdated = of_ask > 0 && of_ask != current ? of_ask : of_body >= 0 && of_body != current ? of_body : -1;
+
+	if (outdated < 0)
+		return true;
+	answer_fail(a, STORE_CONFLICT, "version %lld is outdated, the %s is at %lld", (long long)outdated, e->what,
+		    (long long)current);
+	return false;
+}
+
+/* The text of a positive integer, as the database itself would write it: "42", not "042",
+ * "4.2e1" or " 42", which the database would take for the same number. */
+static bool is_number_id(sio_slice id)
+{
+	int64_t number;
+
+	for (size_t i = 0; i < id.n; i++)
+		if (id.p[i] < (i == 0 ? '1' : '0') || id.p[i] > '9')
+			return false;
+	return sio_json_int(id, &number) == SIO_OK;
 }
 
 /* The id of the row that an ask means. */
@@ -53,27 +80,69 @@ static sio_slice row_id(const struct entity *e, const struct store_ask *ask)
 	return e == &entity_project ? ask->project : ask->item;
 }
 
-/* Put the row into a->json.  false: NOT_FOUND or worse. */
-static bool row_read(struct sqlite_db *db, const struct entity *e, sio_slice project, sio_slice id,
-		     struct store_answer *a)
+/* The column called "version", 0 when there is none. */
+static int64_t row_version(sqlite3_stmt *st)
 {
-	sqlite3_stmt *st = sql_start(db, e->select, "tt", project, id);
-	int r = sql_step(db, st);
+	for (int i = sqlite3_column_count(st) - 1; i >= 0; i--)
+		if (strcmp(sqlite3_column_name(st, i), "version") == 0)
+			return sqlite3_column_int64(st, i);
+	return 0;
+}
 
-	if (r == SQLITE_ROW) {
-		buf_clear(&a->json);
-		sql_row_json(st, &a->json);
-		sqlite3_reset(st);
-		return true;
-	}
-	if (r != SQLITE_DONE)
-		sql_fail(db, a);
-	else if (e == &entity_project)
+static bool row_missing(const struct entity *e, sio_slice project, sio_slice id, struct store_answer *a)
+{
+	if (e == &entity_project)
 		answer_fail(a, STORE_NOT_FOUND, "no project '%.*s'", (int)project.n, project.p);
 	else
 		answer_fail(a, STORE_NOT_FOUND, "no %s '%.*s' in project '%.*s'", e->what, (int)id.n, id.p,
 			    (int)project.n, project.p);
 	return false;
+}
+
+/* Put the row into a->json.  false: NOT_FOUND or worse. */
+static bool row_read(struct sqlite_db *db, const struct entity *e, sio_slice project, sio_slice id,
+		     struct store_answer *a)
+{
+	sqlite3_stmt *st;
+	int r;
+
+	if (e->id_is_number && !is_number_id(id))
+		return row_missing(e, project, id, a);
+	st = sql_start(db, e->select, "tt", project, id);
+	r = sql_step(db, st);
+	if (r == SQLITE_ROW) {
+		buf_clear(&a->json);
+		sql_row_json(st, &a->json);
+		a->r.version = row_version(st);
+		sqlite3_reset(st);
+		return true;
+	}
+	if (r == SQLITE_DONE)
+		return row_missing(e, project, id, a);
+	sql_fail(db, a);
+	return false;
+}
+
+/* The statement on the row's version and columns; NULL: NOT_FOUND or worse. */
+static sqlite3_stmt *values_read(struct sqlite_db *db, const struct entity *e, sio_slice project, sio_slice id,
+				 struct store_answer *a)
+{
+	sqlite3_stmt *st;
+	int r;
+
+	if (e->id_is_number && !is_number_id(id)) {
+		row_missing(e, project, id, a);
+		return NULL;
+	}
+	st = sql_start(db, e->values, "tt", project, id);
+	r = sql_step(db, st);
+	if (r == SQLITE_ROW)
+		return st;
+	if (r == SQLITE_DONE)
+		row_missing(e, project, id, a);
+	else
+		sql_fail(db, a);
+	return NULL;
 }
 
 /* ---- events -------------------------------------------------------------- */
@@ -104,7 +173,7 @@ static void event_end(struct sqlite_db *db, const struct entity *e, const char *
 		buf_json(&a->event, ask->actor);
 	}
 	buf_byte(&a->event, '}');
-	sqlite_event_add(db, a, ask->project, sio_bytes(type, (size_t)n), buf_peek(&a->event));
+	sqlite_event_add(db, a, ask->project, sio_bytes(type, (size_t)n));
 }
 
 static void event_updates(const struct entity *e, const struct fields *f, struct store_answer *a)
@@ -146,15 +215,19 @@ static void columns_bind(sqlite3_stmt *st, const struct entity *e, const struct 
 		sql_bind_text(st, at, sio_bytes(derived, e->derive(f, derived)));
 }
 
-/* Members that the body does not set keep what the row has. */
+/* Members that the body does not set keep what the row has; the others learn whether
+ * that is something new. */
 static bool columns_merge(sqlite3_stmt *row, const struct entity *e, struct fields *f)
 {
 	for (size_t i = 0; i < e->columns_n; i++) {
 		struct field_value *v = &f->v[i];
+		bool is_null = sqlite3_column_type(row, (int)i + 1) == SQLITE_NULL;
 		sio_slice text = sql_text(row, (int)i + 1);
-		if (v->is_set)
+		if (v->is_set) {
+			v->is_same = v->is_null == is_null && (is_null || sio_slice_eq(v->text, text));
 			continue;
-		v->is_null = sqlite3_column_type(row, (int)i + 1) == SQLITE_NULL;
+		}
+		v->is_null = is_null;
 		v->own = malloc(text.n + 1);
 		if (!v->own)
 			return false;
@@ -172,8 +245,19 @@ static bool is_any_set(const struct entity *e, const struct fields *f)
 	return false;
 }
 
+/* Does a column change by which an index orders the rows? */
+static bool is_reordered(const struct entity *e, const struct fields *f)
+{
+	if (!e->update_in_place)
+		return true;
+	for (size_t i = 0; i < e->columns_n; i++)
+		if ((e->ordering >> i & 1) && f->v[i].is_set && !f->v[i].is_same)
+			return true;
+	return false;
+}
+
 void entity_change(struct sqlite_db *db, const struct entity *e, const struct store_ask *ask, struct fields *f,
-		   int64_t version, struct store_answer *a)
+		   struct store_answer *a)
 {
 	char derived[DECIMAL_TEXT_MAX];
 	sio_slice id = row_id(e, ask);
@@ -184,18 +268,12 @@ void entity_change(struct sqlite_db *db, const struct entity *e, const struct st
 		answer_fail(a, STORE_INVALID, "the body changes nothing: no field of a %s is in it", e->what);
 		return;
 	}
-	if (!row_read(db, e, ask->project, id, a))
+	st = values_read(db, e, ask->project, id, a);
+	if (!st)
 		return;
-	st = sql_start(db, e->values, "tt", ask->project, id);
-	if (sql_step(db, st) != SQLITE_ROW) {
-		sql_fail(db, a);
-		return;
-	}
 	current = sqlite3_column_int64(st, 0);
-	a->r.version = current;
-	if (version != 0 && version != current) {
-		answer_fail(a, STORE_CONFLICT, "version %lld is outdated, the %s is at %lld", (long long)version, e->what,
-			    (long long)current);
+	if (!versions_fit(e, ask->version, body_version(f), current, a)) {
+		row_read(db, e, ask->project, id, a);
 		return;
 	}
 	if (!columns_merge(st, e, f)) {
@@ -203,23 +281,36 @@ void entity_change(struct sqlite_db *db, const struct entity *e, const struct st
 		return;
 	}
 	sqlite3_reset(st);
-	st = sql_start(db, e->update, "tttt", ask->project, id, sio_str(db->now), ask->actor);
+	if (e->judge && !e->judge(db, ask, f, a))
+		return;
+	st = sql_start(db, is_reordered(e, f) ? e->update : e->update_in_place, "tttt", ask->project, id, sio_str(db->now),
+		       ask->actor);
 	if (st)
 		columns_bind(st, e, f, derived);
-	if (sql_step(db, st) != SQLITE_DONE) {
+	/* Reading it anew is cheaper than RETURNING, which makes a table of its own for the row. */
+	if (sql_step(db, st) == SQLITE_DONE)
+		row_read(db, e, ask->project, id, a);
+	else
 		sql_fail(db, a);
-		return;
-	}
-	a->r.version = current + 1;
-	row_read(db, e, ask->project, id, a);
 }
 
 /* ---- operations ---------------------------------------------------------- */
 
 void op_entity_list(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
 {
-	if (sqlite_project_exists(db, a, ask->project))
-		sql_page_run(db, ask, a, &entity_of(ask->op)->page, ask->project, ask->item);
+	const struct entity *e = entity_of(ask->op);
+	char task[24];
+
+	if (!sqlite_project_exists(db, a, ask->project))
+		return;
+	if (ask->task > 0 && e->page_of_task.text) {
+		snprintf(task, sizeof(task), "%lld", (long long)ask->task);
+		sql_page_run(db, ask, a, &e->page_of_task, ask->project, sio_str(task));
+	} else if (ask->item.n && e->page_of_item.text) {
+		sql_page_run(db, ask, a, &e->page_of_item, ask->project, ask->item);
+	} else {
+		sql_page_run(db, ask, a, &e->page, ask->project, SIO_LIT(""));
+	}
 }
 
 void op_entity_get(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
@@ -262,7 +353,7 @@ static void entity_insert(struct sqlite_db *db, const struct entity *e, const st
 	sio_slice id;
 	int r;
 
-	if (!new_id(e, ask, f, text, &id, a))
+	if (!new_id(e, ask, f, text, &id, a) || (e->judge && !e->judge(db, ask, f, a)))
 		return;
 	st = sql_start(db, e->insert, "tott", ask->project, id, sio_str(db->now), ask->actor);
 	if (st)
@@ -277,13 +368,14 @@ static void entity_insert(struct sqlite_db *db, const struct entity *e, const st
 	if (e->id_is_number)
 		id = sio_bytes(text, (size_t)snprintf(text, sizeof(text), "%lld",
 						      (long long)sqlite3_last_insert_rowid(db->h)));
-	a->r.version = 1;
 	if (!row_read(db, e, ask->project, id, a))
 		return;
 	event_begin(e, ask->project, id, a);
 	buf_printf(&a->event, ",\"%s\":", e->row_name);
 	buf_slice(&a->event, buf_peek(&a->json));
 	event_end(db, e, "created", ask, a);
+	if (e->concerns && a->r.status == STORE_OK)
+		e->concerns(db, ask, f, id, a);
 }
 
 void op_entity_create(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
@@ -311,7 +403,7 @@ void op_entity_patch(struct sqlite_db *db, const struct store_ask *ask, struct s
 	int r = fields_parse(&f, e->fields, e->fields_n, ask->body, a->r.error, sizeof(a->r.error));
 
 	if (r == SIO_OK)
-		entity_change(db, e, ask, &f, ask->version ? ask->version : fields_version(&f), a);
+		entity_change(db, e, ask, &f, a);
 	else
 		a->r.status = r == SIO_ERR_INVAL ? STORE_INVALID : STORE_UNAVAILABLE;
 	if (a->r.status == STORE_OK) {
@@ -319,26 +411,17 @@ void op_entity_patch(struct sqlite_db *db, const struct store_ask *ask, struct s
 		event_updates(e, &f, a);
 		event_end(db, e, "updated", ask, a);
 	}
+	if (e->concerns && a->r.status == STORE_OK)
+		e->concerns(db, ask, &f, row_id(e, ask), a);
 	fields_fini(&f);
 }
 
 void op_entity_delete(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	const struct entity *e = entity_of(ask->op);
-	sqlite3_stmt *st;
 
-	if (!row_read(db, e, ask->project, ask->item, a))
+	if (!row_read(db, e, ask->project, ask->item, a) || !versions_fit(e, ask->version, -1, a->r.version, a))
 		return;
-	if (e->values && ask->version) {
-		st = sql_start(db, e->values, "tt", ask->project, ask->item);
-		if (sql_step(db, st) == SQLITE_ROW)
-			a->r.version = sqlite3_column_int64(st, 0);
-		if (a->r.version != ask->version) {
-			answer_fail(a, STORE_CONFLICT, "version %lld is outdated, the %s is at %lld",
-				    (long long)ask->version, e->what, (long long)a->r.version);
-			return;
-		}
-	}
 	buf_clear(&a->json);
 	a->r.version = 0;
 	if (sql_exec(db, e->delete, "tt", ask->project, ask->item) != SQLITE_DONE) {

@@ -158,11 +158,10 @@ static bool news_finish(struct store_news *news)
 	return true;
 }
 
-struct store_news *sqlite_news(void *arg)
+/* Look for what has happened since. */
+static void look(struct sqlite_db *db)
 {
-	struct sqlite_db *db = arg;
 	int64_t version = ask_int(db, "PRAGMA data_version");
-	struct store_news *news;
 
 	if (version != db->data_version) {
 		db->data_version = version;
@@ -172,6 +171,15 @@ struct store_news *sqlite_news(void *arg)
 	if (db->is_access_touched)
 		db->is_access_touched = !scan_access(db);
 	sql_reset_all(db);
+}
+
+struct store_news *sqlite_news(void *arg, bool is_fresh)
+{
+	struct sqlite_db *db = arg;
+	struct store_news *news;
+
+	if (is_fresh)
+		look(db);
 	news = db->news;
 	db->news = NULL;
 	if (news && !news_finish(news)) {

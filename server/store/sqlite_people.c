@@ -101,7 +101,7 @@ void op_user_password(struct sqlite_db *db, const struct store_ask *ask, struct 
 void op_user_list(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	static const struct sql_page page = {
-		"SELECT " USER_ROW ", id AS _1 FROM users WHERE id > ?3 ORDER BY id LIMIT ?6", "t"
+		.text = "SELECT " USER_ROW " FROM users WHERE id > ?3 ORDER BY id LIMIT ?6", .start = "t"
 	};
 
 	sql_page_run(db, ask, a, &page, SIO_LIT(""), SIO_LIT(""));
@@ -161,12 +161,12 @@ void op_project_get(struct sqlite_db *db, const struct store_ask *ask, struct st
 void op_project_list(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	static const struct sql_page mine = {
-		"SELECT " PROJECT_ROW ", p.id AS _1 FROM collaborators c JOIN projects p ON p.id = c.project "
-		"WHERE c.user = ?1 AND c.project > ?3 ORDER BY c.project LIMIT ?6", "t"
+		.text = "SELECT " PROJECT_ROW " FROM collaborators c JOIN projects p ON p.id = c.project "
+		"WHERE c.user = ?1 AND c.project > ?3 ORDER BY c.project LIMIT ?6", .start = "t"
 	};
 	static const struct sql_page all = {
-		"SELECT " PROJECT_ROW ", p.id AS _1 FROM projects p LEFT JOIN collaborators c ON c.project = p.id "
-		"AND c.user = ?1 WHERE p.id > ?3 ORDER BY p.id LIMIT ?6", "t"
+		.text = "SELECT " PROJECT_ROW " FROM projects p LEFT JOIN collaborators c ON c.project = p.id "
+		"AND c.user = ?1 WHERE p.id > ?3 ORDER BY p.id LIMIT ?6", .start = "t"
 	};
 
 	sql_page_run(db, ask, a, ask->user.n ? &mine : &all, ask->user, SIO_LIT(""));
@@ -227,7 +227,8 @@ void op_project_add(struct sqlite_db *db, const struct store_ask *ask, struct st
 	fields_fini(&f);
 }
 
-/* The events go with the project; its counter stays, so that a number never comes twice. */
+/* The events go with the project: at once from sight, from the file by the sweep.  Its
+ * counter stays, so that a number never comes twice. */
 void op_project_delete(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	project_read(db, ask->project, SIO_LIT(""), a);
@@ -242,7 +243,7 @@ void op_project_delete(struct sqlite_db *db, const struct store_ask *ask, struct
 	a->r.version = 0;
 	sql_reset_all(db);
 	if (sql_exec(db, "DELETE FROM projects WHERE id = ?1", "t", ask->project) != SQLITE_DONE ||
-	    sql_exec(db, "DELETE FROM events WHERE project = ?1", "t", ask->project) != SQLITE_DONE)
+	    sql_exec(db, "UPDATE streams SET floor = seq WHERE project = ?1", "t", ask->project) != SQLITE_DONE)
 		sql_fail(db, a);
 	buf_str(&a->event, "{\"project_id\":");
 	buf_json(&a->event, ask->project);
@@ -264,16 +265,15 @@ static const struct field_def role_fields[] = {
 void op_collab_list(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	static const struct sql_page page = {
-		"SELECT u.id AS user_id, u.name, c.role, u.id AS _1 FROM collaborators c JOIN users u ON u.id = c.user "
-		"WHERE c.project = ?1 AND c.user > ?3 ORDER BY c.user LIMIT ?6", "t"
+		.text = "SELECT u.id AS user_id, u.name, c.role FROM collaborators c JOIN users u ON u.id = c.user "
+		"WHERE c.project = ?1 AND c.user > ?3 ORDER BY c.user LIMIT ?6", .start = "t"
 	};
 
 	if (sqlite_project_exists(db, a, ask->project))
 		sql_page_run(db, ask, a, &page, ask->project, SIO_LIT(""));
 }
 
-/* The role of a pair in a->r.role, "" when none.  false: failed. */
-static bool role_read(struct sqlite_db *db, sio_slice project, sio_slice user, struct store_answer *a)
+bool sqlite_role_read(struct sqlite_db *db, sio_slice project, sio_slice user, struct store_answer *a)
 {
 	sqlite3_stmt *st = sql_start(db, "SELECT role FROM collaborators WHERE project = ?1 AND user = ?2", "tt", project, user);
 	int r = sql_step(db, st);
@@ -323,7 +323,7 @@ static void collab_event(struct sqlite_db *db, const struct store_ask *ask, sio_
 	else
 		buf_str(&a->event, "null");
 	buf_byte(&a->event, '}');
-	sqlite_event_add(db, a, ask->project, SIO_LIT("collaborator:changed"), buf_peek(&a->event));
+	sqlite_event_add(db, a, ask->project, SIO_LIT("collaborator:changed"));
 	db->is_access_touched = true;
 }
 
@@ -332,7 +332,7 @@ static void collab_write(struct sqlite_db *db, const struct store_ask *ask, sio_
 	bool was_owner, is_same;
 
 	if (!sqlite_project_exists(db, a, ask->project) || !user_exists(db, ask->user, a) ||
-	    !role_read(db, ask->project, ask->user, a))
+	    !sqlite_role_read(db, ask->project, ask->user, a))
 		return;
 	was_owner = sio_slice_eq(sio_str(a->r.role), SIO_LIT("owner"));
 	is_same = sio_slice_eq(sio_str(a->r.role), role);
@@ -368,7 +368,7 @@ void op_collab_put(struct sqlite_db *db, const struct store_ask *ask, struct sto
 
 void op_collab_delete(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
 {
-	if (!sqlite_project_exists(db, a, ask->project) || !role_read(db, ask->project, ask->user, a))
+	if (!sqlite_project_exists(db, a, ask->project) || !sqlite_role_read(db, ask->project, ask->user, a))
 		return;
 	if (a->r.role[0] == '\0') {
 		answer_fail(a, STORE_NOT_FOUND, "'%.*s' is no collaborator of project '%.*s'", (int)ask->user.n, ask->user.p,
@@ -388,10 +388,26 @@ void op_collab_delete(struct sqlite_db *db, const struct store_ask *ask, struct 
 
 /* ---- roles --------------------------------------------------------------- */
 
+/* The last number of a project's events, 0 when there are none. */
+static int64_t last_seq(struct sqlite_db *db, sio_slice project, struct store_answer *a)
+{
+	sqlite3_stmt *st = sql_start(db, "SELECT seq FROM streams WHERE project = ?1", "t", project);
+	int r = sql_step(db, st);
+	int64_t seq = r == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
+
+	if (r != SQLITE_ROW && r != SQLITE_DONE)
+		sql_fail(db, a);
+	if (st)
+		sqlite3_reset(st);
+	return seq;
+}
+
 void op_role_get(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
 {
-	if (role_read(db, ask->project, ask->user, a) && a->r.role[0] == '\0')
+	if (sqlite_role_read(db, ask->project, ask->user, a) && a->r.role[0] == '\0')
 		sqlite_project_exists(db, a, ask->project);
+	else if (a->r.status == STORE_OK)
+		a->r.seq = last_seq(db, ask->project, a);
 }
 
 void op_role_list(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
@@ -411,11 +427,12 @@ void op_role_list(struct sqlite_db *db, const struct store_ask *ask, struct stor
 		if (++asked > STORE_ROLES_MAX)
 			answer_fail(a, STORE_INVALID, "projects: at most %d ids in one request", (int)STORE_ROLES_MAX);
 		/* What is no id names no project: no role, no row. */
-		if (n <= 0 || a->r.status != STORE_OK || !role_read(db, sio_bytes(id, (size_t)n), ask->user, a) || !a->r.role[0])
+		if (n <= 0 || a->r.status != STORE_OK || !sqlite_role_read(db, sio_bytes(id, (size_t)n), ask->user, a) || !a->r.role[0])
 			continue;
 		buf_str(&a->json, a->r.rows_n++ ? ",{\"project_id\":" : "{\"project_id\":");
 		buf_json(&a->json, sio_bytes(id, (size_t)n));
-		buf_printf(&a->json, ",\"role\":\"%s\"}", a->r.role);
+		buf_printf(&a->json, ",\"role\":\"%s\",\"seq\":%lld}", a->r.role,
+			   (long long)last_seq(db, sio_bytes(id, (size_t)n), a));
 	}
 	buf_byte(&a->json, ']');
 	a->r.role[0] = '\0';

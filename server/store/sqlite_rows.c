@@ -1,5 +1,5 @@
-/* sqlite_rows.c -- what is in a project, as tables: BoQ items, tasks, comments, and
- * the project's own row; and the one change that touches many items.
+/* sqlite_rows.c -- the bill of quantities and the project's own row, as tables; and
+ * the one change that touches many items.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -12,15 +12,15 @@
 
 /* ---- BoQ ----------------------------------------------------------------- */
 
-enum { BOQ_QTY = 3, BOQ_PRICE = 4, BOQ_COLUMNS = 6 };
+enum { BOQ_CODE = 0, BOQ_QTY = 3, BOQ_PRICE = 4, BOQ_SECTION = 5, BOQ_COLUMNS = 6 };
 
 static const struct field_def boq_fields[] = {
-	{ "code", FIELD_TEXT, 64, NULL, "" },
+	[BOQ_CODE] = { "code", FIELD_TEXT, 64, NULL, "" },
 	{ "description", FIELD_TEXT, 2000, NULL, "" },
 	{ "unit", FIELD_TEXT, 32, NULL, "" },
 	[BOQ_QTY] = { "qty", FIELD_DECIMAL, 0, NULL, "0" },
 	[BOQ_PRICE] = { "unit_price", FIELD_DECIMAL, 0, NULL, "0" },
-	{ "section", FIELD_TEXT, 200, NULL, "" },
+	[BOQ_SECTION] = { "section", FIELD_TEXT, 200, NULL, "" },
 	/* no columns to be set */
 	[BOQ_COLUMNS] = { "item_id", FIELD_ID, STORE_ID_MAX, NULL, NULL },
 	{ "version", FIELD_INT, 0, NULL, NULL },
@@ -61,11 +61,15 @@ const struct entity entity_boq = {
 	.update = "UPDATE boq_items SET version = version + 1, updated_at = ?3, updated_by = ?4, code = ?5, "
 		  "description = ?6, unit = ?7, qty = ?8, unit_price = ?9, section = ?10, total = ?11 "
 		  "WHERE project = ?1 AND item_id = ?2",
+	.update_in_place = "UPDATE boq_items SET version = version + 1, updated_at = ?3, updated_by = ?4, "
+			   "description = ?6, unit = ?7, qty = ?8, unit_price = ?9, total = ?11 "
+			   "WHERE project = ?1 AND item_id = ?2",
+	.ordering = 1u << BOQ_CODE | 1u << BOQ_SECTION,
 	.delete = "DELETE FROM boq_items WHERE project = ?1 AND item_id = ?2",
-	.page = { "SELECT " BOQ_ROW ", section AS _1, code AS _2, item_id AS _3 FROM boq_items "
+	.page = { .text = "SELECT " BOQ_ROW " FROM boq_items "
 		  "WHERE project = ?1 AND (section, code, item_id) > (?3, ?4, ?5) "
 		  "ORDER BY section, code, item_id LIMIT ?6",
-		  "ttt" },
+		  .start = "ttt", .keys = { 7, 1, 0 } },
 	.derived_name = "total",
 	.derive = boq_total,
 };
@@ -99,89 +103,16 @@ const struct entity entity_project = {
 	.update = "UPDATE projects SET version = version + 1, updated_at = ?3, name = ?5, description = ?6 WHERE id = ?1",
 };
 
-/* ---- tasks and comments -------------------------------------------------- */
-
-static const struct field_def task_fields[] = {
-	{ "title", FIELD_LABEL, 300, NULL, NULL },
-	{ "description", FIELD_TEXT, 4000, NULL, "" },
-	{ "status", FIELD_CHOICE, 32, "todo in_progress blocked done", "todo" },
-	{ "assignee_id", FIELD_OPTIONAL, STORE_USER_MAX, NULL, NULL },
-	{ "due_date", FIELD_OPTIONAL, 32, NULL, NULL },
-	{ "item_id", FIELD_ID, STORE_ID_MAX, NULL, NULL },
-	{ "version", FIELD_INT, 0, NULL, NULL },
-	{ "task_id", FIELD_IGNORED, 0, NULL, NULL },
-	{ "created_at", FIELD_IGNORED, 0, NULL, NULL },
-	{ "updated_at", FIELD_IGNORED, 0, NULL, NULL },
-	{ "updated_by", FIELD_IGNORED, 0, NULL, NULL },
-	{ "project_id", FIELD_IGNORED, 0, NULL, NULL },
-};
-
-#define TASK_ROW                                                                                                  \
-	"task_id, title, description, status, assignee_id, due_date, item_id, version, created_at, updated_at, " \
-	"updated_by"
-
-const struct entity entity_task = {
-	.what = "task",
-	.event_stem = "task",
-	.id_name = "task_id",
-	.row_name = "task",
-	.id_is_number = true,
-	.fields = task_fields,
-	.fields_n = COUNT(task_fields),
-	.columns_n = 6,
-	.select = "SELECT " TASK_ROW " FROM tasks WHERE project = ?1 AND task_id = ?2",
-	.values = "SELECT version, title, description, status, assignee_id, due_date, item_id FROM tasks "
-		  "WHERE project = ?1 AND task_id = ?2",
-	.insert = "INSERT INTO tasks (project, task_id, created_at, updated_at, updated_by, title, description, status, "
-		  "assignee_id, due_date, item_id) VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-	.update = "UPDATE tasks SET version = version + 1, updated_at = ?3, updated_by = ?4, title = ?5, "
-		  "description = ?6, status = ?7, assignee_id = ?8, due_date = ?9, item_id = ?10 "
-		  "WHERE project = ?1 AND task_id = ?2",
-	.delete = "DELETE FROM tasks WHERE project = ?1 AND task_id = ?2",
-	.page = { "SELECT " TASK_ROW ", task_id AS _1 FROM tasks WHERE project = ?1 AND task_id > ?3 "
-		  "ORDER BY task_id LIMIT ?6",
-		  "i" },
-};
-
-static const struct field_def comment_fields[] = {
-	{ "text", FIELD_TEXT, 10000, NULL, NULL },
-	{ "item_id", FIELD_ID, STORE_ID_MAX, NULL, NULL },
-	{ "task_id", FIELD_ID, 20, NULL, NULL },
-	{ "comment_id", FIELD_IGNORED, 0, NULL, NULL },
-	{ "author_id", FIELD_IGNORED, 0, NULL, NULL },
-	{ "created_at", FIELD_IGNORED, 0, NULL, NULL },
-	{ "project_id", FIELD_IGNORED, 0, NULL, NULL },
-};
-
-#define COMMENT_ROW "comment_id, text, author_id, item_id, task_id, created_at"
-
-const struct entity entity_comment = {
-	.what = "comment",
-	.event_stem = "comment",
-	.id_name = "comment_id",
-	.row_name = "comment",
-	.id_is_number = true,
-	.fields = comment_fields,
-	.fields_n = COUNT(comment_fields),
-	.columns_n = 3,
-	.select = "SELECT " COMMENT_ROW " FROM comments WHERE project = ?1 AND comment_id = ?2",
-	.insert = "INSERT INTO comments (project, comment_id, created_at, author_id, text, item_id, task_id) "
-		  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-	.delete = "DELETE FROM comments WHERE project = ?1 AND comment_id = ?2",
-	.page = { "SELECT " COMMENT_ROW ", comment_id AS _1 FROM comments WHERE project = ?1 AND comment_id > ?3 "
-		  "AND (?2 = '' OR item_id = ?2) ORDER BY comment_id LIMIT ?6",
-		  "i" },
-};
-
 /* ---- many items at once -------------------------------------------------- */
 
 struct bulk {
 	struct store_ask ask; /* of one item */
 	uint32_t total, updated;
-	struct buf why;       /* [{item_id, code, message}] without its brackets */
+	struct buf why;       /* [{item_id, code, message, current?}] without its brackets */
 };
 
-static void bulk_skip(struct bulk *b, sio_slice item, const char *code, const char *message)
+/* current: the row that was met instead, or empty. */
+static void bulk_skip(struct bulk *b, sio_slice item, const char *code, const char *message, sio_slice current)
 {
 	buf_str(&b->why, b->why.n ? ",{\"item_id\":" : "{\"item_id\":");
 	if (item.n)
@@ -190,6 +121,10 @@ static void bulk_skip(struct bulk *b, sio_slice item, const char *code, const ch
 		buf_str(&b->why, "null");
 	buf_printf(&b->why, ",\"code\":\"%s\",\"message\":", code);
 	buf_json(&b->why, sio_str(message));
+	if (current.n) {
+		buf_str(&b->why, ",\"current\":");
+		buf_slice(&b->why, current);
+	}
 	buf_byte(&b->why, '}');
 }
 
@@ -209,7 +144,7 @@ static bool bulk_item(struct sqlite_db *db, struct bulk *b, sio_slice body, stru
 	if (r == SIO_OK && b->ask.item.n == 0)
 		answer_fail(&one, STORE_INVALID, "item_id: is missing");
 	if (one.r.status == STORE_OK)
-		entity_change(db, &entity_boq, &b->ask, &f, fields_version(&f), &one);
+		entity_change(db, &entity_boq, &b->ask, &f, &one);
 	if (one.json.failed)
 		answer_fail(&one, STORE_UNAVAILABLE, "out of memory");
 	b->total++;
@@ -220,7 +155,8 @@ static bool bulk_item(struct sqlite_db *db, struct bulk *b, sio_slice body, stru
 	else if (one.r.status == STORE_OK)
 		b->updated++;
 	else
-		bulk_skip(b, b->ask.item, store_status_name(one.r.status), one.r.error);
+		bulk_skip(b, b->ask.item, store_status_name(one.r.status), one.r.error,
+			  one.r.status == STORE_CONFLICT ? buf_peek(&one.json) : SIO_LIT(""));
 	buf_fini(&one.json);
 	fields_fini(&f);
 	return goes_on;
@@ -242,7 +178,7 @@ static void bulk_finish(struct sqlite_db *db, const struct store_ask *ask, struc
 		   b->updated, skipped);
 	buf_json(&a->event, ask->actor);
 	buf_byte(&a->event, '}');
-	sqlite_event_add(db, a, ask->project, SIO_LIT("boq:bulk:updated"), buf_peek(&a->event));
+	sqlite_event_add(db, a, ask->project, SIO_LIT("boq:bulk:updated"));
 }
 
 void op_boq_bulk(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)

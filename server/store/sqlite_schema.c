@@ -69,7 +69,21 @@ static const char step_1[] =
 	"CREATE TRIGGER collaborators_removed AFTER DELETE ON collaborators BEGIN"
 	"  INSERT INTO access_log(project, user) VALUES (old.project, old.user); END;";
 
-static const char *const steps[] = { step_1 };
+/* Step 2.  A task has a place on its board: the tasks that are there get one each, in
+ * the order in which they were made.  floor: numbers up to this are gone from a stream,
+ * whether their rows have been deleted yet or not.  A notification's payload holds its
+ * own id from now on. */
+static const char step_2[] =
+	"ALTER TABLE tasks ADD COLUMN position INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE tasks SET position = 1048576 * n FROM (SELECT task_id AS id, "
+	"  row_number() OVER (PARTITION BY project ORDER BY task_id) AS n FROM tasks) WHERE id = task_id;"
+	"CREATE INDEX tasks_position ON tasks(project, position);"
+	"CREATE INDEX comments_task ON comments(project, task_id, comment_id) WHERE task_id IS NOT NULL;"
+	"CREATE INDEX notifications_unread ON notifications(user, id) WHERE read_at IS NULL;"
+	"UPDATE notifications SET data = json_insert(data, '$.id', id) WHERE json_valid(data) AND json_type(data) = 'object';"
+	"ALTER TABLE streams ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;";
+
+static const char *const steps[] = { step_1, step_2 };
 enum { STEPS_N = (int)(sizeof(steps) / sizeof(steps[0])) };
 
 static const char version_table[] =

@@ -5,6 +5,7 @@
  * Copyright the SkyBuild Realtime authors */
 #include <assert.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,31 +155,56 @@ void sql_fail(struct sqlite_db *db, struct store_answer *a)
 
 /* ---- rows ---------------------------------------------------------------- */
 
-void sql_row_json(sqlite3_stmt *st, struct buf *out)
+void sql_shape_init(struct sql_shape *shape, sqlite3_stmt *st)
 {
-	int columns = sqlite3_column_count(st);
-	bool is_first = true;
+	size_t at = 0;
 
-	buf_byte(out, '{');
-	for (int i = 0; i < columns; i++) {
+	shape->n = 0;
+	for (int i = 0; i < sqlite3_column_count(st); i++) {
 		sio_slice name = sio_str(sqlite3_column_name(st, i));
-		bool is_raw = name.n > 0 && name.p[name.n - 1] == '#';
-		int type = sqlite3_column_type(st, i);
+		struct sql_column *c = &shape->columns[shape->n];
 		if (name.n == 0 || name.p[0] == '_')
 			continue;
-		name.n -= is_raw;
-		buf_str(out, is_first ? "\"" : ",\"");
-		is_first = false;
-		buf_slice(out, name);
-		buf_str(out, "\":");
-		if (type == SQLITE_NULL)
-			buf_str(out, "null");
-		else if (type == SQLITE_INTEGER || is_raw)
-			buf_slice(out, sql_text(st, i));
+		assert(shape->n < SQL_COLUMNS_MAX);
+		c->index = i;
+		c->is_raw = name.p[name.n - 1] == '#';
+		c->key_at = at;
+		at += (size_t)snprintf(shape->keys + at, sizeof(shape->keys) - at, "%s\"%.*s\":", shape->n ? "," : "{",
+				       (int)(name.n - c->is_raw), name.p);
+		assert(at < sizeof(shape->keys));
+		c->key_n = at - c->key_at;
+		shape->n++;
+	}
+}
+
+void sql_shape_row(const struct sql_shape *shape, sqlite3_stmt *st, struct buf *out)
+{
+	for (int i = 0; i < shape->n; i++) {
+		const struct sql_column *c = &shape->columns[i];
+		sqlite3_value *value = sqlite3_column_value(st, c->index); /* one look-up; we are the only thread of the handle */
+		int type = sqlite3_value_type(value);
+		sio_slice text;
+		buf_put(out, shape->keys + c->key_at, c->key_n);
+		if (type == SQLITE_NULL) {
+			buf_put(out, "null", 4);
+			continue;
+		}
+		text.p = (const char *)sqlite3_value_text(value);
+		text.n = text.p ? (size_t)sqlite3_value_bytes(value) : 0;
+		if (type == SQLITE_INTEGER || c->is_raw)
+			buf_slice(out, text);
 		else
-			buf_json(out, sql_text(st, i));
+			buf_json(out, text);
 	}
 	buf_byte(out, '}');
+}
+
+void sql_row_json(sqlite3_stmt *st, struct buf *out)
+{
+	struct sql_shape shape;
+
+	sql_shape_init(&shape, st);
+	sql_shape_row(&shape, st, out);
 }
 
 /* ---- pages --------------------------------------------------------------- */
@@ -187,13 +213,11 @@ void sql_row_json(sqlite3_stmt *st, struct buf *out)
  * through any URL, and a made-up one can do no more than name another place. */
 enum { KEY_END = 0x1f, KEYS_MAX = 3 };
 
-static void cursor_write(sqlite3_stmt *st, int keys_n, struct buf *keys)
+static void cursor_write(sqlite3_stmt *st, const struct sql_page *page, struct buf *keys)
 {
-	int first = sqlite3_column_count(st) - keys_n;
-
 	buf_clear(keys);
-	for (int i = 0; i < keys_n; i++) {
-		buf_slice(keys, sql_text(st, first + i));
+	for (size_t i = 0; page->start[i]; i++) {
+		buf_slice(keys, sql_text(st, page->keys[i]));
 		buf_byte(keys, KEY_END);
 	}
 }
@@ -257,23 +281,26 @@ void sql_page_run(struct sqlite_db *db, const struct store_ask *ask, struct stor
 		  const struct sql_page *page, sio_slice scope1, sio_slice scope2)
 {
 	uint32_t limit = ask->limit == 0 ? STORE_LIMIT_DEFAULT : ask->limit > STORE_LIMIT_MAX ? STORE_LIMIT_MAX : ask->limit;
-	int keys_n = (int)strlen(page->start), r;
+	int r;
 	struct buf keys = { 0 }; /* first those of the cursor (bound), then of each row */
 	struct buf last = { 0 };
+	struct sql_shape shape;
 	sqlite3_stmt *st = sql_start(db, page->text, "tt", scope1, scope2);
 
 	if (st && (!hex_read(ask->cursor, &keys) || !keys_bind(st, page->start, &keys))) {
 		answer_fail(a, STORE_INVALID, "cursor: it is not one that this list gave out");
 		goto done;
 	}
-	if (st)
+	if (st) {
 		sqlite3_bind_int64(st, 6, (int64_t)limit + 1);
+		sql_shape_init(&shape, st);
+	}
 	buf_byte(&a->json, '[');
-	while ((r = sql_step(db, st)) == SQLITE_ROW && a->r.rows_n < limit) {
-		buf_str(&a->json, a->r.rows_n ? "," : "");
-		sql_row_json(st, &a->json);
-		cursor_write(st, keys_n, &last);
-		a->r.rows_n++;
+	while ((r = sql_step(db, st)) == SQLITE_ROW && a->r.rows_n < limit && a->json.n < STORE_PAGE_BYTES) {
+		buf_put(&a->json, ",", a->r.rows_n > 0);
+		sql_shape_row(&shape, st, &a->json);
+		if (++a->r.rows_n == limit || a->json.n >= STORE_PAGE_BYTES)
+			cursor_write(st, page, &last);
 	}
 	buf_byte(&a->json, ']');
 	if (r == SQLITE_ROW)

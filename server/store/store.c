@@ -1,7 +1,11 @@
-/* store.c -- the queue, the store thread and the way back to the loops.
+/* store.c -- the queues, the store's threads and the way back to the loops.
  *
- * Life of a request: store_submit copies it behind the queue; the thread takes a
- * batch, the back end executes it with one commit; each loop gets its share of the
+ * Two lanes, each a queue, a thread and a handle of the database: writes, and the
+ * reads that need not wait for them.  A commit waits for the disk, a read beside it
+ * does not.  Reads that ask for it (is_ordered) stay in their place among the writes.
+ *
+ * Life of a request: store_submit copies it behind its queue; the lane's thread takes
+ * a batch, the back end executes it with one commit; each loop gets its share of the
  * completions, in order, by one post.  A loop that is closed cannot take them:
  * they wait in `stranded` until store_close calls them, so that every completion
  * runs exactly once.
@@ -20,29 +24,68 @@
 
 #include "store/backend.h"
 
-enum { POLL_MS = 250, POST_RETRY_US = 500 };
+enum {
+	POLL_MS = 250,      /* between two looks for news */
+	IDLE_MS = 900,      /* a thread that has nothing to look for */
+	POST_RETRY_US = 500,
+	SWEEP_MS = 10000,   /* between two rounds of deleting ... */
+	SWEEP_STEP_MS = 25, /* ... and two steps of one: nine tenths of the time are for requests */
+	GATHER_LEAST = 4,       /* askers, below which nobody is waited for */
+	GATHER_SLOW_US = 2000,  /* a commit that takes longer is slow */
+	GATHER_MOST_US = 4000,
+};
 
 struct job_list {
 	struct store_job *first, **last;
 };
 
-struct store {
-	const struct store_ops *ops;
+/* Those who were answered by a commit often ask again at once.  When commits are slow, the
+ * next one waits for them a little, up to a quarter of the time that a commit takes: else the
+ * askers fall into two halves, of which one always waits for the other's commit. */
+struct gather {
+	uint32_t n;       /* wait until so many are queued ... */
+	uint64_t most_us; /* ... or for so long; 0: not at all */
+};
+
+struct lane {
+	struct store *store;
 	void *db;                     /* of the thread, or of the caller when there is none */
-	struct store_options options; /* url: see shown_url */
-	char *shown_url;
 	bool has_thread;
 	pthread_t thread;
 	struct job_list stranded;     /* of the thread, then of store_close */
-
-	pthread_mutex_t lock;         /* guards what follows */
-	pthread_cond_t wake;          /* the thread: something is queued, or the end */
-	pthread_cond_t answered;      /* store_run: a batch is done */
+	struct gather gather;         /* of the thread */
+	/* Under the store's lock: */
+	pthread_cond_t wake;          /* the thread: wanted_n are queued, or the end */
 	struct job_list queue;
-	uint32_t queued_n;
+	uint32_t queue_n, wanted_n;
+};
+
+enum { WRITES, READS, LANES_N };
+
+struct store {
+	const struct store_ops *ops;
+	struct store_options options; /* url: see shown_url */
+	char *shown_url;
+	struct lane lanes[LANES_N];   /* READS has no db when the back end has one handle alone */
+
+	pthread_mutex_t lock;         /* guards the queues and what follows */
+	pthread_cond_t answered;      /* store_run: a batch is done */
+	uint32_t queued_n;            /* in both queues */
 	bool is_closing;
 	struct store_stats stats;
 };
+
+static bool has_thread(const struct store *store)
+{
+	return store->lanes[WRITES].has_thread;
+}
+
+static struct lane *lane_of(struct store *store, const struct store_ask *ask)
+{
+	bool is_free = store->lanes[READS].db && !store_op_is_write(ask->op) && !ask->is_ordered;
+
+	return &store->lanes[is_free ? READS : WRITES];
+}
 
 /* ---- jobs ---------------------------------------------------------------- */
 
@@ -170,8 +213,10 @@ static void *loop_of(const struct store *store, const struct store_job *job)
 	return job->ask.loop ? job->ask.loop : store->options.post_ctx;
 }
 
-static void hand_over(struct store *store, struct store_job *jobs)
+static void hand_over(struct lane *lane, struct store_job *jobs)
 {
+	struct store *store = lane->store;
+
 	while (jobs) {
 		void *loop = loop_of(store, jobs);
 		struct job_list same, others;
@@ -183,8 +228,8 @@ static void hand_over(struct store *store, struct store_job *jobs)
 		}
 		jobs = others.first;
 		if (post_patiently(store, loop, call_done, same.first) < 0) {
-			*store->stranded.last = same.first;
-			store->stranded.last = same.last;
+			*lane->stranded.last = same.first;
+			lane->stranded.last = same.last;
 		}
 	}
 }
@@ -208,9 +253,10 @@ static void tell(void *arg)
 	free(t);
 }
 
-static void tell_news(struct store *store)
+/* is_fresh: look for what has happened, else only what was seen already. */
+static void tell_news(struct store *store, bool is_fresh)
 {
-	struct store_news *news = store->ops->news(store->db);
+	struct store_news *news = store->ops->news(store->lanes[WRITES].db, is_fresh);
 	struct telling *t;
 
 	if (!news)
@@ -224,31 +270,64 @@ static void tell_news(struct store *store)
 	}
 }
 
-/* ---- the thread ---------------------------------------------------------- */
+/* ---- the threads --------------------------------------------------------- */
 
-/* Wait for work, at most until the next look for news.  NULL: none came. */
-static struct store_job *next_batch(struct store *store, bool *goes_on)
+/* Wait until the lane has wanted jobs; false: us have passed.  Under the lock. */
+static bool wait_for(struct lane *lane, uint32_t wanted, uint64_t us)
 {
-	struct store_job *jobs;
 	struct timespec until;
+	bool is_late = false;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += POLL_MS * 1000000L;
+	until.tv_sec += (time_t)(us / 1000000);
+	until.tv_nsec += (long)(us % 1000000) * 1000;
 	until.tv_sec += until.tv_nsec / 1000000000L;
 	until.tv_nsec %= 1000000000L;
+	lane->wanted_n = wanted;
+	while (lane->queue_n < wanted && !lane->store->is_closing && !is_late)
+		is_late = pthread_cond_timedwait(&lane->wake, &lane->store->lock, &until) != 0;
+	lane->wanted_n = 1;
+	return !is_late;
+}
+
+/* Wait for work, at most wait_us.  NULL: none came. */
+static struct store_job *next_batch(struct lane *lane, uint64_t wait_us, bool *goes_on)
+{
+	struct store *store = lane->store;
+	struct gather gather = lane->gather;
+	struct store_job *jobs;
+	uint64_t begun = monotonic_us();
+
+	lane->gather = (struct gather){ 0 };
 	pthread_mutex_lock(&store->lock);
-	while (!store->queue.first && !store->is_closing)
-		if (pthread_cond_timedwait(&store->wake, &store->lock, &until) != 0)
-			break;
-	*goes_on = store->queue.first || !store->is_closing;
-	jobs = list_take(&store->queue, STORE_BATCH_MAX);
-	for (struct store_job *job = jobs; job; job = job->next)
+	/* Who comes later than they would have been waited for comes for reasons of his own. */
+	if (wait_for(lane, 1, wait_us) && gather.most_us > 0 && monotonic_us() - begun < gather.most_us)
+		wait_for(lane, gather.n, gather.most_us);
+	*goes_on = lane->queue.first || !store->is_closing;
+	jobs = list_take(&lane->queue, STORE_BATCH_MAX);
+	for (struct store_job *job = jobs; job; job = job->next) {
 		store->queued_n--;
+		lane->queue_n--;
+	}
 	pthread_mutex_unlock(&store->lock);
 	return jobs;
 }
 
-static void count_batch(struct store *store, const struct store_job *jobs, bool is_done)
+/* What has been learned of a batch of n that took so long. */
+static void learn(struct lane *lane, uint32_t n, uint64_t took_us)
+{
+	uint32_t waiting_n;
+
+	pthread_mutex_lock(&lane->store->lock);
+	waiting_n = lane->queue_n;
+	pthread_mutex_unlock(&lane->store->lock);
+	if (n + waiting_n < GATHER_LEAST || took_us < GATHER_SLOW_US)
+		return;
+	lane->gather.n = n + waiting_n < STORE_BATCH_MAX ? n + waiting_n : STORE_BATCH_MAX;
+	lane->gather.most_us = took_us / 4 < GATHER_MOST_US ? took_us / 4 : GATHER_MOST_US;
+}
+
+static uint32_t count_batch(struct store *store, const struct store_job *jobs, bool is_done)
 {
 	struct store_stats *s = &store->stats;
 	uint64_t now = monotonic_us(), n = 0, writes = 0;
@@ -262,6 +341,7 @@ static void count_batch(struct store *store, const struct store_job *jobs, bool 
 	s->batch_max = n > s->batch_max ? n : s->batch_max;
 	s->commits_total += writes > 0 && is_done;
 	s->commit_failures_total += !is_done;
+	return (uint32_t)n;
 }
 
 /* Those that store_run waits for are marked and taken out; the rest is returned.  Under the lock. */
@@ -281,34 +361,81 @@ static struct store_job *mark_answered(struct store *store, struct store_job *jo
 	return rest.first;
 }
 
-static void run_batch(struct store *store, struct store_job *jobs)
+static void run_batch(struct lane *lane, struct store_job *jobs)
 {
-	bool is_done = store->ops->run(store->db, jobs);
+	struct store *store = lane->store;
+	uint64_t begun = monotonic_us();
+	bool is_done = store->ops->run(lane->db, jobs);
+	uint32_t n;
 
 	pthread_mutex_lock(&store->lock);
-	count_batch(store, jobs, is_done);
+	n = count_batch(store, jobs, is_done);
 	jobs = mark_answered(store, jobs);
 	pthread_mutex_unlock(&store->lock);
-	hand_over(store, jobs);
+	if (lane == &store->lanes[WRITES])
+		learn(lane, n, monotonic_us() - begun);
+	/* What another process had committed before this batch was seen in its transaction: it has
+	 * the lower numbers and is told first.  What came later is told later. */
+	if (lane == &store->lanes[WRITES])
+		tell_news(store, false);
+	hand_over(lane, jobs);
 }
 
-static void *thread_main(void *arg)
+/* Returns when the next step is due. */
+static uint64_t run_sweep(struct store *store)
 {
-	struct store *store = arg;
+	uint64_t begun = monotonic_us(), deleted = 0, took;
+	bool is_more = store->ops->sweep(store->lanes[WRITES].db, &deleted);
+
+	took = monotonic_us() - begun;
+	pthread_mutex_lock(&store->lock);
+	store->stats.swept_total += deleted;
+	if (took > store->stats.sweep_us_max)
+		store->stats.sweep_us_max = took;
+	pthread_mutex_unlock(&store->lock);
+	return begun + took + (is_more ? SWEEP_STEP_MS : SWEEP_MS) * 1000ULL;
+}
+
+bool store_sweep(struct store *store)
+{
+	assert(!has_thread(store));
+	return store->ops->sweep(store->lanes[WRITES].db, &store->stats.swept_total);
+}
+
+static void *writes_main(void *arg)
+{
+	struct lane *lane = arg;
+	struct store *store = lane->store;
 	bool goes_on = true;
-	uint64_t told_us = 0;
+	uint64_t told_us = 0, sweep_us = monotonic_us() + SWEEP_STEP_MS * 1000ULL, now = monotonic_us();
 
 	while (goes_on) {
-		struct store_job *jobs = next_batch(store, &goes_on);
+		uint64_t wait_us = sweep_us > now ? sweep_us - now : 0;
+		struct store_job *jobs = next_batch(lane, wait_us < POLL_MS * 1000 ? wait_us + 1 : POLL_MS * 1000, &goes_on);
 		bool has_writes = false;
 		for (struct store_job *job = jobs; job; job = job->next)
 			has_writes |= store_op_is_write(job->ask.op);
 		if (jobs)
-			run_batch(store, jobs);
-		if (goes_on && (has_writes || monotonic_us() - told_us >= POLL_MS * 1000)) {
-			tell_news(store);
-			told_us = monotonic_us();
+			run_batch(lane, jobs);
+		now = monotonic_us();
+		if (goes_on && (has_writes || now - told_us >= POLL_MS * 1000)) {
+			tell_news(store, true);
+			told_us = now;
 		}
+		if (goes_on && now >= sweep_us)
+			sweep_us = run_sweep(store);
+	}
+	return NULL;
+}
+
+static void *reads_main(void *arg)
+{
+	bool goes_on = true;
+
+	while (goes_on) {
+		struct store_job *jobs = next_batch(arg, IDLE_MS * 1000, &goes_on);
+		if (jobs)
+			run_batch(arg, jobs);
 	}
 	return NULL;
 }
@@ -318,6 +445,7 @@ static void *thread_main(void *arg)
 /* Put job behind the queue.  force: beyond the limit too (store_run waits anyway). */
 static int enqueue(struct store *store, struct store_job *job, bool force)
 {
+	struct lane *lane = lane_of(store, &job->ask);
 	int r = SIO_OK;
 
 	pthread_mutex_lock(&store->lock);
@@ -327,10 +455,11 @@ static int enqueue(struct store *store, struct store_job *job, bool force)
 		r = SIO_ERR_BUSY;
 		store->stats.refused_total++;
 	} else {
-		list_add(&store->queue, job);
+		list_add(&lane->queue, job);
 		store->queued_n++;
 		store->stats.requests_total++;
-		pthread_cond_signal(&store->wake);
+		if (++lane->queue_n == lane->wanted_n)
+			pthread_cond_signal(&lane->wake);
 	}
 	pthread_mutex_unlock(&store->lock);
 	return r;
@@ -341,7 +470,7 @@ int store_submit(struct store *store, const struct store_ask *ask)
 	struct store_job *job;
 	int r;
 
-	if ((unsigned)ask->op >= STORE_OP_N || !ask->done || !store->has_thread)
+	if ((unsigned)ask->op >= STORE_OP_N || !ask->done || !has_thread(store))
 		return SIO_ERR_INVAL;
 	job = job_new(ask);
 	if (!job)
@@ -376,10 +505,10 @@ struct store_result *store_run(struct store *store, const struct store_ask *ask)
 	if (!job)
 		return NULL;
 	job->is_sync = true;
-	if (store->has_thread) {
+	if (has_thread(store)) {
 		wait_answered(store, job);
 	} else {
-		bool is_done = store->ops->run(store->db, job);
+		bool is_done = store->ops->run(store->lanes[WRITES].db, job);
 		count_batch(store, job, is_done);
 	}
 	answer = job->answer;
@@ -390,23 +519,50 @@ struct store_result *store_run(struct store *store, const struct store_ask *ask)
 
 /* ---- opening and closing ------------------------------------------------- */
 
-static int start_thread(struct store *store)
+static void init_locks(struct store *store)
 {
 	pthread_condattr_t monotonic;
 
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_mutex_init(&store->lock, NULL);
-	pthread_cond_init(&store->wake, &monotonic);
 	pthread_cond_init(&store->answered, NULL);
+	for (int i = 0; i < LANES_N; i++) {
+		store->lanes[i].store = store;
+		list_init(&store->lanes[i].queue);
+		list_init(&store->lanes[i].stranded);
+		pthread_cond_init(&store->lanes[i].wake, &monotonic);
+	}
 	pthread_condattr_destroy(&monotonic);
-	if (!store->options.post)
-		return SIO_OK;
-	store->has_thread = true;
-	if (pthread_create(&store->thread, NULL, thread_main, store) == 0)
-		return SIO_OK;
-	store->has_thread = false;
-	return SIO_ERR_SYSTEM;
+}
+
+static int start_threads(struct store *store)
+{
+	static void *(*const mains[LANES_N])(void *) = { writes_main, reads_main };
+
+	for (int i = 0; i < LANES_N; i++) {
+		struct lane *lane = &store->lanes[i];
+		if (!lane->db)
+			continue;
+		if (pthread_create(&lane->thread, NULL, mains[i], lane) != 0)
+			return SIO_ERR_SYSTEM;
+		lane->has_thread = true;
+	}
+	return SIO_OK;
+}
+
+/* The handles: one to write with, and with threads one to read with beside it. */
+static int open_lanes(struct store *store, const char *path, char error[STORE_ERROR_MAX])
+{
+	int r = store->ops->open(&store->options, path, &store->lanes[WRITES].db, error);
+
+	if (r == SIO_OK && store->options.post && store->ops->open_reader)
+		r = store->ops->open_reader(&store->options, path, &store->lanes[READS].db, error);
+	if (r == SIO_OK && store->options.post && start_threads(store) < 0) {
+		snprintf(error, STORE_ERROR_MAX, "cannot start the store's threads");
+		r = SIO_ERR_SYSTEM;
+	}
+	return r;
 }
 
 int store_open(const struct store_options *options, struct store **out, char error[STORE_ERROR_MAX])
@@ -427,17 +583,9 @@ int store_open(const struct store_options *options, struct store **out, char err
 	store->options = *options;
 	store->options.url = store->shown_url;
 	store->options.queue_max = options->queue_max ? options->queue_max : STORE_QUEUE_DEFAULT;
-	list_init(&store->queue);
-	list_init(&store->stranded);
-	r = url.ops->open(&store->options, url.path, &store->db, error);
+	init_locks(store);
+	r = open_lanes(store, url.path, error);
 	if (r < 0) {
-		free(store->shown_url);
-		free(store);
-		return r;
-	}
-	r = start_thread(store);
-	if (r < 0) {
-		snprintf(error, STORE_ERROR_MAX, "cannot start the store's thread");
 		store_close(store);
 		return r;
 	}
@@ -445,22 +593,33 @@ int store_open(const struct store_options *options, struct store **out, char err
 	return SIO_OK;
 }
 
+/* Both threads end; what is queued is executed before. */
+static void stop_threads(struct store *store)
+{
+	pthread_mutex_lock(&store->lock);
+	store->is_closing = true;
+	for (int i = 0; i < LANES_N; i++)
+		pthread_cond_signal(&store->lanes[i].wake);
+	pthread_mutex_unlock(&store->lock);
+	for (int i = 0; i < LANES_N; i++)
+		if (store->lanes[i].has_thread)
+			pthread_join(store->lanes[i].thread, NULL);
+}
+
 void store_close(struct store *store)
 {
 	if (!store)
 		return;
-	if (store->has_thread) {
-		pthread_mutex_lock(&store->lock);
-		store->is_closing = true;
-		pthread_cond_signal(&store->wake);
-		pthread_mutex_unlock(&store->lock);
-		pthread_join(store->thread, NULL);
+	stop_threads(store);
+	for (int i = LANES_N - 1; i >= 0; i--) { /* the writer last: it tidies up the files */
+		struct lane *lane = &store->lanes[i];
+		assert(!lane->queue.first);
+		call_done(lane->stranded.first);
+		if (lane->db)
+			store->ops->close(lane->db);
+		pthread_cond_destroy(&lane->wake);
 	}
-	assert(!store->queue.first);
-	call_done(store->stranded.first);
-	store->ops->close(store->db);
 	pthread_cond_destroy(&store->answered);
-	pthread_cond_destroy(&store->wake);
 	pthread_mutex_destroy(&store->lock);
 	free(store->shown_url);
 	free(store);
@@ -483,6 +642,6 @@ const char *store_url_shown(const struct store *store)
 
 enum store_status store_demo_bulk(struct store *store, uint32_t users, uint32_t projects, char error[STORE_ERROR_MAX])
 {
-	assert(!store->has_thread);
-	return store->ops->demo_bulk(store->db, users, projects, error);
+	assert(!has_thread(store));
+	return store->ops->demo_bulk(store->lanes[WRITES].db, users, projects, error);
 }

@@ -6,14 +6,18 @@
  * commit in ONE transaction; the completion of a write runs after the commit and
  * carries the sequence number and the payload to broadcast.
  *
- * Threads: one store thread owns the database.  store_submit may be called from
- * any thread and never blocks; its completion runs on the asker's loop, handed
- * over by the post function given to store_open.  Many requests share one commit.
+ * Threads: one store thread writes, another reads beside it.  store_submit may be
+ * called from any thread and never blocks; its completion runs on the asker's loop,
+ * handed over by the post function given to store_open.  Many requests share one commit.
+ * A read sees every write that has been answered; whether it sees one that was asked
+ * before and is not answered yet is open, unless it is_ordered.  Completions come in
+ * the order of the asking among the writes and is_ordered reads, and among the others.
  * A store opened without a post function has no thread: store_run executes at
  * once, on the caller's thread (the CLI).
  * Lifetime: store_open .. store_submit .. (loops have ended) .. store_close.
  *
- * It refuses to know who may do what: the caller has asked access/ before.
+ * It refuses to know who may do what: the caller has asked access/ before, or hands
+ * the question in with the request (ask.may).
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -54,8 +58,8 @@ struct store;
 	X(COLLAB_PUT, "collab_put", 1)         /* P U A B{role} -> row, event collaborator:changed */                \
 	X(COLLAB_DELETE, "collab_delete", 1)   /* P U A -> event collaborator:changed (role null) */                 \
 	/* The hot ones: role is text as in access/access.h, "" when none. */                                        \
-	X(ROLE_GET, "role_get", 0)             /* P U -> role; NOT_FOUND when there is no such project */            \
-	X(ROLE_LIST, "role_list", 0)           /* U B[ids] -> rows {project_id, role}, only those with a role */     \
+	X(ROLE_GET, "role_get", 0)             /* P U -> role, seq = P's last event; NOT_FOUND: no such project */   \
+	X(ROLE_LIST, "role_list", 0)           /* U B[ids] -> rows {project_id, role, seq}, only those with a role */\
 	/* BoQ: {item_id, code, description, unit, qty, unit_price, total, section, version, updated_at,             \
 	 * updated_by}; qty, unit_price, total are JSON numbers with exact decimal text.  B takes numbers or         \
 	 * strings ("45.50") for them.  Order of lists: section, code, item_id. */                                   \
@@ -65,27 +69,33 @@ struct store;
 	X(BOQ_PATCH, "boq_patch", 1)           /* P I A B V -> row, event boq:item:updated; CONFLICT with row */     \
 	X(BOQ_DELETE, "boq_delete", 1)         /* P I A V -> event boq:item:deleted; CONFLICT with row */            \
 	X(BOQ_BULK, "boq_bulk", 1)             /* P A B[{item_id, version?, ..}] -> json {total, updated, skipped,   \
-						* why: [{item_id, code, message}]}, event boq:bulk:updated */        \
-	/* tasks: {task_id, title, description, status, assignee_id, due_date, item_id, version, created_at,         \
-	 * updated_at, updated_by}; I is the number as text */                                                       \
-	X(TASK_LIST, "task_list", 0)           /* P [L C] -> rows */                                                 \
+						* why: [{item_id, code, message, current?}]}, event boq:bulk:updated; \
+						* current: the row that a conflict has met */                        \
+	/* tasks: {task_id, title, description, status, assignee_id, due_date, position, item_id, version,          \
+	 * created_at, updated_at, updated_by}; I is the number as text.  An assignee must be a collaborator of P,   \
+	 * an item one of its BoQ.  A new assignee other than A is notified (result.notices). */                    \
+	X(TASK_LIST, "task_list", 0)           /* P [L C] -> rows, by task_id */                                     \
 	X(TASK_GET, "task_get", 0)             /* P I -> row */                                                      \
-	X(TASK_ADD, "task_add", 1)             /* P A B{title, ..} -> row, event task:created */                     \
-	X(TASK_PATCH, "task_patch", 1)         /* P I A B V -> row, event task:updated; CONFLICT with row */         \
-	X(TASK_DELETE, "task_delete", 1)       /* P I A V -> event task:deleted */                                   \
-	/* comments: {comment_id, text, author_id, item_id, task_id, created_at}; newest last */                     \
-	X(COMMENT_LIST, "comment_list", 0)     /* P [I: only those of this BoQ item] [L C] -> rows */                \
+	X(TASK_ADD, "task_add", 1)             /* P A B{title, ..} -> row, event task:created, notices */            \
+	X(TASK_PATCH, "task_patch", 1)         /* P I A B V -> row, event task:updated, notices; CONFLICT with row */\
+	X(TASK_DELETE, "task_delete", 1)       /* P I A V -> event task:deleted; CONFLICT with row */                \
+	/* comments: {comment_id, text, author_id, item_id, task_id, created_at}; newest last.  One target at most,  \
+	 * which must be in P.  Collaborators whom the text names as "@id" are notified, A is not. */                \
+	X(COMMENT_LIST, "comment_list", 0)     /* P [I: of this BoQ item, or task: of this task] [L C] -> rows */    \
 	X(COMMENT_GET, "comment_get", 0)       /* P I -> row */                                                      \
-	X(COMMENT_ADD, "comment_add", 1)       /* P A B{text, item_id?, task_id?} -> row, event comment:created */   \
+	X(COMMENT_ADD, "comment_add", 1)       /* P A B{text, item_id? or task_id?} -> row, event, notices */        \
 	X(COMMENT_DELETE, "comment_delete", 1) /* P I A -> event comment:deleted */                                  \
-	/* notifications: {id, data, created_at, read_at}; newest first */                                           \
-	X(NOTIFY_LIST, "notify_list", 0)       /* U [L C] -> rows */                                                 \
+	/* notifications: {id, data, created_at, read_at}; newest first.  data is the payload of notification:new,   \
+	 * its own id in it.  A user has the newest STORE_INBOX_MAX of them. */                                      \
+	X(NOTIFY_LIST, "notify_list", 0)       /* U [is_unread] [L C] -> rows, unread */                             \
 	X(NOTIFY_ADD, "notify_add", 1)         /* U B=data (any JSON) -> row, version = id; event notification:new */\
 	X(NOTIFY_READ, "notify_read", 1)       /* U I -> row */                                                      \
+	X(NOTIFY_READ_ALL, "notify_read_all", 1) /* U [after: ids up to this] -> json {read, unread} */              \
 	/* events: {seq, type, data, created_at}.  P is a stream: a project id, or for events that belong to no      \
-	 * project a room name with ':' ("user:anna").  The project need not be in this store. */                    \
+	 * project a room name with ':' ("user:anna").  The project need not be in this store.  The payload of a     \
+	 * project's event, if it is an object, gets "seq" as its last member. */                                    \
 	X(EVENT_APPEND, "event_append", 1)     /* P event B=payload -> event */                                      \
-	X(EVENT_LIST, "event_list", 0)         /* P after [L] -> rows; seq = the stream's last number */             \
+	X(EVENT_LIST, "event_list", 0)         /* P after [L] -> rows; seq = the stream's last number, oldest */     \
 	X(COUNTS, "counts", 0)                 /* -> json {users, projects, boq_items, tasks, comments, events} */   \
 	X(PING, "ping", 0)                     /* -> OK when the database answers (readiness) */
 
@@ -108,6 +118,7 @@ const char *store_op_name(enum store_op op);
 	X(CONFLICT, "conflict")           /* the expected version is outdated; json is the current row */            \
 	X(EXISTS, "exists")               /* an id is taken */                                                       \
 	X(INVALID, "invalid")             /* the body or an id does not fit; error says which field and why */       \
+	X(FORBIDDEN, "forbidden")         /* ask.may said no; role is the actor's, "" when it has none */            \
 	X(REFUSED, "refused")             /* a rule of the data forbids it (last owner, unknown user, reused key) */ \
 	X(BUSY, "busy")                   /* another process holds the database: try again */                        \
 	X(UNAVAILABLE, "unavailable")     /* disk full, read only, I/O error, out of memory: an operator must look */
@@ -131,7 +142,16 @@ enum {
 	STORE_KEY_MAX = 128,        /* bytes of an idempotency key */
 	STORE_BULK_MAX = 5000,      /* items of one BOQ_BULK */
 	STORE_ROLES_MAX = 1000,     /* ids of one ROLE_LIST */
+	STORE_PAGE_BYTES = 1048576, /* rows of a page: past this it ends early and has a cursor */
+	STORE_INBOX_MAX = 1000,     /* notifications of one user; the oldest go */
+	STORE_MENTIONS_MAX = 50,    /* collaborators that one comment notifies; further ones are not */
 	STORE_ERROR_MAX = 256,
+};
+
+/* A notification that a write has made beside its own event: emit data as
+ * "notification:new" to all of the user's connections. */
+struct store_notice {
+	sio_slice user, data;
 };
 
 struct store_result {
@@ -142,10 +162,14 @@ struct store_result {
 	uint64_t rows_n;             /* objects in rows */
 	sio_slice cursor;            /* of the next page; empty: this was the last */
 	int64_t version;             /* of the row; 0 when it has none */
-	int64_t seq;                 /* of the committed event; EVENT_LIST: last of the stream */
+	int64_t seq;                 /* of the committed event; EVENT_LIST, ROLE_GET: last of the stream */
+	int64_t oldest;              /* EVENT_LIST: the least number kept; seq + 1 when none is */
+	int64_t unread;              /* NOTIFY_LIST: all unread ones of U */
 	sio_slice event_type;        /* "boq:item:updated"; empty when there is none */
 	sio_slice event;             /* its payload as JSON text */
-	char role[16];               /* ROLE_GET, PROJECT_GET */
+	const struct store_notice *notices;
+	size_t notices_n;
+	char role[16];               /* ROLE_GET, PROJECT_GET; FORBIDDEN */
 	const char *secret;          /* USER_GET: password hash, "" when none */
 	bool is_repeat;              /* the idempotency key was seen: this is the first answer again */
 };
@@ -159,6 +183,10 @@ void store_result_free(struct store_result *result);
  * (store_result_free). */
 typedef void store_done_fn(struct store_result *result, void *arg);
 
+/* Whether a role ("editor", "" for none) may do what action stands for: a pure function
+ * of access/, called on a thread of the store. */
+typedef bool store_may_fn(const char *role, int action);
+
 /* Zero means "not given" in every field.  Slices are copied by store_submit. */
 struct store_ask {
 	enum store_op op;
@@ -169,10 +197,17 @@ struct store_ask {
 	sio_slice cursor;                     /* result.cursor of the page before */
 	uint32_t limit;
 	int64_t version;                      /* expected; a "version" in the body counts too */
-	int64_t after;                        /* EVENT_LIST: sequence numbers greater than this */
+	int64_t after;                        /* EVENT_LIST: numbers greater than this; NOTIFY_READ_ALL */
+	int64_t task;                         /* COMMENT_LIST */
+	bool is_unread;                       /* NOTIFY_LIST: only those */
+	bool is_ordered;                      /* a read: behind the writes asked before, its answer before theirs that follow */
 	/* Idempotency key of a write, of this actor.  A repeat within 24 hours gets the
 	 * first answer (is_repeat, nothing is written); with another content: REFUSED. */
 	sio_slice key;
+	/* Asked first, with the actor's role in the project, in the transaction of the rest:
+	 * what is allowed then is still allowed when it is done.  NULL: the caller knows. */
+	store_may_fn *may;
+	int action;
 	store_done_fn *done;
 	void *arg;
 	void *loop; /* ctx for the post function; NULL: post_ctx of the options */
@@ -217,6 +252,10 @@ struct store_options {
 	void (*on_access_changed)(const struct store_access_change *changes, size_t n, void *arg);
 	void (*on_foreign_events)(const struct store_foreign_event *events, size_t n, void *arg);
 	void *arg;
+	/* What is kept; 0: without end.  The store's thread deletes the rest in small steps
+	 * between requests.  A number that is gone does not come again. */
+	uint32_t events_keep_days, events_keep_count; /* of every stream */
+	uint32_t notifications_keep_days;
 	int64_t (*clock_ms)(void); /* Unix time; NULL: the system's.  For tests. */
 };
 
@@ -236,6 +275,10 @@ SIO_MUST_CHECK int store_url_check(const char *url, char error[STORE_ERROR_MAX])
  * caller's thread, so that every done has been called.  NULL is allowed. */
 void store_close(struct store *store);
 
+/* One step of the deleting, on a store without a thread (tests).  Returns true when
+ * there is more to do. */
+bool store_sweep(struct store *store);
+
 struct store_stats {
 	uint64_t queued;          /* now */
 	uint64_t requests_total, refused_total; /* refused: queue full */
@@ -243,6 +286,8 @@ struct store_stats {
 	uint64_t batch_max;       /* most requests in one commit so far */
 	uint64_t op_total[STORE_OP_N], op_us_total[STORE_OP_N]; /* executed; time in the database */
 	uint64_t wait_us_total;   /* from submit to the end of the commit */
+	uint64_t swept_total;     /* rows deleted for their age or number */
+	uint64_t sweep_us_max;    /* the longest step of it: what a request may have waited for */
 };
 /* Any thread; the figures need not be of the same instant. */
 void store_stats(const struct store *store, struct store_stats *out);

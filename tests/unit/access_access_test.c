@@ -23,7 +23,7 @@ static void table(void **state)
 		{ ACCESS_PROJECT_DELETE, "---o" },   { ACCESS_COLLABORATOR_READ, "vceo" },  { ACCESS_COLLABORATOR_CHANGE, "---o" },
 		{ ACCESS_BOQ_READ, "vceo" },	     { ACCESS_BOQ_WRITE, "--eo" },	    { ACCESS_TASK_READ, "vceo" },
 		{ ACCESS_TASK_WRITE, "--eo" },	     { ACCESS_COMMENT_READ, "vceo" },	    { ACCESS_COMMENT_WRITE, "-ceo" },
-		{ ACCESS_COMMENT_DELETE_OWN, "-ceo" }, { ACCESS_COMMENT_DELETE_ANY, "---o" }, { ACCESS_EVENT_READ, "vceo" },
+		{ ACCESS_COMMENT_DELETE_OWN, "-ceo" }, { ACCESS_COMMENT_DELETE_ANY, "--eo" }, { ACCESS_EVENT_READ, "vceo" },
 	};
 
 	(void)state;

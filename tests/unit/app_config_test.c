@@ -99,6 +99,11 @@ static const struct {
 	{ "DATABASE_URL=mysql://root:geheim@h/db", "DATABASE_URL=mysql://root:***@h/db" },
 	{ "DATABASE_URL=postgresql://h/db", "PostgreSQL, which this version cannot do yet" },
 	{ "ACCESS_URL=https://rbac.example/", "an outside service" },
+	{ "EVENTS_KEEP_DAYS=0", "" },
+	{ "EVENTS_KEEP_DAYS=36501", "from 0 to 36500 (days)" },
+	{ "EVENTS_KEEP_COUNT=1000000000", "" },
+	{ "EVENTS_KEEP_COUNT=all", "EVENTS_KEEP_COUNT=all is not accepted" },
+	{ "NOTIFICATIONS_KEEP_DAYS=-1", "NOTIFICATIONS_KEEP_DAYS=-1" },
 	{ "CORS_ALLOWED_ORIGINS=*", "" },
 	{ "CORS_ALLOWED_ORIGINS=https://a.example, http://[::1]:3000,http://localhost:5173", "" },
 	{ "CORS_ALLOWED_ORIGINS=https://a.example/", "CORS_ALLOWED_ORIGINS=https://a.example/" },
@@ -160,6 +165,9 @@ static void test_defaults(void **state)
 	assert_int_equal(c.ping_interval_ms, 25000);
 	assert_int_equal(c.ping_timeout_ms, 20000);
 	assert_int_equal(c.max_payload_bytes, 1000000);
+	assert_int_equal(c.events_keep_days, 30);
+	assert_int_equal(c.events_keep_count, 100000);
+	assert_int_equal(c.notifications_keep_days, 90);
 	assert_int_equal(c.log_level, 1);
 	assert_int_equal(c.redis_enabled, 0);
 	assert_int_equal(c.redis_required, 1);

@@ -83,11 +83,13 @@ struct store {
 		enum store_op op;
 		char project[64], user[64];
 		char body[512];
+		int64_t after;
 		store_done_fn *done;
 		void *arg;
 	} asks[FAKE_ASKS];
 	unsigned asks_n;
 	int refuse;                  /* store_submit returns this when not 0 */
+	int64_t seq;                 /* of the answers to come */
 };
 
 static struct sio_server server;
@@ -396,6 +398,7 @@ int store_submit(struct store *s, const struct store_ask *ask)
 	snprintf(s->asks[s->asks_n].project, sizeof(s->asks[0].project), "%.*s", (int)ask->project.n, ask->project.p);
 	snprintf(s->asks[s->asks_n].user, sizeof(s->asks[0].user), "%.*s", (int)ask->user.n, ask->user.p);
 	snprintf(s->asks[s->asks_n].body, sizeof(s->asks[0].body), "%.*s", (int)ask->body.n, ask->body.p);
+	s->asks[s->asks_n].after = ask->after;
 	s->asks[s->asks_n].done = ask->done;
 	s->asks[s->asks_n++].arg = ask->arg;
 	return 0;
@@ -421,6 +424,9 @@ static inline void answer(enum store_op op, enum store_status status, const char
 	result->status = status;
 	snprintf(result->role, sizeof(result->role), "%s", role);
 	result->json = sio_str(json);
+	result->seq = store.seq;
+	for (const char *p = json; (p = strchr(p, '{')); p++) /* more than 0 when there are any */
+		result->rows_n++;
 	done(result, arg);
 }
 

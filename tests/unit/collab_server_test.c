@@ -96,12 +96,12 @@ static void test_projects_of_auth(void **state)
 	answer(STORE_ROLE_LIST, STORE_OK, "", "[{\"project_id\":\"p1\",\"role\":\"viewer\"}]");
 	expect(req.socket,
 	       "connected {\"user_id\":\"anna\",\"message\":\"Successfully connected as anna\"}\n"
-	       "joined_project {\"project_id\":\"p1\",\"message\":\"Joined project p1\","
+	       "joined_project {\"project_id\":\"p1\",\"message\":\"Joined project p1\",\"seq\":0,"
 	       "\"users\":[{\"user_id\":\"anna\",\"name\":\"anna\"}]}\n"
 	       "error {\"message\":\"Access denied to project\",\"code\":\"access_denied\",\"project_id\":\"p2\"}\n"
 	       "error {\"message\":\"Access denied to project\",\"code\":\"access_denied\"}\n"
 	       "error {\"message\":\"Access denied to project\",\"code\":\"access_denied\",\"project_id\":\"a b\"}\n"
-	       "joined_project {\"project_id\":\"p1\",\"message\":\"Joined project p1\","
+	       "joined_project {\"project_id\":\"p1\",\"message\":\"Joined project p1\",\"seq\":0,"
 	       "\"users\":[{\"user_id\":\"anna\",\"name\":\"anna\"}]}\n");
 }
 
@@ -140,9 +140,9 @@ static void test_join_and_leave(void **state)
 	expect(anna, "");
 	answer_role("viewer");
 	assert_int_equal(anna->paused, 0);
-	expect(anna, "joined_project {\"project_id\":\"p1\",\"message\":\"Joined project p1\",\"users\":["
+	expect(anna, "joined_project {\"project_id\":\"p1\",\"message\":\"Joined project p1\",\"seq\":0,\"users\":["
 		     "{\"user_id\":\"ben\",\"name\":\"ben\"},{\"user_id\":\"anna\",\"name\":\"anna\"}]}\n"
-		     "ack 1 {\"ok\":true,\"project_id\":\"p1\",\"message\":\"Joined project p1\",\"users\":["
+		     "ack 1 {\"ok\":true,\"project_id\":\"p1\",\"message\":\"Joined project p1\",\"seq\":0,\"users\":["
 		     "{\"user_id\":\"ben\",\"name\":\"ben\"},{\"user_id\":\"anna\",\"name\":\"anna\"}]}\n");
 	expect(ben, "user:joined {\"user_id\":\"anna\",\"project_id\":\"p1\"}\n");
 	send_event(anna, "join_project", P1, 0); /* again */

@@ -86,7 +86,7 @@ static void projects(void **state)
 			    .body = S("{\"description\":\"new\"}"), .version = 1), STORE_OK);
 	assert_text(r->event_type, "project:updated");
 	assert_text(r->event, "{\"project_id\":\"proj-1\",\"updates\":{\"description\":\"new\"},\"version\":2,"
-			      "\"updated_by\":\"anna\"}");
+			      "\"updated_by\":\"anna\",\"seq\":2}");
 	assert_int_equal(r->version, 2);
 	store_result_free(r);
 	r = help_run(s, ASK(.op = STORE_PROJECT_PATCH, .project = S("proj-1"), .actor = S("anna"),
@@ -135,7 +135,7 @@ static void collaborators(void **state)
 	store_result_free(r);
 	help_do(s, ASK(.op = STORE_COLLAB_PUT, .project = S("proj-1"), .user = S("ben"), .body = S("{\"role\":\"owner\"}")), STORE_OK);
 	r = help_run(s, ASK(.op = STORE_COLLAB_DELETE, .project = S("proj-1"), .user = S("anna"), .actor = S("ben")), STORE_OK);
-	assert_text(r->event, "{\"project_id\":\"proj-1\",\"user_id\":\"anna\",\"role\":null,\"updated_by\":\"ben\"}");
+	assert_text(r->event, "{\"project_id\":\"proj-1\",\"user_id\":\"anna\",\"role\":null,\"updated_by\":\"ben\",\"seq\":3}");
 	assert_int_equal(r->seq, 3);
 	store_result_free(r);
 	r = help_run(s, ASK(.op = STORE_COLLAB_LIST, .project = S("proj-1")), STORE_OK);
@@ -149,6 +149,7 @@ static void roles(void **state)
 	struct store_result *r = help_run(s, ASK(.op = STORE_ROLE_GET, .project = S("proj-1"), .user = S("ben")), STORE_OK);
 
 	assert_string_equal(r->role, "editor");
+	assert_int_equal(r->seq, 1); /* ben's own entry */
 	store_result_free(r);
 	r = help_run(s, ASK(.op = STORE_ROLE_GET, .project = S("proj-1"), .user = S("cleo")), STORE_OK);
 	assert_string_equal(r->role, "");
@@ -156,10 +157,46 @@ static void roles(void **state)
 	help_do(s, ASK(.op = STORE_ROLE_GET, .project = S("no"), .user = S("ben")), STORE_NOT_FOUND);
 	help_do(s, ASK(.op = STORE_ROLE_GET, .user = S("ben")), STORE_INVALID);
 	r = help_run(s, ASK(.op = STORE_ROLE_LIST, .user = S("ben"), .body = S("[\"no\", \"proj-1\", 7, \"\", \"proj-2\"]")), STORE_OK);
-	assert_text(r->json, "[{\"project_id\":\"proj-1\",\"role\":\"editor\"}]");
+	assert_text(r->json, "[{\"project_id\":\"proj-1\",\"role\":\"editor\",\"seq\":1}]");
 	store_result_free(r);
 	help_do(s, ASK(.op = STORE_ROLE_LIST, .user = S("ben"), .body = S("{}")), STORE_INVALID);
 	help_do(s, ASK(.op = STORE_ROLE_LIST, .user = S("ben"), .body = S("[1,")), STORE_INVALID);
+}
+
+static bool may_from_editor(const char *role, int action)
+{
+	return action == 7 && (strcmp(role, "owner") == 0 || strcmp(role, "editor") == 0);
+}
+
+/* The question whether one may is asked in the transaction of what is asked. */
+static void may_ask(void **state)
+{
+	struct store *s = *state;
+	struct store_ask ask = *ASK(.op = STORE_BOQ_CREATE, .project = S("proj-1"), .actor = S("cleo"), .body = S("{}"), .may = may_from_editor,
+				    .action = 7, .key = S("k"));
+	struct store_result *r;
+
+	r = help_run(s, &ask, STORE_FORBIDDEN);
+	assert_string_equal(r->role, "");
+	assert_int_equal(r->seq, 0);
+	store_result_free(r);
+	help_do(s, ASK(.op = STORE_COLLAB_PUT, .project = S("proj-1"), .user = S("cleo"), .actor = S("anna"), .body = S("{\"role\":\"viewer\"}")), STORE_OK);
+	r = help_run(s, &ask, STORE_FORBIDDEN);
+	assert_string_equal(r->role, "viewer");
+	store_result_free(r);
+	ask.actor = S("ben");
+	r = help_run(s, &ask, STORE_OK);
+	assert_string_equal(r->role, "");
+	store_result_free(r);
+	ask.action = 8; /* an answer that is kept is not for who may no longer ask */
+	help_do(s, &ask, STORE_FORBIDDEN);
+	/* Reads too; nobody has a role in what is not there. */
+	help_do(s, ASK(.op = STORE_BOQ_LIST, .project = S("proj-1"), .actor = S("cleo"), .may = may_from_editor, .action = 7), STORE_FORBIDDEN);
+	help_do(s, ASK(.op = STORE_BOQ_LIST, .project = S("proj-1"), .actor = S("ben"), .may = may_from_editor, .action = 7), STORE_OK);
+	help_do(s, ASK(.op = STORE_BOQ_LIST, .project = S("none"), .actor = S("anna"), .may = may_from_editor, .action = 7), STORE_FORBIDDEN);
+	r = help_run(s, ASK(.op = STORE_BOQ_LIST, .project = S("proj-1")), STORE_OK);
+	assert_int_equal(r->rows_n, 1);
+	store_result_free(r);
 }
 
 static void boq_one(void **state)
@@ -181,10 +218,15 @@ static void boq_one(void **state)
 	r = help_run(s, ASK(.op = STORE_BOQ_PATCH, .project = S("proj-1"), .item = S("item-789"), .actor = S("user-456"),
 			    .body = S("{\"qty\": 150, \"unit_price\": 45.5}"), .version = 1), STORE_OK);
 	assert_text(r->event, "{\"project_id\":\"proj-1\",\"item_id\":\"item-789\",\"updates\":{\"qty\":150,\"unit_price\":45.5},"
-			      "\"version\":2,\"total\":6825,\"updated_by\":\"user-456\"}");
+			      "\"version\":2,\"total\":6825,\"updated_by\":\"user-456\",\"seq\":3}");
 	assert_int_equal(r->seq, 3);
 	assert_has(r->json, "\"description\":\"Slabs\"");
 	store_result_free(r);
+	/* Both the header's and the body's version must be the row's. */
+	help_do(s, ASK(.op = STORE_BOQ_PATCH, .project = S("proj-1"), .item = S("item-789"), .body = S("{\"qty\":1,\"version\":1}"),
+		       .version = 2), STORE_CONFLICT);
+	help_do(s, ASK(.op = STORE_BOQ_PATCH, .project = S("proj-1"), .item = S("item-789"), .body = S("{\"qty\":1,\"version\":0}")),
+		STORE_CONFLICT);
 	r = help_run(s, ASK(.op = STORE_BOQ_PATCH, .project = S("proj-1"), .item = S("item-789"), .body = S("{\"qty\":1}"),
 			    .version = 1), STORE_CONFLICT);
 	assert_has(r->json, "\"qty\":150");
@@ -193,7 +235,7 @@ static void boq_one(void **state)
 	help_do(s, ASK(.op = STORE_BOQ_PATCH, .project = S("proj-1"), .item = S("no"), .body = S("{\"qty\":1}")), STORE_NOT_FOUND);
 	help_do(s, ASK(.op = STORE_BOQ_DELETE, .project = S("proj-1"), .item = S("item-789"), .version = 1), STORE_CONFLICT);
 	r = help_run(s, ASK(.op = STORE_BOQ_DELETE, .project = S("proj-1"), .item = S("item-789"), .actor = S("ben"), .version = 2), STORE_OK);
-	assert_text(r->event, "{\"project_id\":\"proj-1\",\"item_id\":\"item-789\",\"updated_by\":\"ben\"}");
+	assert_text(r->event, "{\"project_id\":\"proj-1\",\"item_id\":\"item-789\",\"updated_by\":\"ben\",\"seq\":4}");
 	assert_int_equal(r->seq, 4);
 	store_result_free(r);
 	help_do(s, ASK(.op = STORE_BOQ_GET, .project = S("proj-1"), .item = S("item-789")), STORE_NOT_FOUND);
@@ -262,10 +304,11 @@ static void boq_bulk(void **state)
 				      "{\"item_id\":\"none\",\"qty\":1},{\"item_id\":\"b\",\"qty\":\"x\"},7,{\"qty\":3},"
 				      "{\"item_id\":\"b\",\"version\":1,\"qty\":5}]")), STORE_OK);
 	assert_has(r->json, "{\"total\":7,\"updated\":2,\"skipped\":5,\"why\":[{\"item_id\":\"b\",\"code\":\"conflict\"");
+	assert_has(r->json, "the BoQ item is at 1\",\"current\":{\"item_id\":\"b\",");
 	assert_has(r->json, "{\"item_id\":\"none\",\"code\":\"not_found\"");
 	assert_has(r->json, "{\"item_id\":null,\"code\":\"invalid\"");
 	assert_text(r->event_type, "boq:bulk:updated");
-	assert_text(r->event, "{\"project_id\":\"proj-1\",\"summary\":{\"total\":7,\"updated\":2,\"skipped\":5},\"updated_by\":\"user-456\"}");
+	assert_text(r->event, "{\"project_id\":\"proj-1\",\"summary\":{\"total\":7,\"updated\":2,\"skipped\":5},\"updated_by\":\"user-456\",\"seq\":4}");
 	assert_int_equal(r->seq, 4);
 	store_result_free(r);
 	r = help_run(s, ASK(.op = STORE_BOQ_GET, .project = S("proj-1"), .item = S("a")), STORE_OK);
@@ -277,87 +320,6 @@ static void boq_bulk(void **state)
 	store_result_free(r);
 	help_do(s, ASK(.op = STORE_BOQ_BULK, .project = S("proj-1"), .body = S("{}")), STORE_INVALID);
 	help_do(s, ASK(.op = STORE_BOQ_BULK, .project = S("no"), .body = S("[]")), STORE_NOT_FOUND);
-}
-
-static void tasks_and_comments(void **state)
-{
-	struct store *s = *state;
-	struct store_result *r;
-
-	r = help_run(s, ASK(.op = STORE_TASK_ADD, .project = S("proj-1"), .actor = S("anna"),
-			    .body = S("{\"title\":\"Do\",\"assignee_id\":\"ben\"}")), STORE_OK);
-	assert_has(r->json, "{\"task_id\":1,\"title\":\"Do\",\"description\":\"\",\"status\":\"todo\",\"assignee_id\":\"ben\",\"due_date\":null");
-	assert_has(r->event, "{\"project_id\":\"proj-1\",\"task_id\":1,\"task\":{");
-	store_result_free(r);
-	r = help_run(s, ASK(.op = STORE_TASK_PATCH, .project = S("proj-1"), .item = S("1"), .actor = S("ben"),
-			    .body = S("{\"status\":\"done\",\"assignee_id\":null}")), STORE_OK);
-	assert_text(r->event, "{\"project_id\":\"proj-1\",\"task_id\":1,\"updates\":{\"status\":\"done\",\"assignee_id\":null},"
-			      "\"version\":2,\"updated_by\":\"ben\"}");
-	store_result_free(r);
-	help_do(s, ASK(.op = STORE_TASK_PATCH, .project = S("proj-1"), .item = S("1"), .body = S("{\"status\":\"maybe\"}")), STORE_INVALID);
-	help_do(s, ASK(.op = STORE_TASK_GET, .project = S("proj-1"), .item = S("2")), STORE_NOT_FOUND);
-	help_do(s, ASK(.op = STORE_TASK_GET, .project = S("proj-1"), .item = S("x")), STORE_NOT_FOUND);
-	help_do(s, ASK(.op = STORE_TASK_DELETE, .project = S("proj-1"), .item = S("1"), .version = 1), STORE_CONFLICT);
-	help_do(s, ASK(.op = STORE_TASK_DELETE, .project = S("proj-1"), .item = S("1")), STORE_OK);
-	r = help_run(s, ASK(.op = STORE_COMMENT_ADD, .project = S("proj-1"), .actor = S("ben"),
-			    .body = S("{\"text\":\"Great work!\\n2\",\"item_id\":\"a\",\"task_id\":42}")), STORE_OK);
-	assert_has(r->event, "{\"project_id\":\"proj-1\",\"comment_id\":1,\"comment\":{\"comment_id\":1,\"text\":\"Great work!\\n2\","
-			     "\"author_id\":\"ben\",\"item_id\":\"a\",\"task_id\":42,");
-	store_result_free(r);
-	help_do(s, ASK(.op = STORE_COMMENT_ADD, .project = S("proj-1"), .actor = S("ben"), .body = S("{\"text\":\"\"}")), STORE_INVALID);
-	help_do(s, ASK(.op = STORE_COMMENT_ADD, .project = S("proj-1"), .actor = S("ben"), .body = S("{\"text\":\"two\"}")), STORE_OK);
-	r = help_run(s, ASK(.op = STORE_COMMENT_LIST, .project = S("proj-1")), STORE_OK);
-	assert_int_equal(r->rows_n, 2);
-	store_result_free(r);
-	r = help_run(s, ASK(.op = STORE_COMMENT_LIST, .project = S("proj-1"), .item = S("a")), STORE_OK);
-	assert_int_equal(r->rows_n, 1);
-	store_result_free(r);
-	r = help_run(s, ASK(.op = STORE_COMMENT_DELETE, .project = S("proj-1"), .item = S("1"), .actor = S("ben")), STORE_OK);
-	assert_text(r->event, "{\"project_id\":\"proj-1\",\"comment_id\":1,\"updated_by\":\"ben\"}");
-	store_result_free(r);
-}
-
-static void notifications(void **state)
-{
-	struct store *s = *state;
-	struct store_result *r;
-
-	r = help_run(s, ASK(.op = STORE_NOTIFY_ADD, .user = S("user-789"), .body = S("{\"message\":\"You were assigned a task\"}")), STORE_OK);
-	assert_text(r->event, "{\"message\":\"You were assigned a task\"}");
-	assert_text(r->event_type, "notification:new");
-	assert_int_equal(r->version, 1);
-	assert_int_equal(r->seq, 1);
-	store_result_free(r);
-	help_do(s, ASK(.op = STORE_NOTIFY_ADD, .user = S("user-789"), .body = S("2")), STORE_OK);
-	r = help_run(s, ASK(.op = STORE_NOTIFY_LIST, .user = S("user-789")), STORE_OK);
-	assert_has(r->json, "[{\"id\":2,\"data\":2,");
-	assert_has(r->json, "\"read_at\":null");
-	store_result_free(r);
-	r = help_run(s, ASK(.op = STORE_NOTIFY_READ, .user = S("user-789"), .item = S("1")), STORE_OK);
-	assert_has(r->json, "\"read_at\":\"2026-");
-	store_result_free(r);
-	help_do(s, ASK(.op = STORE_NOTIFY_READ, .user = S("another"), .item = S("1")), STORE_NOT_FOUND);
-	help_do(s, ASK(.op = STORE_NOTIFY_READ, .user = S("another"), .item = S("x")), STORE_NOT_FOUND);
-	r = help_run(s, ASK(.op = STORE_EVENT_LIST, .project = S("user:user-789")), STORE_OK);
-	assert_int_equal(r->rows_n, 2);
-	assert_int_equal(r->seq, 2);
-	store_result_free(r);
-}
-
-static void events(void **state)
-{
-	struct store *s = *state;
-	struct store_result *r;
-
-	for (int i = 0; i < 5; i++)
-		help_do(s, ASK(.op = STORE_EVENT_APPEND, .project = S("elsewhere"), .event = S("x:y"), .body = S("{\"a\":[1]}")), STORE_OK);
-	help_do(s, ASK(.op = STORE_EVENT_APPEND, .project = S("elsewhere"), .event = S("x:y"), .body = S("{")), STORE_INVALID);
-	help_do(s, ASK(.op = STORE_EVENT_APPEND, .project = S("elsewhere"), .body = S("1")), STORE_INVALID);
-	r = help_run(s, ASK(.op = STORE_EVENT_LIST, .project = S("elsewhere"), .after = 2, .limit = 2), STORE_OK);
-	assert_int_equal(r->rows_n, 2);
-	assert_int_equal(r->seq, 5);
-	assert_has(r->json, "[{\"seq\":3,\"type\":\"x:y\",\"data\":{\"a\":[1]},\"created_at\":");
-	store_result_free(r);
 }
 
 static void idempotency(void **state)
@@ -485,11 +447,19 @@ static void demo(void **state)
 	for (int i = 0; i < 2; i++) { /* the second time changes nothing */
 		assert_int_equal(store_demo(s, NULL, error), STORE_OK);
 		r = help_run(s, ASK(.op = STORE_COUNTS), STORE_OK);
-		assert_text(r->json, "{\"users\":6,\"projects\":2,\"boq_items\":203,\"tasks\":24,\"comments\":30,\"events\":262}");
+		assert_text(r->json, "{\"users\":6,\"projects\":2,\"boq_items\":203,\"tasks\":24,\"comments\":38,\"events\":292}");
 		store_result_free(r);
 	}
 	r = help_run(s, ASK(.op = STORE_BOQ_GET, .project = S("proj-riverside"), .item = S("item-0302")), STORE_OK);
 	assert_has(r->json, "\"qty\":148.5,\"unit_price\":182.4,\"total\":27086.4,\"section\":\"03 Concrete\"");
+	store_result_free(r);
+	/* Somebody was given tasks and was spoken to; a comment is about a task. */
+	r = help_run(s, ASK(.op = STORE_NOTIFY_LIST, .user = S("mara")), STORE_OK);
+	assert_has(r->json, "Ben mentioned you: @mara can we decide before the next climb?");
+	assert_has(r->json, "Anna assigned you a task: Inspect tanking before backfill");
+	store_result_free(r);
+	r = help_run(s, ASK(.op = STORE_COMMENT_LIST, .project = S("proj-riverside"), .task = 8), STORE_OK);
+	assert_int_equal(r->rows_n, 2);
 	store_result_free(r);
 }
 
@@ -569,13 +539,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(projects, setup, teardown),
 		cmocka_unit_test_setup_teardown(collaborators, setup, teardown),
 		cmocka_unit_test_setup_teardown(roles, setup, teardown),
+		cmocka_unit_test_setup_teardown(may_ask, setup, teardown),
 		cmocka_unit_test_setup_teardown(boq_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(boq_bodies_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(boq_order_and_pages, setup, teardown),
 		cmocka_unit_test_setup_teardown(boq_bulk, setup, teardown),
-		cmocka_unit_test_setup_teardown(tasks_and_comments, setup, teardown),
-		cmocka_unit_test_setup_teardown(notifications, setup, teardown),
-		cmocka_unit_test_setup_teardown(events, setup, teardown),
 		cmocka_unit_test_setup_teardown(idempotency, setup, teardown),
 		cmocka_unit_test_setup_teardown(counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(stays_after_reopen, setup, teardown),

@@ -391,6 +391,189 @@ static void changes_by_another_process(void **state)
 	store_close(cli);
 }
 
+/* A completion that leaves a line: its operation, status and number. */
+static void hear_done(struct store_result *r, void *arg)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "done %s %s %lld", store_op_name(r->op), store_status_name(r->status), (long long)r->seq);
+	heard_add(arg, line);
+	store_result_free(r);
+}
+
+/* What another process had committed before a write of ours is told before it is answered. */
+static void news_before_answers(void **state)
+{
+	struct heard heard = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct loop loop;
+	struct store *cli = help_open(), *server;
+	struct store_options options = { .url = help_url(), .post = loop_post, .post_ctx = &loop, .on_foreign_events = on_events, .arg = &heard };
+	char error[STORE_ERROR_MAX];
+
+	(void)state;
+	loop_start(&loop);
+	assert_int_equal(store_open(&options, &server, error), SIO_OK);
+	for (int i = 0; i < 20; i++) {
+		char theirs[64], ours[64];
+		const char *first, *second;
+		snprintf(theirs, sizeof(theirs), "event p %d theirs", 2 * i + 1);
+		snprintf(ours, sizeof(ours), "done event_append ok %d\n", 2 * i + 2);
+		help_do(cli, ASK(.op = STORE_EVENT_APPEND, .project = S("p"), .event = S("theirs"), .body = S("1")), STORE_OK);
+		assert_int_equal(store_submit(server, ASK(.op = STORE_EVENT_APPEND, .project = S("p"), .event = S("ours"), .body = S("1"),
+							  .done = hear_done, .arg = &heard)), SIO_OK);
+		wait_until(has_heard(&heard, ours));
+		wait_until(has_heard(&heard, theirs));
+		pthread_mutex_lock(&heard.lock);
+		first = strstr(heard.text, theirs);
+		second = strstr(heard.text, ours);
+		pthread_mutex_unlock(&heard.lock);
+		assert_true(first < second);
+	}
+	loop_end(&loop);
+	store_close(server);
+	store_close(cli);
+}
+
+/* While a write waits, a read beside it is answered and one that is ordered is not; then it
+ * comes behind that write and sees it. */
+static void reads_beside_writes(void **state)
+{
+	struct heard heard = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct loop loop;
+	struct store *store;
+	char path[128];
+	sqlite3 *h;
+
+	(void)state;
+	loop_start(&loop);
+	store = open_threaded(&loop, 0);
+	help_do(store, ASK(.op = STORE_EVENT_APPEND, .project = S("p"), .event = S("x"), .body = S("1")), STORE_OK);
+	snprintf(path, sizeof(path), "%s/test.db", help_folder);
+	sqlite3_open(path, &h);
+	assert_int_equal(sqlite3_exec(h, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+#define SUBMIT(...) assert_int_equal(store_submit(store, ASK(.project = S("p"), .done = hear_done, .arg = &heard, __VA_ARGS__)), SIO_OK)
+	SUBMIT(.op = STORE_EVENT_APPEND, .event = S("x"), .body = S("2"));
+	SUBMIT(.op = STORE_EVENT_LIST, .is_ordered = true);
+	SUBMIT(.op = STORE_EVENT_LIST);
+	wait_until(has_heard(&heard, "done event_list ok 1\n"));
+	assert_false(has_heard(&heard, "done event_append"));
+	assert_false(has_heard(&heard, "done event_list ok 2"));
+	assert_int_equal(sqlite3_exec(h, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(h);
+	wait_until(has_heard(&heard, "done event_append ok 2\ndone event_list ok 2\n"));
+	/* A write that was answered is seen by every read that is asked then. */
+	for (int i = 3; i < 100; i++) {
+		struct store_result *r;
+		help_do(store, ASK(.op = STORE_EVENT_APPEND, .project = S("p"), .event = S("x"), .body = S("1")), STORE_OK);
+		r = help_run(store, ASK(.op = STORE_EVENT_LIST, .project = S("p")), STORE_OK);
+		assert_int_equal(r->seq, i);
+		store_result_free(r);
+	}
+	loop_end(&loop);
+	store_close(store);
+}
+
+/* Eight askers and a commit that takes 30 ms: the store learns to wait for them. */
+static void slow_commit(struct store *store, struct tally *tally)
+{
+	int before = tally->done;
+	char path[128];
+	sqlite3 *h;
+
+	snprintf(path, sizeof(path), "%s/test.db", help_folder);
+	sqlite3_open(path, &h);
+	assert_int_equal(sqlite3_exec(h, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(store_submit(store, ASK(.op = STORE_EVENT_APPEND, .project = S("p"), .event = S("x"), .body = S("1"),
+							 .done = count_done, .arg = tally)), SIO_OK);
+	for (int i = 0; i < 30; i++)
+		nap();
+	sqlite3_exec(h, "ROLLBACK", NULL, NULL, NULL);
+	sqlite3_close(h);
+	wait_until(tally->done == before + 8);
+}
+
+/* Nobody is waited for longer than promised: a lone one, one who comes later, the end. */
+static void nobody_waits_in_vain(void **state)
+{
+	struct loop loop;
+	struct tally tally = { 0 };
+	struct timespec a, b;
+	struct store *store;
+
+	(void)state;
+	loop_start(&loop);
+	tally.loop_thread = loop.thread;
+	store = open_threaded(&loop, 0);
+	for (int round = 0; round < 5; round++) {
+		slow_commit(store, &tally);
+		for (int i = 0; i < round * 3; i++)
+			nap();
+		clock_gettime(CLOCK_MONOTONIC, &a);
+		help_do(store, ASK(.op = STORE_EVENT_APPEND, .project = S("p"), .event = S("x"), .body = S("1")), STORE_OK);
+		clock_gettime(CLOCK_MONOTONIC, &b);
+		assert_true((b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000 < 1000);
+	}
+	slow_commit(store, &tally);
+	assert_int_equal(store_submit(store, ASK(.op = STORE_EVENT_APPEND, .project = S("p"), .event = S("x"), .body = S("1"),
+						 .done = count_done, .arg = &tally)), SIO_OK);
+	loop_end(&loop);
+	store_close(store);
+	assert_int_equal(tally.done, 6 * 8 + 1);
+	assert_int_equal(tally.failed, 0);
+	assert_int_equal(tally.last_seq, 6 * 8 + 5 + 1);
+}
+
+/* The handle beside cannot write, whatever is asked of it; a database in memory has none. */
+static void no_second_handle_in_memory(void **state)
+{
+	struct store_options options = { .url = "sqlite:///:memory:", .post = loop_post };
+	struct loop loop;
+	char error[STORE_ERROR_MAX];
+	struct store *store;
+	struct store_result *r;
+
+	(void)state;
+	loop_start(&loop);
+	options.post_ctx = &loop;
+	assert_int_equal(store_open(&options, &store, error), SIO_OK);
+	help_do(store, ASK(.op = STORE_EVENT_APPEND, .project = S("p"), .event = S("x"), .body = S("1")), STORE_OK);
+	r = help_run(store, ASK(.op = STORE_EVENT_LIST, .project = S("p")), STORE_OK);
+	assert_int_equal(r->rows_n, 1);
+	store_result_free(r);
+	store_close(store);
+	loop_end(&loop);
+}
+
+/* The thread sweeps by itself, and goes on answering. */
+static void swept_by_the_thread(void **state)
+{
+	struct loop loop;
+	struct store_options options = { .url = help_url(), .post = loop_post, .post_ctx = &loop, .events_keep_count = 5 };
+	struct store *store = help_open();
+	struct store_stats stats;
+	char error[STORE_ERROR_MAX];
+
+	(void)state;
+	for (int i = 0; i < 1200; i++)
+		help_do(store, ASK(.op = STORE_EVENT_APPEND, .project = S("p"), .event = S("x"), .body = S("1")), STORE_OK);
+	store_close(store);
+	loop_start(&loop);
+	assert_int_equal(store_open(&options, &store, error), SIO_OK);
+	do {
+		struct store_result *r = help_run(store, ASK(.op = STORE_EVENT_LIST, .project = S("p"), .limit = 1000), STORE_OK);
+		assert_int_equal(r->seq, 1200);
+		assert_true(r->oldest + (int64_t)r->rows_n - 1 == (r->rows_n == 1000 ? r->oldest + 999 : 1200));
+		store_result_free(r);
+		nap();
+		store_stats(store, &stats);
+	} while (stats.swept_total < 1195);
+	assert_int_equal(stats.swept_total, 1195);
+	assert_true(stats.sweep_us_max > 0);
+	store_close(store);
+	loop_end(&loop);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -414,6 +597,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(close_with_stuck_loop, setup, teardown),
 		cmocka_unit_test_setup_teardown(submit_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(changes_by_another_process, setup, teardown),
+		cmocka_unit_test_setup_teardown(news_before_answers, setup, teardown),
+		cmocka_unit_test_setup_teardown(reads_beside_writes, setup, teardown),
+		cmocka_unit_test_setup_teardown(nobody_waits_in_vain, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_second_handle_in_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(swept_by_the_thread, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
