@@ -110,6 +110,11 @@ struct sio_history_ops {
 
 	/* The server is freed.  Whoever still owes a call of fn or done makes it first. */
 	void (*close)(void *self);
+
+	/* With an adapter: for how long after the last one has left a room this server must go
+	 * on hearing what others send there, because append is all that the history learns.
+	 * NULL or 0: it learns of other servers' events by itself. */
+	uint32_t (*keeps_ms)(void *self);
 };
 
 /* Use a history of one's own, before the server listens.  self goes to each call; close

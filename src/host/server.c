@@ -418,6 +418,7 @@ void sio_server_close(struct sio_server *server, uint32_t drain_ms)
 	if (!server->is_closing) {
 		server->is_closing = true;
 		eio_engine_discard_all(&server->engine, "server shutting down");
+		hub_close(&server->hub);
 	}
 	net_stop(server->net, drain_ms);
 }
@@ -430,6 +431,7 @@ void sio_server_free(struct sio_server *server)
 		sio_server_close(server, 0);
 	if (server->net) /* those that linger, too */
 		eio_engine_discard_all(&server->engine, "server shutting down");
+	hub_close(&server->hub); /* while there are timers still */
 	net_free(server->net);
 	link_flush_all(server);
 	hub_fini(&server->hub);
@@ -514,6 +516,10 @@ void sio_server_stats(const struct sio_server *server, struct sio_stats *out)
 		.events_dropped_total = hub->dropped,
 		.recoveries_total = hub->recovered,
 		.replayed_total = hub->replayed,
+		.adapter_sent_total = hub->adapter_sent,
+		.adapter_received_total = hub->adapter_received,
+		.adapter_refused_total = hub->adapter_refused,
+		.adapter_failed_total = hub->adapter_failed,
 		.http_requests_total = n->requests,
 		.http_refused_total = n->refused,
 		.bytes_in_total = n->bytes_in,

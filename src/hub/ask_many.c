@@ -6,11 +6,14 @@
  * one place that calls the application.  Its memory goes with the last open question,
  * so a late answer finds a poll that is over and changes nothing.
  *
+ * Other nodes' part in a poll is an inquiry beside it (far.c): what is still to be heard of
+ * there is counted among the open ones.
+ *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
 #include <stdlib.h>
 
-#include "hub/hub.h"
+#include "hub/cluster.h"
 
 /* What one client said, its bytes behind it. */
 struct answer {
@@ -24,11 +27,13 @@ struct poll {
 	struct sio_timer timer;
 	struct poll *next, **back;     /* of the hub, until it is over */
 	struct sio_namespace *nsp;     /* counted */
+	struct inquiry *far;           /* other nodes that were asked; NULL: none */
+	poll_each_fn *each;            /* told of each answer, which is not kept then */
 	sio_answers_fn *fn;            /* NULL: it is over */
 	void *arg;
 	struct answer *first, **end;
 	size_t answers_n, asked_n, bytes;
-	uint32_t open_n;               /* questions open */
+	size_t open_n;                 /* questions open, other nodes' too */
 };
 
 static void poll_free_if_done(struct poll *poll)
@@ -39,6 +44,27 @@ static void poll_free_if_done(struct poll *poll)
 	free(poll);
 }
 
+/* Out of the hub: no time-out, and no other node, comes to it any more. */
+static void poll_unlink(struct poll *poll)
+{
+	wheel_del(&poll->timer);
+	*poll->back = poll->next;
+	if (poll->next)
+		poll->next->back = poll->back;
+	if (poll->far)
+		poll->open_n -= inquiry_open_n(poll->far);
+	inquiry_free(poll->far);
+	poll->far = NULL;
+}
+
+/* The status of a poll for which nothing is open any more. */
+static int outcome(const struct poll *poll)
+{
+	bool is_whole = !poll->far || inquiry_missing_n(poll->far) == 0;
+
+	return is_whole && poll->answers_n == poll->asked_n ? SIO_OK : SIO_ERR_CLOSED;
+}
+
 static void poll_finish(struct poll *poll, int status)
 {
 	struct sio_args *all = calloc(poll->answers_n + 1, sizeof(*all));
@@ -46,10 +72,9 @@ static void poll_finish(struct poll *poll, int status)
 	sio_answers_fn *fn = poll->fn;
 	size_t i = 0;
 
-	wheel_del(&poll->timer);
-	*poll->back = poll->next;
-	if (poll->next)
-		poll->next->back = poll->back;
+	if (poll->far)
+		got.missing_nodes_n = inquiry_missing_n(poll->far);
+	poll_unlink(poll);
 	for (struct answer *a = poll->first; all && a; a = a->next)
 		all[i++] = a->args;
 	poll->fn = NULL;
@@ -69,7 +94,7 @@ static void on_timeout(struct sio_timer *timer)
 {
 	struct poll *poll = MAP_OWNER(timer, struct poll, timer);
 
-	poll_finish(poll, poll->open_n > 0 ? SIO_ERR_TIMEOUT : poll->asked_n == 0 ? SIO_OK : SIO_ERR_CLOSED);
+	poll_finish(poll, poll->open_n > 0 ? SIO_ERR_TIMEOUT : outcome(poll));
 }
 
 static char *put(char *at, sio_slice s)
@@ -106,26 +131,32 @@ static bool keep(struct poll *poll, const struct sio_args *args)
 	return true;
 }
 
-static void on_answer(struct sio_socket *s, int status, const struct sio_args *args, void *arg)
+void poll_heard(struct poll *poll, int status, const struct sio_args *args)
 {
-	struct poll *poll = arg;
 	bool is_kept = true;
 
-	(void)s;
 	poll->open_n--;
 	if (!poll->fn) {
 		poll_free_if_done(poll);
 		return;
 	}
-	if (status == SIO_OK)
+	if (poll->each)
+		poll->each(status, args, poll->arg);
+	else if (status == SIO_OK)
 		is_kept = keep(poll, args);
 	if (!is_kept)
 		poll_finish(poll, SIO_ERR_LIMIT);
 	else if (poll->open_n == 0)
-		poll_finish(poll, poll->answers_n == poll->asked_n ? SIO_OK : SIO_ERR_CLOSED);
+		poll_finish(poll, outcome(poll));
 }
 
-static struct poll *poll_new(struct sio_namespace *nsp, sio_answers_fn *fn, void *arg)
+static void on_answer(struct sio_socket *s, int status, const struct sio_args *args, void *poll)
+{
+	(void)s;
+	poll_heard(poll, status, args);
+}
+
+struct poll *poll_new(struct sio_namespace *nsp, sio_answers_fn *fn, void *arg)
 {
 	struct poll *poll = calloc(1, sizeof(*poll));
 
@@ -141,10 +172,54 @@ static struct poll *poll_new(struct sio_namespace *nsp, sio_answers_fn *fn, void
 	return poll;
 }
 
+void poll_join(struct poll *poll, struct inquiry *q)
+{
+	q->poll = poll;
+	poll->far = q;
+	poll->open_n += inquiry_open_n(q);
+}
+
+void poll_counted(struct poll *poll, size_t n)
+{
+	poll->asked_n += n;
+	poll->open_n += n;
+	poll_lost(poll, 1); /* the node itself is waited for no longer */
+}
+
+void poll_lost(struct poll *poll, size_t n)
+{
+	poll->open_n -= n;
+	if (poll->open_n == 0)
+		poll_finish(poll, outcome(poll));
+}
+
+void poll_cancel(struct poll *poll)
+{
+	poll_unlink(poll);
+	poll->fn = NULL;
+	poll_free_if_done(poll);
+}
+
+void poll_wait(struct poll *poll, uint32_t timeout_ms)
+{
+	struct eio_engine *e = poll->nsp->hub->engine;
+
+	timeout_ms = timeout_ms ? timeout_ms : SIO_ASK_TIMEOUT_MS;
+	wheel_set(e->wheel, &poll->timer, e->now_ms + (poll->open_n > 0 ? timeout_ms : 0), on_timeout);
+}
+
 void polls_end(struct hub *hub)
 {
-	while (hub->polls)
-		poll_finish(hub->polls, hub->polls->open_n > 0 ? SIO_ERR_CLOSED : SIO_OK);
+	struct poll *poll = hub->polls;
+
+	while (poll) { /* one that is still being made has no timer yet, and ends by itself */
+		if (wheel_is_set(&poll->timer)) {
+			poll_finish(poll, poll->open_n > 0 ? SIO_ERR_CLOSED : SIO_OK);
+			poll = hub->polls;
+		} else {
+			poll = poll->next;
+		}
+	}
 }
 
 /* Send f to each of list and wait for its answer. */
@@ -160,31 +235,45 @@ static void put_question(struct poll *poll, const struct socket_list *list, uint
 	}
 }
 
-long sio_sockets_ask(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
-		     const struct sio_args *args, uint32_t timeout_ms, sio_answers_fn *fn, void *arg)
+long poll_sockets(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+		  const struct sio_args *args, uint32_t timeout_ms, poll_each_fn *each, sio_answers_fn *fn, void *arg)
 {
-	struct eio_engine *e = nsp->hub->engine;
-	struct socket_list list;
-	struct poll *poll;
+	struct socket_list list = { 0 };
+	struct inquiry *far = NULL;
+	struct poll *poll = NULL;
 	struct frame *f;
+	long n;
 	int err = nsp->match ? SIO_ERR_INVAL : emit_event(nsp, name, args, nsp->next_ask, EMIT_PASSING, &f);
 
 	if (err < 0)
 		return err;
-	if (sockets_list(nsp, target, &list) < 0 || !(poll = poll_new(nsp, fn, arg))) {
+	if ((!target->is_local && inquiry_new(nsp->hub->cluster, &far) < 0) || sockets_list(nsp, target, &list) < 0 ||
+	    !(poll = poll_new(nsp, fn, arg))) {
+		inquiry_free(far);
 		sockets_unlist(&list);
 		frame_unref(f);
 		return SIO_ERR_NOMEM;
 	}
 	nsp->hub->broadcasts++;
+	poll->each = each;
 	poll->open_n++; /* a catch-all handler may end the sockets: not before this call returns */
 	put_question(poll, &list, nsp->next_ask++, f);
 	frame_unref(f);
-	err = (int)poll->asked_n;
+	n = (long)poll->asked_n;
+	if (far) {
+		far_ask(far, nsp, target, name, args, timeout_ms);
+		poll_join(poll, far);
+	}
 	for (uint32_t i = 0; i < list.n; i++)
 		emit_tell(list.at[i], name, args);
 	sockets_unlist(&list);
-	timeout_ms = timeout_ms ? timeout_ms : SIO_ASK_TIMEOUT_MS;
-	wheel_set(e->wheel, &poll->timer, e->now_ms + (--poll->open_n > 0 ? timeout_ms : 0), on_timeout);
-	return err;
+	poll->open_n--;
+	poll_wait(poll, timeout_ms);
+	return n;
+}
+
+long sio_sockets_ask(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+		     const struct sio_args *args, uint32_t timeout_ms, sio_answers_fn *fn, void *arg)
+{
+	return poll_sockets(nsp, target, name, args, timeout_ms, NULL, fn, arg);
 }

@@ -23,6 +23,7 @@
 
 #include <sio/http.h>
 #include <sio/server.h>
+#include <sio/sockets.h>
 #include <sio/work.h>
 
 #include "base/buf.h"
@@ -450,6 +451,26 @@ static void test_freed_without_running(void **state)
 	assert_int_equal(posted, 3);
 }
 
+static void on_answers(struct sio_namespace *nsp, int status, const struct sio_answers *got, void *arg)
+{
+	(void)nsp, (void)status, (void)got, (void)arg;
+	posted++;
+}
+
+/* A question whose time-out has not come yet ends while there are timers still. */
+static void test_freed_with_a_question_open(void **state)
+{
+	static const struct sio_target all;
+	static const struct sio_args none;
+
+	(void)state;
+	posted = 0;
+	assert_int_equal(sio_server_new(NULL, &server), SIO_OK);
+	assert_int_equal(sio_sockets_ask(sio_namespace_main(server), &all, SIO_LIT("q"), &none, 0, on_answers, NULL), 0);
+	sio_server_free(server);
+	assert_int_equal(posted, 1);
+}
+
 /* ---- two in one process ------------------------------------------------------------- */
 
 static void *run_other(void *other)
@@ -522,6 +543,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_empty_post, stop),
 		cmocka_unit_test_teardown(test_a_message_deadline_is_for_one_message, stop),
 		cmocka_unit_test(test_freed_without_running),
+		cmocka_unit_test(test_freed_with_a_question_open),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
