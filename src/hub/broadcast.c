@@ -8,7 +8,7 @@
  * Copyright the SkyBuild Realtime authors */
 #include <stdlib.h>
 
-#include "hub/hub.h"
+#include "hub/cluster.h"
 
 typedef void visit_fn(struct sio_socket *s, void *ctx);
 
@@ -157,6 +157,8 @@ static long broadcast(struct sio_namespace *nsp, const struct sio_target *target
 	if (!target->is_volatile)
 		recover_append(nsp, target, f, args);
 	frame_unref(f);
+	if (nsp->hub->cluster && !target->is_local)
+		cluster_emit(nsp, target, name, args);
 	tell_outgoing(nsp, target, name, args);
 	return n;
 }
