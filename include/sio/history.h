@@ -7,9 +7,9 @@
  * 12 of the reference.
  *
  * Kept are events without an acknowledgement that are not volatile: broadcasts and
- * events to one socket.  Each carries one argument more, its offset, a string; other
- * events get one as well when their last argument is a string, for a client takes that
- * for an offset.  Middlewares and the connect handler run on recovery as on any
+ * events to one socket.  Each carries one argument more, its offset, a string; volatile
+ * events get one as well when they end in a string, for a client takes that for an
+ * offset.  Events that ask for an acknowledgement carry none.  Middlewares and the connect handler run on recovery as on any
  * connect, before anything is sent; sio_connect_is_recovering tells them.  Event handlers are
  * not told twice; acknowledgements that were open stay open no longer.  A session is
  * recovered once.  An end by the protocol's fault or by a DISCONNECT of either side is
@@ -113,6 +113,11 @@ struct sio_history_ops {
 
 	/* The server is freed.  Whoever still owes a call of fn or done makes it first. */
 	void (*close)(void *self);
+
+	/* With an adapter: for how long after the last one has left a room this server must go
+	 * on hearing what others send there, because append is all that the history learns.
+	 * NULL or 0: it learns of other servers' events by itself. */
+	uint32_t (*keeps_ms)(void *self);
 };
 
 /* Use a history of one's own, before the server listens.  self goes to each call; close

@@ -185,6 +185,10 @@ struct sio_stats {
 	uint64_t events_dropped_total;    /* by a middleware */
 	uint64_t recoveries_total;        /* clients that came back with nothing lost */
 	uint64_t replayed_total;          /* events they had missed */
+	uint64_t adapter_sent_total;      /* messages to other servers (<sio/adapter.h>) */
+	uint64_t adapter_received_total;  /* from other servers */
+	uint64_t adapter_refused_total;   /* of these: malformed, of another version, out of place */
+	uint64_t adapter_failed_total;    /* that the adapter did not take, or not for all */
 	uint64_t http_requests_total;
 	uint64_t http_refused_total;   /* requests answered by the library's own 4xx */
 	uint64_t tls_handshakes_total; /* completed */

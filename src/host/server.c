@@ -532,6 +532,7 @@ void sio_server_close(struct sio_server *server, uint32_t drain_ms)
 		server->is_closing = true;
 		eio_engine_discard_all(&server->engine, "server shutting down");
 		websocket_close_all(server);
+		hub_close(&server->hub);
 	}
 	net_stop(server->net, drain_ms);
 	net_leave(server->net);
@@ -550,7 +551,7 @@ void sio_server_free(struct sio_server *server)
 		sio_server_close(server, 0);
 	if (server->net) /* those that linger, too */
 		eio_engine_discard_all(&server->engine, "server shutting down");
-	polls_end(&server->hub);
+	hub_close(&server->hub); /* while there are timers still */
 	net_free(server->net);
 	if (server->testing)
 		server->testing_free(server->testing);
@@ -647,6 +648,10 @@ void sio_server_stats(const struct sio_server *server, struct sio_stats *out)
 		.events_dropped_total = hub->dropped,
 		.recoveries_total = hub->recovered,
 		.replayed_total = hub->replayed,
+		.adapter_sent_total = hub->adapter_sent,
+		.adapter_received_total = hub->adapter_received,
+		.adapter_refused_total = hub->adapter_refused,
+		.adapter_failed_total = hub->adapter_failed,
 		.http_requests_total = n->requests,
 		.http_refused_total = n->refused,
 		.tls_handshakes_total = n->tls_handshakes,

@@ -6,11 +6,14 @@
  * its time-out; poll_finish is the one place that calls the application.  Its memory
  * goes with the last open question, so an answer after the end changes nothing.
  *
+ * Other nodes' part in a poll is an inquiry beside it (far.c): what is still to be heard of
+ * there is counted among the open ones.
+ *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
 #include <stdlib.h>
 
-#include "hub/hub.h"
+#include "hub/cluster.h"
 
 /* What one client said, its bytes behind it. */
 struct answer {
@@ -24,11 +27,13 @@ struct poll {
 	struct sio_timer timer;
 	struct poll *next, **back;     /* of the hub, until it is over */
 	struct sio_namespace *nsp;     /* counted */
+	struct inquiry *far;           /* other nodes that were asked; NULL: none */
+	poll_each_fn *each;            /* told of each answer, which is not kept then */
 	sio_answers_fn *fn;            /* NULL: it is over */
 	void *arg;
 	struct answer *first, **end;
 	size_t answers_n, asked_n, bytes;
-	uint32_t open_n;               /* questions open */
+	size_t open_n;                 /* questions open, other nodes' too */
 	bool is_late;                  /* one of them has timed out */
 };
 
@@ -40,12 +45,27 @@ static void poll_free_if_done(struct poll *poll)
 	free(poll);
 }
 
+/* Out of the hub: no time-out, and no other node, comes to it any more. */
 static void poll_unlink(struct poll *poll)
 {
 	wheel_del(&poll->timer);
 	*poll->back = poll->next;
 	if (poll->next)
 		poll->next->back = poll->back;
+	if (poll->far)
+		poll->open_n -= inquiry_open_n(poll->far);
+	inquiry_free(poll->far);
+	poll->far = NULL;
+}
+
+/* The status of a poll for which nothing is open any more. */
+static int outcome(const struct poll *poll)
+{
+	bool is_whole = !poll->far || inquiry_missing_n(poll->far) == 0;
+
+	if (is_whole && poll->answers_n == poll->asked_n)
+		return SIO_OK;
+	return poll->is_late ? SIO_ERR_TIMEOUT : SIO_ERR_CLOSED;
 }
 
 static void poll_finish(struct poll *poll, int status)
@@ -55,6 +75,8 @@ static void poll_finish(struct poll *poll, int status)
 	sio_answers_fn *fn = poll->fn;
 	size_t i = 0;
 
+	if (poll->far)
+		got.missing_nodes_n = inquiry_missing_n(poll->far);
 	poll_unlink(poll);
 	for (struct answer *a = poll->first; all && a; a = a->next)
 		all[i++] = a->args;
@@ -75,7 +97,7 @@ static void on_timeout(struct sio_timer *timer)
 {
 	struct poll *poll = MAP_OWNER(timer, struct poll, timer);
 
-	poll_finish(poll, poll->open_n > 0 ? SIO_ERR_TIMEOUT : poll->asked_n == 0 ? SIO_OK : SIO_ERR_CLOSED);
+	poll_finish(poll, poll->open_n > 0 ? SIO_ERR_TIMEOUT : outcome(poll));
 }
 
 static char *put(char *at, sio_slice s)
@@ -112,27 +134,33 @@ static bool keep(struct poll *poll, const struct sio_args *args)
 	return true;
 }
 
-static void on_answer(struct sio_socket *s, int status, const struct sio_args *args, void *arg)
+void poll_heard(struct poll *poll, int status, const struct sio_args *args)
 {
-	struct poll *poll = arg;
 	bool is_kept = true;
 
-	(void)s;
 	poll->open_n--;
 	if (!poll->fn) {
 		poll_free_if_done(poll);
 		return;
 	}
 	poll->is_late |= status == SIO_ERR_TIMEOUT;
-	if (status == SIO_OK)
+	if (poll->each)
+		poll->each(status, args, poll->arg);
+	else if (status == SIO_OK)
 		is_kept = keep(poll, args);
 	if (!is_kept)
 		poll_finish(poll, SIO_ERR_LIMIT);
 	else if (poll->open_n == 0)
-		poll_finish(poll, poll->answers_n == poll->asked_n ? SIO_OK : poll->is_late ? SIO_ERR_TIMEOUT : SIO_ERR_CLOSED);
+		poll_finish(poll, outcome(poll));
 }
 
-static struct poll *poll_new(struct sio_namespace *nsp, sio_answers_fn *fn, void *arg)
+static void on_answer(struct sio_socket *s, int status, const struct sio_args *args, void *poll)
+{
+	(void)s;
+	poll_heard(poll, status, args);
+}
+
+struct poll *poll_new(struct sio_namespace *nsp, sio_answers_fn *fn, void *arg)
 {
 	struct poll *poll = calloc(1, sizeof(*poll));
 
@@ -148,19 +176,55 @@ static struct poll *poll_new(struct sio_namespace *nsp, sio_answers_fn *fn, void
 	return poll;
 }
 
-/* It was never asked. */
-static void poll_drop(struct poll *poll)
+void poll_join(struct poll *poll, struct inquiry *q)
+{
+	q->poll = poll;
+	poll->far = q;
+	poll->open_n += inquiry_open_n(q);
+}
+
+void poll_counted(struct poll *poll, size_t n)
+{
+	poll->asked_n += n;
+	poll->open_n += n;
+	poll_lost(poll, 1); /* the node itself is waited for no longer */
+}
+
+void poll_lost(struct poll *poll, size_t n)
+{
+	poll->open_n -= n;
+	if (poll->open_n == 0)
+		poll_finish(poll, outcome(poll));
+}
+
+void poll_cancel(struct poll *poll)
 {
 	poll_unlink(poll);
 	poll->fn = NULL;
 	poll_free_if_done(poll);
 }
 
+void poll_wait(struct poll *poll, uint32_t timeout_ms)
+{
+	struct eio_engine *e = poll->nsp->hub->engine;
+
+	timeout_ms = timeout_ms ? timeout_ms : SIO_ASK_TIMEOUT_MS;
+	wheel_set(e->wheel, &poll->timer, e->now_ms + (poll->open_n > 0 ? timeout_ms : 0), on_timeout);
+}
+
 void polls_end(struct hub *hub)
 {
+	struct poll *poll = hub->polls;
+
 	hub->is_ended = true;
-	while (hub->polls)
-		poll_finish(hub->polls, hub->polls->open_n > 0 ? SIO_ERR_CLOSED : SIO_OK);
+	while (poll) { /* one that is still being made has no timer yet, and ends by itself */
+		if (wheel_is_set(&poll->timer)) {
+			poll_finish(poll, poll->open_n > 0 ? SIO_ERR_CLOSED : SIO_OK);
+			poll = hub->polls;
+		} else {
+			poll = poll->next;
+		}
+	}
 }
 
 /* Open a question for each of the list; who has too many open leaves the list.  On
@@ -193,11 +257,12 @@ static int open_questions(struct poll *poll, struct socket_list *list, uint64_t 
 	return SIO_OK;
 }
 
-long sio_sockets_ask(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
-		     const struct sio_args *args, uint32_t timeout_ms, sio_answers_fn *fn, void *arg)
+long poll_sockets(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+		  const struct sio_args *args, uint32_t timeout_ms, poll_each_fn *each, sio_answers_fn *fn, void *arg)
 {
 	struct hub *hub = nsp->hub;
 	struct socket_list list = { 0 };
+	struct inquiry *far = NULL;
 	struct poll *poll = NULL;
 	struct frame *f = NULL;
 	long n;
@@ -213,6 +278,10 @@ long sio_sockets_ask(struct sio_namespace *nsp, const struct sio_target *target,
 		err = sockets_list(nsp, target, &list);
 	if (err == SIO_OK)
 		err = (poll = poll_new(nsp, fn, arg)) ? SIO_OK : SIO_ERR_NOMEM;
+	if (err == SIO_OK && !target->is_local)
+		err = inquiry_new(hub->cluster, &far);
+	if (err == SIO_OK)
+		poll->each = each;
 	if (err == SIO_OK)
 		err = open_questions(poll, &list, nsp->next_ask, timeout_ms);
 	if (err < 0)
@@ -224,16 +293,28 @@ long sio_sockets_ask(struct sio_namespace *nsp, const struct sio_target *target,
 	frame_unref(f);
 	n = list.n;
 	poll->open_n++; /* a catch-all handler may end the sockets: not before this call returns */
+	if (far) {
+		far_ask(far, nsp, target, name, args, timeout_ms);
+		poll_join(poll, far);
+	}
 	for (uint32_t i = 0; i < list.n; i++)
 		emit_tell(list.at[i], name, args);
 	sockets_unlist(&list);
-	wheel_set(hub->engine->wheel, &poll->timer, hub->engine->now_ms + (--poll->open_n > 0 ? timeout_ms : 0), on_timeout);
+	poll->open_n--;
+	poll_wait(poll, timeout_ms);
 	return n;
 fail:
 	if (poll)
-		poll_drop(poll);
+		poll_cancel(poll);
+	inquiry_free(far);
 	sockets_unlist(&list);
 	if (f)
 		frame_unref(f);
 	return err;
+}
+
+long sio_sockets_ask(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+		     const struct sio_args *args, uint32_t timeout_ms, sio_answers_fn *fn, void *arg)
+{
+	return poll_sockets(nsp, target, name, args, timeout_ms, NULL, fn, arg);
 }

@@ -8,7 +8,7 @@
  * Copyright the SkyBuild Realtime authors */
 #include <stdlib.h>
 
-#include "hub/hub.h"
+#include "hub/cluster.h"
 
 typedef void visit_fn(struct sio_socket *s, void *ctx);
 
@@ -167,6 +167,8 @@ static long send_event(struct sio_namespace *nsp, const struct sio_target *targe
 	if (!target->is_volatile)
 		recover_append(nsp, target, f, args);
 	frame_unref(f);
+	if (nsp->hub->cluster && !target->is_local)
+		cluster_emit(nsp, target, name, args);
 	if (NSP_RULES(nsp, on_outgoing)->on_outgoing)
 		(void)!list_more(nsp, target, told); /* no memory: these are not told */
 	return n;

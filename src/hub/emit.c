@@ -46,7 +46,8 @@ int emit_event(struct sio_namespace *nsp, sio_slice name, const struct sio_args 
 		return SIO_ERR_INVAL;
 	buf_clear(quoted);
 	buf_json(quoted, name);
-	if (quoted->failed || recover_stamp(nsp->hub, &p.data, kind == EMIT_KEPT) < 0)
+	/* Behind the arguments of an event with an id clients find their acknowledgement. */
+	if (quoted->failed || (id == PACKET_NO_ID && recover_stamp(nsp->hub, &p.data, kind == EMIT_KEPT) < 0))
 		return SIO_ERR_NOMEM;
 	p.name = buf_peek(quoted);
 	*out = emit_encode(nsp->hub, &p, args->attachments);

@@ -15,6 +15,7 @@
 #include <sio/facts.h>
 #include <sio/history.h>
 #include <sio/server.h>
+#include <sio/servers.h>
 #include <sio/sockets.h>
 #include <sio/work.h>
 
@@ -53,6 +54,8 @@ struct hub {
 	void *new_arg;
 	struct sio_socket *ended;     /* since the last hub_reap */
 	struct poll *polls;           /* questions to many that are not over */
+	struct fetch *fetches;        /* sio_sockets_fetch */
+	struct cluster *cluster;      /* NULL: no adapter */
 	struct leaving *leaving;      /* sockets that are about to leave their rooms */
 	uint32_t epoch;               /* marks receivers of one broadcast */
 	struct buf scratch;           /* quoted event names */
@@ -61,12 +64,16 @@ struct hub {
 	void *history_self;
 	struct map by_pid;            /* sockets that may come back, when there is a history */
 	uint64_t sockets, rooms, events, broadcasts, refused, limited, dropped, recovered, replayed;
+	uint64_t adapter_sent, adapter_received, adapter_refused, adapter_failed;
 };
 
 /* In each public call that changes something, or walks what others change. */
 #define HUB_CHECK(hub) guard_check(&(hub)->guard, __func__)
 
 int hub_init(struct hub *hub, struct sio_server *server, struct eio_engine *engine, const struct hub_limits *limits);
+/* All sockets have ended: leave the cluster, hand out what is still gathered.  Timers are
+ * as good as ever; afterwards none is set.  Idempotent; hub_fini calls it. */
+void hub_close(struct hub *hub);
 void hub_fini(struct hub *hub);
 void hub_reap(struct hub *hub);  /* the end of a turn: sockets that have ended may go */
 struct hub *hub_of(const struct sio_server *server); /* given by whoever embeds the hub */
@@ -174,6 +181,25 @@ void ask_take_back(struct ask *ask);
 /* The hub ends, when all sockets have and before the wheel goes: what is still gathered
  * is handed out, and nothing more is asked. */
 void polls_end(struct hub *hub);
+void fetches_end(struct hub *hub);
+
+/* A question to many.  What is to be heard of is counted as open; the poll ends with the
+ * last one, unless that happens before poll_wait. */
+struct poll;
+struct inquiry;
+/* Told of each that has answered (status 0) or never will. */
+typedef void poll_each_fn(int status, const struct sio_args *args, void *arg);
+struct poll *poll_new(struct sio_namespace *nsp, sio_answers_fn *fn, void *arg);
+/* As sio_sockets_ask; each (NULL: none) gets the answers in place of fn. */
+long poll_sockets(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+		  const struct sio_args *args, uint32_t timeout_ms, poll_each_fn *each, sio_answers_fn *fn, void *arg);
+/* Other nodes have been asked as well; far is the poll's from now on. */
+void poll_join(struct poll *poll, struct inquiry *far);
+void poll_wait(struct poll *poll, uint32_t timeout_ms);
+void poll_cancel(struct poll *poll);                  /* fn is not called */
+void poll_heard(struct poll *poll, int status, const struct sio_args *args);
+void poll_counted(struct poll *poll, size_t asked_n); /* a node has asked so many */
+void poll_lost(struct poll *poll, size_t n);          /* so many will not be heard of */
 
 /* An ACK came; one of nothing we asked for is ignored. */
 void ask_answered(struct sio_socket *s, const struct packet *p, const sio_slice *attachments);
@@ -206,6 +232,10 @@ struct nsp_rules {
 	void *limited_arg;
 	sio_dropped_fn *on_dropped;
 	void *dropped_arg;
+	sio_describe_fn *on_describe;
+	void *describe_arg;
+	sio_server_event_fn *on_server_event;
+	void *server_event_arg;
 };
 
 struct sio_namespace {

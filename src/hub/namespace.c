@@ -9,7 +9,7 @@
 #include <regex.h>
 #include <stdlib.h>
 
-#include "hub/hub.h"
+#include "hub/cluster.h"
 
 static struct sio_namespace *nsp_new(struct hub *hub, sio_slice name)
 {
@@ -132,7 +132,7 @@ static void nsp_forget(struct sio_namespace *nsp)
 
 void nsp_relax(struct sio_namespace *nsp)
 {
-	if (nsp->parent && !nsp->is_kept && nsp->sockets_n == 0 && nsp->asking_n == 0)
+	if (nsp->parent && !nsp->is_kept && nsp->sockets_n == 0 && nsp->asking_n == 0 && !interest_lingers(nsp))
 		nsp_forget(nsp);
 }
 
@@ -150,6 +150,10 @@ int nsp_add(struct sio_namespace *nsp, struct sio_socket *s)
 	}
 	if (map_put(&nsp->sockets_by_id, &s->by_id, sio_bytes(s->id, SIO_ID_LEN)) < 0)
 		return SIO_ERR_NOMEM;
+	if (nsp->hub->cluster && nsp->sockets_n == 0 && interest_begin(nsp, sio_bytes("", 0)) < 0) {
+		map_del(&nsp->sockets_by_id, &s->by_id);
+		return SIO_ERR_NOMEM;
+	}
 	s->index = nsp->sockets_n;
 	nsp->sockets[nsp->sockets_n++] = s;
 	nsp->hub->sockets++;
@@ -164,6 +168,8 @@ void nsp_del(struct sio_namespace *nsp, struct sio_socket *s)
 	last->index = s->index;
 	map_del(&nsp->sockets_by_id, &s->by_id);
 	nsp->hub->sockets--;
+	if (nsp->hub->cluster && nsp->sockets_n == 0)
+		interest_end(nsp, sio_bytes("", 0));
 }
 
 /* ---- parents ------------------------------------------------------------------ */

@@ -34,12 +34,13 @@ struct saved {
 
 /* ---- events on their way out ------------------------------------------------------- */
 
-/* A client takes a string at the end of any event for an offset (12.3). */
+/* A client takes a string at the end of any event for an offset (12.3); where there are no
+ * arguments that is the event's name. */
 static bool ends_in_string(sio_slice json)
 {
 	while (json.n && strchr(" \t\r\n", json.p[json.n - 1]))
 		json.n--;
-	return json.n && json.p[json.n - 1] == '"';
+	return json.n == 0 || json.p[json.n - 1] == '"';
 }
 
 int recover_stamp(struct hub *hub, sio_slice *json, bool is_kept)

@@ -378,6 +378,11 @@ static void ring_replay(void *self, const struct sio_history_session *s, sio_sli
 	done(SIO_OK, arg);
 }
 
+static uint32_t ring_keeps_ms(void *self)
+{
+	return ((const struct ring *)self)->window_ms;
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static void ring_close(void *self)
@@ -398,6 +403,7 @@ static const struct sio_history_ops ring_ops = {
 	.left = ring_left,
 	.take = ring_take,
 	.replay = ring_replay,
+	.keeps_ms = ring_keeps_ms,
 	.close = ring_close,
 };
 

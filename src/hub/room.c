@@ -10,7 +10,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "hub/hub.h"
+#include "hub/cluster.h"
 
 /* ---- membership ------------------------------------------------------------------ */
 
@@ -34,6 +34,11 @@ static struct room *room_new(struct sio_namespace *nsp, sio_slice name)
 		free(room);
 		return NULL;
 	}
+	if (nsp->hub->cluster && interest_begin(nsp, name) < 0) {
+		map_del(&nsp->rooms, &room->by_name);
+		free(room);
+		return NULL;
+	}
 	nsp->hub->rooms++;
 	return room;
 }
@@ -42,6 +47,8 @@ static void room_drop_if_empty(struct sio_namespace *nsp, struct room *room)
 {
 	if (room->n > 0)
 		return;
+	if (nsp->hub->cluster)
+		interest_end(nsp, sio_bytes(room->name, room->by_name.key_n));
 	map_del(&nsp->rooms, &room->by_name);
 	nsp->hub->rooms--;
 	if (room->members != room->first)

@@ -226,6 +226,16 @@ void sio_namespace_on_any_outgoing(struct sio_namespace *nsp, sio_outgoing_fn *f
 	SET_RULE(outgoing);
 }
 
+void sio_namespace_on_describe(struct sio_namespace *nsp, sio_describe_fn *fn, void *arg)
+{
+	SET_RULE(describe);
+}
+
+void sio_namespace_on_server_event(struct sio_namespace *nsp, sio_server_event_fn *fn, void *arg)
+{
+	SET_RULE(server_event);
+}
+
 static struct handler *handler_new(struct sio_namespace *nsp, const char *name, size_t n)
 {
 	struct handler *h = malloc(sizeof(*h) + n + 1);

@@ -2,10 +2,11 @@
  *
  * Each call takes its target's sockets first, with references, and acts on them then:
  * whatever a handler does meanwhile, nothing is visited twice and nothing is gone.
+ * Other nodes are told afterwards.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
-#include "hub/hub.h"
+#include "hub/cluster.h"
 
 struct sio_socket *sio_sockets_find(const struct sio_namespace *nsp, sio_slice id)
 {
@@ -76,7 +77,8 @@ static void leave_one(struct sio_socket *s, void *arg)
 	move->n++;
 }
 
-static long move_all(struct sio_namespace *nsp, const struct sio_target *target, sio_slice room, sio_room_fn *fn)
+static long move_all(struct sio_namespace *nsp, const struct sio_target *target, sio_slice room, sio_room_fn *fn,
+		     enum cluster_type type)
 {
 	struct move move = { .room = room };
 	long n;
@@ -84,17 +86,19 @@ static long move_all(struct sio_namespace *nsp, const struct sio_target *target,
 	if (room.n < 1 || room.n > SIO_ROOM_MAX)
 		return SIO_ERR_INVAL;
 	n = sio_sockets_each(nsp, target, fn, &move);
+	if (n >= 0 && nsp->hub->cluster && !target_or_all(target)->is_local)
+		cluster_move(nsp, target_or_all(target), type, room);
 	return n < 0 || move.lacks_memory ? SIO_ERR_NOMEM : move.n;
 }
 
 long sio_sockets_join(struct sio_namespace *nsp, const struct sio_target *target, sio_slice room)
 {
-	return move_all(nsp, target, room, join_one);
+	return move_all(nsp, target, room, join_one, CLUSTER_JOIN);
 }
 
 long sio_sockets_leave(struct sio_namespace *nsp, const struct sio_target *target, sio_slice room)
 {
-	return move_all(nsp, target, room, leave_one);
+	return move_all(nsp, target, room, leave_one, CLUSTER_LEAVE);
 }
 
 static void disconnect_one(struct sio_socket *s, void *close_session)
@@ -104,14 +108,24 @@ static void disconnect_one(struct sio_socket *s, void *close_session)
 
 long sio_sockets_disconnect(struct sio_namespace *nsp, const struct sio_target *target, bool close_session)
 {
-	return sio_sockets_each(nsp, target, disconnect_one, &close_session);
+	long n;
+
+	nsp->refs++; /* a child is forgotten with its last socket */
+	n = sio_sockets_each(nsp, target, disconnect_one, &close_session);
+	if (n >= 0 && nsp->hub->cluster && !target->is_local)
+		cluster_disconnect(nsp, target, close_session);
+	nsp_unref(nsp);
+	return n;
 }
 
 void sio_room_close(struct sio_namespace *nsp, sio_slice name)
 {
 	struct room *room = room_find(nsp, name);
+	struct sio_target members = { .rooms = &name, .rooms_n = 1 };
 
 	HUB_CHECK(nsp->hub);
 	for (uint32_t n = room ? room->n : 0; n > 0; n--) /* the last member's leaving ends it */
 		sio_room_leave(room->members[n - 1].socket, name);
+	if (nsp->hub->cluster)
+		cluster_move(nsp, &members, CLUSTER_LEAVE, name);
 }

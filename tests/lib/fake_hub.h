@@ -55,6 +55,7 @@ static inline struct sio_server *hub_start(const struct hub_limits *limits, cons
 static inline void hub_stop(struct sio_server *server)
 {
 	eio_engine_discard_all(&server->fake->engine, "server shutting down");
+	hub_close(&server->hub);
 	assert_int_equal(server->hub.sockets, 0);
 	assert_int_equal(server->hub.rooms, 0);
 	polls_end(&server->hub);

@@ -265,6 +265,15 @@ export async function startEcho(env = {}) {
   return new Process(file, args, { env: { PORT: '0', ...env }, name: 'echo server' }).listening();
 }
 
+// Several servers in one process, joined by the bus in memory; .urls has one for each.
+export async function startCluster(nodes) {
+  const file = path.join(path.dirname(SKYBUILD), 'cluster-server');
+  if (!existsSync(file)) throw new Error(`no cluster server at ${path.relative(ROOT, file)}: make builds it`);
+  const server = await new Process(file, ['--nodes', String(nodes)], { env: {}, name: 'cluster server' }).listening();
+  server.urls = server.logged(/^Node \d+ listens at/).map((line) => line.split(' at ')[1]);
+  return server;
+}
+
 // A program of examples/ or tests/compat/, from the build that SKYBUILD belongs to.
 export const startExample = (name, args = []) => startProgram('examples', name, args);
 export const startCompat = (name, args = []) => startProgram('compat', name, args);
