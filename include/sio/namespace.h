@@ -141,9 +141,9 @@ SIO_API void sio_namespace_on_any_outgoing(struct sio_namespace *nsp, sio_outgoi
 /* ---- many ----------------------------------------------------------------------- */
 
 /* As sio_broadcast (SIO_ERR_INVAL, SIO_ERR_NOMEM), sio_room_size and sio_room_each, for
- * this namespace.  A broadcast
- * to a parent reaches the children it has on this server; when memory runs out on the
- * way, some have it. */
+ * this namespace.  A broadcast to a parent reaches the children it has on this server, and
+ * with an adapter those of the same names on others; when memory runs out on the way, some
+ * have it. */
 SIO_API long sio_namespace_broadcast(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
 				     const struct sio_args *args);
 SIO_API size_t sio_namespace_room_size(const struct sio_namespace *nsp, sio_slice room);

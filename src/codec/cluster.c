@@ -325,10 +325,12 @@ int cluster_read(sio_slice bytes, struct cluster_message *out, sio_slice *names,
 
 bool cluster_next_socket(sio_slice *rest, struct cluster_socket *out, sio_slice *rooms)
 {
-	struct reader r = { .p = rest->p, .end = rest->p + rest->n };
+	struct reader r = { 0 };
 
 	if (rest->n == 0)
 		return false;
+	r.p = rest->p;
+	r.end = rest->p + rest->n;
 	out->id = get_string(&r);
 	out->rooms = rooms;
 	out->rooms_n = (uint32_t)get_number(&r, 4);
