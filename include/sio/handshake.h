@@ -6,7 +6,8 @@
  * headers); a request seen here cannot be answered with sio_reply.  One function a
  * hook: a second call replaces the first, NULL takes it away.
  *
- * A hook may close sessions and the server, but not free the server.  Loop thread only.
+ * A hook may close sessions and the server, but not free the server.  Loop thread only.  Calls
+ * that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -18,6 +19,8 @@
 #include <sio/error.h>
 #include <sio/http.h>
 #include <sio/slice.h>
+
+SIO_BEGIN
 
 struct sio_server;
 struct sio_handshake;
@@ -104,5 +107,7 @@ struct sio_connection_error {
  * answered 503), a WebSocket handshake that is none (code 3). */
 typedef void sio_connection_error_fn(const struct sio_connection_error *error, void *arg);
 SIO_API void sio_on_connection_error(struct sio_server *server, sio_connection_error_fn *fn, void *arg);
+
+SIO_END
 
 #endif
