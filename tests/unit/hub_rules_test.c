@@ -150,6 +150,7 @@ static void test_each_namespace_sees_the_first_request(void **state)
 {
 	(void)state;
 	server->hub.limits.keeps_facts = true;
+	c = hub_connected(server);
 	assert_int_equal(sio_namespace_use(parent, hear_facts, word("child")), SIO_OK);
 	assert_non_null(hub_enter(c, "/c1"));
 	assert_non_null(hub_enter(c, "/c2"));
