@@ -118,7 +118,7 @@ SIO_API SIO_MUST_CHECK int sio_message_new_binary(struct sio_server *server, sio
 SIO_API void sio_message_free(struct sio_message *message);
 
 /* As sio_session_send_text, with a message made before; nothing is copied.  Also
- * SIO_ERR_INVAL when message is another server's. */
+ * SIO_ERR_INVAL when message is NULL or another server's. */
 SIO_API int sio_session_send(struct sio_session *session, struct sio_message *message);
 
 /* ---- ending -------------------------------------------------------------------------- */
