@@ -21,7 +21,7 @@
  * - A node is gone once: sio_adapter_node_gone, behind its last message.  Whoever comes
  *   back has another id.
  *
- * Loop thread only, but for what says otherwise.
+ * Loop thread only, but for what says otherwise.  Calls that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -32,6 +32,8 @@
 
 #include <sio/error.h>
 #include <sio/slice.h>
+
+SIO_BEGIN
 
 struct sio_server;
 
@@ -61,7 +63,7 @@ struct sio_bus;
 SIO_API struct sio_bus *sio_bus_memory_new(void);
 
 /* Make server a node of bus.  On the server's thread, or before that runs.  Returns as
- * sio_server_set_adapter. */
+ * sio_server_set_adapter (SIO_ERR_EXISTS, SIO_ERR_INVAL, SIO_ERR_NOMEM). */
 SIO_API SIO_MUST_CHECK int sio_bus_memory_join(struct sio_bus *bus, struct sio_server *server);
 
 /* No server joins any more; the memory goes with the last one's end.  NULL is allowed.
@@ -112,4 +114,5 @@ SIO_API void sio_adapter_deliver(struct sio_server *server, sio_slice from, sio_
 /* A node is not there any more: whoever waits for its answers waits no longer. */
 SIO_API void sio_adapter_node_gone(struct sio_server *server, sio_slice node);
 
+SIO_END
 #endif

@@ -11,7 +11,7 @@
  * callback, its handle stays good until that callback has returned: each call on it
  * gives SIO_ERR_CLOSED.  Later it must not be used.
  *
- * Loop thread only.
+ * Loop thread only.  Calls that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -25,6 +25,8 @@
 #include <sio/http.h>
 #include <sio/slice.h>
 
+SIO_BEGIN
+
 struct sio_server;
 struct sio_session;
 struct sio_message;
@@ -34,28 +36,33 @@ struct sio_message;
 /* One handler of each kind; a second call replaces the first, NULL takes it away.  Each
  * returns 0, or SIO_ERR_INVAL when server is not one of plain Engine.IO. */
 
-/* A session was opened.  What is sent here follows the open packet. */
+/* A session was opened.  What is sent here follows the open packet.  Returns 0 or
+ * SIO_ERR_INVAL. */
 typedef void sio_session_fn(struct sio_session *session, void *arg);
 SIO_API SIO_MUST_CHECK int sio_engine_on_open(struct sio_server *server, sio_session_fn *fn, void *arg);
 
 /* A message came, in the order in which its client sent them.  data is borrowed for the
- * call; text is valid UTF-8.  At most max_payload_bytes long. */
+ * call; text is valid UTF-8.  At most max_payload_bytes long.  Returns 0 or
+ * SIO_ERR_INVAL. */
 typedef void sio_message_fn(struct sio_session *session, sio_slice data, bool is_binary, void *arg);
 SIO_API SIO_MUST_CHECK int sio_engine_on_message(struct sio_server *server, sio_message_fn *fn, void *arg);
 
 /* The session has ended, with the protocol's reason: "transport close", "transport
  * error", "ping timeout", "parse error", "forced close" (by sio_session_close or
  * _discard), "server shutting down".  Once for each session that was opened; the
- * application frees here what its data pointer holds. */
+ * application frees here what its data pointer holds.  Returns 0 or
+ * SIO_ERR_INVAL. */
 typedef void sio_session_closed_fn(struct sio_session *session, sio_slice reason, void *arg);
 SIO_API SIO_MUST_CHECK int sio_engine_on_close(struct sio_server *server, sio_session_closed_fn *fn, void *arg);
 
-/* The session has moved from polling to a WebSocket. */
+/* The session has moved from polling to a WebSocket.  Returns 0 or
+ * SIO_ERR_INVAL. */
 SIO_API SIO_MUST_CHECK int sio_engine_on_upgraded(struct sio_server *server, sio_session_fn *fn, void *arg);
 
 /* Everything that was sent to the session has left its queue (for the socket, or in the
  * answer to a poll): the time to send more of something long.  Called in the next turn
- * of the loop, once however much was sent. */
+ * of the loop, once however much was sent.  Returns 0 or
+ * SIO_ERR_INVAL. */
 SIO_API SIO_MUST_CHECK int sio_engine_on_drain(struct sio_server *server, sio_session_fn *fn, void *arg);
 
 /* ---- a session --------------------------------------------------------------------- */
@@ -111,7 +118,7 @@ SIO_API SIO_MUST_CHECK int sio_message_new_binary(struct sio_server *server, sio
 SIO_API void sio_message_free(struct sio_message *message);
 
 /* As sio_session_send_text, with a message made before; nothing is copied.  Also
- * SIO_ERR_INVAL when message is another server's. */
+ * SIO_ERR_INVAL when message is NULL or another server's. */
 SIO_API int sio_session_send(struct sio_session *session, struct sio_message *message);
 
 /* ---- ending -------------------------------------------------------------------------- */
@@ -121,7 +128,10 @@ SIO_API int sio_session_send(struct sio_session *session, struct sio_message *me
  * or SIO_ERR_CLOSED. */
 SIO_API int sio_session_close(struct sio_session *session);
 
-/* Close it now; what is queued is dropped.  Otherwise the same. */
+/* Close it now; what is queued is dropped.  Otherwise the same.  Returns 0 or
+ * SIO_ERR_CLOSED. */
 SIO_API int sio_session_discard(struct sio_session *session);
+
+SIO_END
 
 #endif

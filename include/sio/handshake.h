@@ -6,7 +6,8 @@
  * headers); a request seen here cannot be answered with sio_reply.  One function a
  * hook: a second call replaces the first, NULL takes it away.
  *
- * A hook may close sessions and the server, but not free the server.  Loop thread only.
+ * A hook may close sessions and the server, but not free the server.  Loop thread only.  Calls
+ * that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -18,6 +19,8 @@
 #include <sio/error.h>
 #include <sio/http.h>
 #include <sio/slice.h>
+
+SIO_BEGIN
 
 struct sio_server;
 struct sio_handshake;
@@ -39,9 +42,9 @@ enum sio_handshake_kind {
  * or sio_handshake_refuse, at once or later; the request waits meanwhile.  hs is
  * valid until it is answered, even when the client goes away before or the server is
  * closed (its answer then only frees it; sio_handshake_server is not valid once the
- * server was freed).  After SIO_HANDSHAKE_HOLD_MS the client gets 503 and a later
- * answer only frees hs.  Requests that wait count as connections (max_connections). */
-#define SIO_HANDSHAKE_HOLD_MS 30000
+ * server was freed).  After handshake_timeout_ms (<sio/server.h>) the client gets 503
+ * and a later answer only frees hs.  Requests that wait count as connections
+ * (max_connections). */
 typedef void sio_handshake_fn(struct sio_handshake *hs, void *arg);
 SIO_API void sio_on_handshake(struct sio_server *server, sio_handshake_fn *fn, void *arg);
 
@@ -65,8 +68,9 @@ SIO_API void sio_handshake_accept(struct sio_handshake *hs);
 
 /* Refuse: 403 {"code":4,"message":message} for polling, 400 with the bare message and
  * the end of the connection for a WebSocket (Engine.IO, sections 3 and 12).  message is
- * copied; an empty one, or one that is no UTF-8, becomes "Forbidden".  Frees hs as
- * sio_handshake_accept does. */
+ * copied; an empty one, or one that is no UTF-8, becomes "Forbidden".  For a WebSocket it
+ * goes out as text/html, as the reference has it: what came from the client does not
+ * belong in it.  Frees hs as sio_handshake_accept does. */
 SIO_API void sio_handshake_refuse(struct sio_handshake *hs, sio_slice message);
 
 /* ---- headers -------------------------------------------------------------------- */
@@ -104,5 +108,7 @@ struct sio_connection_error {
  * answered 503), a WebSocket handshake that is none (code 3). */
 typedef void sio_connection_error_fn(const struct sio_connection_error *error, void *arg);
 SIO_API void sio_on_connection_error(struct sio_server *server, sio_connection_error_fn *fn, void *arg);
+
+SIO_END
 
 #endif

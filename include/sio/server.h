@@ -69,6 +69,7 @@ struct sio_server_options {
 	uint32_t ping_timeout_ms;    /* 20000 */
 	uint32_t connect_timeout_ms; /* 45000: Engine.IO session without a namespace */
 	uint32_t upgrade_timeout_ms; /* 10000 */
+	uint32_t handshake_timeout_ms; /* 30000: for the application to answer, <sio/handshake.h> */
 	size_t max_payload_bytes;    /* 1000000: one POST body, one WebSocket message */
 	size_t max_body_bytes;       /* 1000000: body of a request to an HTTP route */
 	size_t send_queue_bytes;     /* 1048576: unsent bytes of one client, then it is cut */

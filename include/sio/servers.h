@@ -3,7 +3,8 @@
  *
  * Servers that share an adapter (<sio/adapter.h>) are its nodes.  Without an adapter a
  * server is alone, and all of these calls find nobody.  Section 9 of the Socket.IO
- * reference (serverSideEmit, serverCount).  Loop thread only.
+ * reference (serverSideEmit, serverCount).  Loop thread only.  Calls that name no error
+ * cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -11,6 +12,8 @@
 #define SIO_SERVERS_H
 
 #include <sio/sockets.h>
+
+SIO_BEGIN
 
 /* How many servers are known now, this one included. */
 SIO_API size_t sio_server_nodes_n(const struct sio_server *server);
@@ -40,7 +43,8 @@ SIO_API long sio_servers_emit(struct sio_namespace *nsp, sio_slice name, const s
 
 /* The same, and ask each of them for an answer.  fn is called as by sio_sockets_ask, with
  * asked_n the servers that have a handler for events in this namespace; those that have
- * none are not waited for.  Returns as sio_servers_emit; on an error fn is not called. */
+ * none are not waited for.  Returns as sio_servers_emit (SIO_ERR_INVAL,
+ * SIO_ERR_LIMIT, SIO_ERR_NOMEM); on an error fn is not called. */
 SIO_API long sio_servers_ask(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args,
 			     uint32_t timeout_ms, sio_answers_fn *fn, void *arg);
 
@@ -50,4 +54,5 @@ SIO_API long sio_servers_ask(struct sio_namespace *nsp, sio_slice name, const st
  * gone), SIO_ERR_LIMIT, SIO_ERR_BUSY, SIO_ERR_CLOSED or SIO_ERR_NOMEM. */
 SIO_API int sio_servers_answer(struct sio_server *server, sio_slice node, uint64_t ack, const struct sio_args *args);
 
+SIO_END
 #endif

@@ -39,8 +39,8 @@ struct sio_test_client;
 struct sio_test_request;
 
 /* Make a server without a network; as sio_server_new.  Returns 0 and *out,
- * SIO_ERR_INVAL (an option out of range, or options->loop is not NULL) or
- * SIO_ERR_NOMEM. */
+ * SIO_ERR_INVAL (an option out of range, options->loop is not NULL, or engine_only: its
+ * clients speak Socket.IO) or SIO_ERR_NOMEM. */
 SIO_API SIO_MUST_CHECK int sio_test_server_new(const struct sio_server_options *options, struct sio_server **out);
 
 /* Let ms milliseconds pass: every timer, heartbeat and time-out that is due meanwhile

@@ -7,7 +7,7 @@
  *
  * A connection lives from may_open until on_close has returned, whoever ends it; in
  * every handler it may be closed.  Messages are queued and written at the end of the
- * loop turn.  Loop thread only.
+ * loop turn.  Loop thread only.  Calls that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -19,6 +19,8 @@
 
 #include <sio/error.h>
 #include <sio/slice.h>
+
+SIO_BEGIN
 
 struct sio_server;
 struct sio_ws;
@@ -87,6 +89,7 @@ SIO_API size_t sio_ws_queued_bytes(const struct sio_ws *ws);
 SIO_API void sio_ws_set_data(struct sio_ws *ws, void *data);
 SIO_API void *sio_ws_data(const struct sio_ws *ws);
 
+/* The server it belongs to; never NULL. */
 SIO_API struct sio_server *sio_ws_server(const struct sio_ws *ws);
 
 /* Of the handshake's request; valid as long as the connection.  Path and query are as
@@ -104,5 +107,7 @@ SIO_API sio_slice sio_ws_header(const struct sio_ws *ws, const char *name);
  * out[0..cap) with a final NUL.  Returns its length, SIO_ERR_NOENT, SIO_ERR_LIMIT (does not
  * fit), SIO_ERR_INVAL (bad percent encoding). */
 SIO_API long sio_ws_param(const struct sio_ws *ws, const char *name, char *out, size_t cap);
+
+SIO_END
 
 #endif

@@ -211,9 +211,12 @@ void api_drain(struct api *api)
 void api_foreign_event(struct api *api, sio_slice stream, int64_t seq, sio_slice type, sio_slice data)
 {
 	const struct collab_emit emit = { .event = type, .args = data };
+	const size_t prefix = sizeof(API_ROOM_STREAM) - 1;
 	long n;
 
-	if (memchr(stream.p, ':', stream.n))
+	if (stream.n > prefix && memcmp(stream.p, API_ROOM_STREAM, prefix) == 0)
+		n = collab_emit_room(api->options.collab, sio_bytes(stream.p + prefix, stream.n - prefix), &emit);
+	else if (memchr(stream.p, ':', stream.n))
 		n = collab_emit_room(api->options.collab, stream, &emit);
 	else
 		n = collab_emit_durable(api->options.collab, stream, seq, &emit);

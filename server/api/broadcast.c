@@ -119,15 +119,17 @@ static void send_out(struct call *call, sio_slice payload, int64_t seq, const ch
 
 /* ---- making it durable ----------------------------------------------------------------- */
 
-/* The stream that the event belongs to: the project, or the room with a colon. */
+/* The stream that the event belongs to: the project, or the room with a colon (a name that
+ * has none, or that could be taken for one, behind API_ROOM_STREAM). */
 static void stream_name(const struct outgoing *out, char *name, size_t cap)
 {
 	const char *project = project_of(out);
+	bool is_plain = strchr(out->room, ':') && strncmp(out->room, API_ROOM_STREAM, strlen(API_ROOM_STREAM)) != 0;
 
 	if (project[0])
 		snprintf(name, cap, "%s", project);
 	else
-		snprintf(name, cap, "%s%s", strchr(out->room, ':') ? "" : "room:", out->room);
+		snprintf(name, cap, "%s%s", is_plain ? "" : API_ROOM_STREAM, out->room);
 }
 
 static void on_appended(struct call *call, const struct store_result *result)

@@ -42,6 +42,9 @@ struct route {
 };
 #define NO_PROJECT (-1)
 
+/* What stands before a room's name when that alone would not be known as a room's stream. */
+#define API_ROOM_STREAM "room:"
+
 struct api {
 	struct api_options options;
 	struct limit *logins_by_user;

@@ -22,7 +22,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "store/backend.h"
+#include "store/job.h"
 
 enum {
 	POLL_MS = 250,      /* between two looks for news */
@@ -33,10 +33,6 @@ enum {
 	GATHER_LEAST = 4,       /* askers, below which nobody is waited for */
 	GATHER_SLOW_US = 2000,  /* a commit that takes longer is slow */
 	GATHER_MOST_US = 4000,
-};
-
-struct job_list {
-	struct store_job *first, **last;
 };
 
 /* Those who were answered by a commit often ask again at once.  When commits are slow, the
@@ -80,42 +76,6 @@ static bool has_thread(const struct store *store)
 	return store->lanes[WRITES].has_thread;
 }
 
-static struct lane *lane_of(struct store *store, const struct store_ask *ask)
-{
-	bool is_free = store->lanes[READS].db && !store_op_is_write(ask->op) && !ask->is_ordered;
-
-	return &store->lanes[is_free ? READS : WRITES];
-}
-
-/* ---- jobs ---------------------------------------------------------------- */
-
-static void list_init(struct job_list *list)
-{
-	list->first = NULL;
-	list->last = &list->first;
-}
-
-static void list_add(struct job_list *list, struct store_job *job)
-{
-	job->next = NULL;
-	*list->last = job;
-	list->last = &job->next;
-}
-
-/* The first n jobs, as a list of their own. */
-static struct store_job *list_take(struct job_list *list, uint32_t n)
-{
-	struct store_job *first = list->first, **at = &list->first;
-
-	while (*at && n-- > 0)
-		at = &(*at)->next;
-	list->first = *at;
-	*at = NULL;
-	if (!list->first)
-		list->last = &list->first;
-	return at == &list->first ? NULL : first;
-}
-
 static uint64_t monotonic_us(void)
 {
 	struct timespec t;
@@ -124,50 +84,11 @@ static uint64_t monotonic_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static void slice_keep(sio_slice *s, char **at)
+static struct lane *lane_of(struct store *store, const struct store_ask *ask)
 {
-	if (s->n == 0) {
-		*s = (sio_slice){ NULL, 0 };
-		return;
-	}
-	memcpy(*at, s->p, s->n);
-	s->p = *at;
-	*at += s->n;
-}
+	bool is_free = store->lanes[READS].db && !store_op_is_write(ask->op) && !ask->is_ordered;
 
-/* A copy of the ask with its bytes behind it, and an empty answer. */
-static struct store_job *job_new(const struct store_ask *ask)
-{
-	const sio_slice *in[] = { &ask->project, &ask->user, &ask->actor, &ask->item, &ask->body,
-				  &ask->event, &ask->secret, &ask->cursor, &ask->key };
-	struct store_job *job;
-	size_t bytes = 0;
-	char *at;
-
-	for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++)
-		bytes += in[i]->n;
-	job = calloc(1, sizeof(*job) + bytes);
-	if (!job)
-		return NULL;
-	job->answer = answer_new(ask->op);
-	if (!job->answer) {
-		free(job);
-		return NULL;
-	}
-	job->ask = *ask;
-	at = (char *)(job + 1);
-	sio_slice *out[] = { &job->ask.project, &job->ask.user, &job->ask.actor, &job->ask.item, &job->ask.body,
-			     &job->ask.event, &job->ask.secret, &job->ask.cursor, &job->ask.key };
-	for (size_t i = 0; i < sizeof(out) / sizeof(out[0]); i++)
-		slice_keep(out[i], &at);
-	job->queued_us = monotonic_us();
-	return job;
-}
-
-static void job_free(struct store_job *job)
-{
-	store_result_free((struct store_result *)job->answer);
-	free(job);
+	return &store->lanes[is_free ? READS : WRITES];
 }
 
 /* ---- the way back -------------------------------------------------------- */
@@ -220,11 +141,11 @@ static void hand_over(struct lane *lane, struct store_job *jobs)
 	while (jobs) {
 		void *loop = loop_of(store, jobs);
 		struct job_list same, others;
-		list_init(&same);
-		list_init(&others);
+		job_list_init(&same);
+		job_list_init(&others);
 		for (struct store_job *job = jobs, *next; job; job = next) {
 			next = job->next;
-			list_add(loop_of(store, job) == loop ? &same : &others, job);
+			job_list_add(loop_of(store, job) == loop ? &same : &others, job);
 		}
 		jobs = others.first;
 		if (post_patiently(store, loop, call_done, same.first) < 0) {
@@ -304,7 +225,7 @@ static struct store_job *next_batch(struct lane *lane, uint64_t wait_us, bool *g
 	if (wait_for(lane, 1, wait_us) && gather.most_us > 0 && monotonic_us() - begun < gather.most_us)
 		wait_for(lane, gather.n, gather.most_us);
 	*goes_on = lane->queue.first || !store->is_closing;
-	jobs = list_take(&lane->queue, STORE_BATCH_MAX);
+	jobs = job_list_take(&lane->queue, STORE_BATCH_MAX);
 	for (struct store_job *job = jobs; job; job = job->next) {
 		store->queued_n--;
 		lane->queue_n--;
@@ -349,13 +270,13 @@ static struct store_job *mark_answered(struct store *store, struct store_job *jo
 {
 	struct job_list rest;
 
-	list_init(&rest);
+	job_list_init(&rest);
 	for (struct store_job *job = jobs, *next; job; job = next) {
 		next = job->next;
 		if (job->is_sync)
 			job->is_answered = true;
 		else
-			list_add(&rest, job);
+			job_list_add(&rest, job);
 	}
 	pthread_cond_broadcast(&store->answered);
 	return rest.first;
@@ -455,7 +376,7 @@ static int enqueue(struct store *store, struct store_job *job, bool force)
 		r = SIO_ERR_BUSY;
 		store->stats.refused_total++;
 	} else {
-		list_add(&lane->queue, job);
+		job_list_add(&lane->queue, job);
 		store->queued_n++;
 		store->stats.requests_total++;
 		if (++lane->queue_n == lane->wanted_n)
@@ -472,7 +393,7 @@ int store_submit(struct store *store, const struct store_ask *ask)
 
 	if ((unsigned)ask->op >= STORE_OP_N || !ask->done || !has_thread(store))
 		return SIO_ERR_INVAL;
-	job = job_new(ask);
+	job = job_new(ask, monotonic_us());
 	if (!job)
 		return SIO_ERR_NOMEM;
 	r = enqueue(store, job, false);
@@ -501,7 +422,7 @@ struct store_result *store_run(struct store *store, const struct store_ask *ask)
 
 	if ((unsigned)ask->op >= STORE_OP_N)
 		return NULL;
-	job = job_new(ask);
+	job = job_new(ask, monotonic_us());
 	if (!job)
 		return NULL;
 	job->is_sync = true;
@@ -529,8 +450,8 @@ static void init_locks(struct store *store)
 	pthread_cond_init(&store->answered, NULL);
 	for (int i = 0; i < LANES_N; i++) {
 		store->lanes[i].store = store;
-		list_init(&store->lanes[i].queue);
-		list_init(&store->lanes[i].stranded);
+		job_list_init(&store->lanes[i].queue);
+		job_list_init(&store->lanes[i].stranded);
 		pthread_cond_init(&store->lanes[i].wake, &monotonic);
 	}
 	pthread_condattr_destroy(&monotonic);

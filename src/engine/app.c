@@ -10,9 +10,13 @@
 #include "codec/eio.h"
 #include "codec/utf8.h"
 
-void eio_app_init(struct eio_app *app, struct sio_server *server, struct eio_engine *engine, bool is_used)
+/* In each public call that changes something: is this the thread that may? */
+#define APP_CHECK(app) guard_check((app)->guard, __func__)
+
+void eio_app_init(struct eio_app *app, struct sio_server *server, struct eio_engine *engine, const struct guard *guard,
+		  bool is_used)
 {
-	*app = (struct eio_app){ .server = server, .engine = engine, .is_used = is_used };
+	*app = (struct eio_app){ .server = server, .engine = engine, .guard = guard, .is_used = is_used };
 }
 
 /* ---- what happens to a session ----------------------------------------------------- */
@@ -107,6 +111,7 @@ int sio_engine_on_open(struct sio_server *server, sio_session_fn *fn, void *arg)
 {
 	struct eio_app *app = eio_app_of(server);
 
+	APP_CHECK(app);
 	app->on_open = fn;
 	app->open_arg = arg;
 	return app->is_used ? SIO_OK : SIO_ERR_INVAL;
@@ -116,6 +121,7 @@ int sio_engine_on_message(struct sio_server *server, sio_message_fn *fn, void *a
 {
 	struct eio_app *app = eio_app_of(server);
 
+	APP_CHECK(app);
 	app->on_message = fn;
 	app->message_arg = arg;
 	return app->is_used ? SIO_OK : SIO_ERR_INVAL;
@@ -125,6 +131,7 @@ int sio_engine_on_close(struct sio_server *server, sio_session_closed_fn *fn, vo
 {
 	struct eio_app *app = eio_app_of(server);
 
+	APP_CHECK(app);
 	app->on_close = fn;
 	app->close_arg = arg;
 	return app->is_used ? SIO_OK : SIO_ERR_INVAL;
@@ -134,6 +141,7 @@ int sio_engine_on_upgraded(struct sio_server *server, sio_session_fn *fn, void *
 {
 	struct eio_app *app = eio_app_of(server);
 
+	APP_CHECK(app);
 	app->on_upgraded = fn;
 	app->upgraded_arg = arg;
 	return app->is_used ? SIO_OK : SIO_ERR_INVAL;
@@ -143,6 +151,7 @@ int sio_engine_on_drain(struct sio_server *server, sio_session_fn *fn, void *arg
 {
 	struct eio_app *app = eio_app_of(server);
 
+	APP_CHECK(app);
 	app->on_drain = fn;
 	app->drain_arg = arg;
 	return app->is_used ? SIO_OK : SIO_ERR_INVAL;
@@ -229,18 +238,24 @@ static int new_binary(struct eio_app *app, sio_slice data, struct frame **out)
 
 int sio_message_new_text(struct sio_server *server, sio_slice text, struct sio_message **out)
 {
+	struct eio_app *app = eio_app_of(server);
 	struct frame *f;
-	int err = new_text(eio_app_of(server), text, &f);
+	int err;
 
+	APP_CHECK(app);
+	err = new_text(app, text, &f);
 	*out = (struct sio_message *)f;
 	return err;
 }
 
 int sio_message_new_binary(struct sio_server *server, sio_slice data, struct sio_message **out)
 {
+	struct eio_app *app = eio_app_of(server);
 	struct frame *f;
-	int err = new_binary(eio_app_of(server), data, &f);
+	int err;
 
+	APP_CHECK(app);
+	err = new_binary(app, data, &f);
 	*out = (struct sio_message *)f;
 	return err;
 }
@@ -257,13 +272,13 @@ static bool is_cut_by_polling(const struct eio_session *s, struct frame *f)
 	return s->transport == EIO_POLLING && f->attachments_n == 0 && memchr(frame_text(f), EIO_SEPARATOR, f->text_n);
 }
 
-static int send(struct sio_session *session, struct frame *f)
+static int send_frame(struct sio_session *session, struct frame *f)
 {
 	struct eio_session *s = session->session;
 
 	if (!eio_is_open(s))
 		return SIO_ERR_CLOSED;
-	if (f->pool != &s->engine->frames || is_cut_by_polling(s, f))
+	if (!f || f->pool != &s->engine->frames || is_cut_by_polling(s, f))
 		return SIO_ERR_INVAL;
 	eio_send(s, f);
 	s->wants_drain = session->app->on_drain != NULL;
@@ -272,12 +287,13 @@ static int send(struct sio_session *session, struct frame *f)
 
 int sio_session_send(struct sio_session *session, struct sio_message *message)
 {
-	return send(session, frame_of(message));
+	APP_CHECK(session->app);
+	return send_frame(session, frame_of(message));
 }
 
 static int send_and_unref(struct sio_session *session, struct frame *f)
 {
-	int err = send(session, f);
+	int err = send_frame(session, f);
 
 	frame_unref(f);
 	return err;
@@ -286,16 +302,20 @@ static int send_and_unref(struct sio_session *session, struct frame *f)
 int sio_session_send_text(struct sio_session *session, sio_slice text)
 {
 	struct frame *f;
-	int err = eio_is_open(session->session) ? new_text(session->app, text, &f) : SIO_ERR_CLOSED;
+	int err;
 
+	APP_CHECK(session->app);
+	err = eio_is_open(session->session) ? new_text(session->app, text, &f) : SIO_ERR_CLOSED;
 	return err < 0 ? err : send_and_unref(session, f);
 }
 
 int sio_session_send_binary(struct sio_session *session, sio_slice data)
 {
 	struct frame *f;
-	int err = eio_is_open(session->session) ? new_binary(session->app, data, &f) : SIO_ERR_CLOSED;
+	int err;
 
+	APP_CHECK(session->app);
+	err = eio_is_open(session->session) ? new_binary(session->app, data, &f) : SIO_ERR_CLOSED;
 	return err < 0 ? err : send_and_unref(session, f);
 }
 
@@ -303,6 +323,7 @@ int sio_session_send_binary(struct sio_session *session, sio_slice data)
 
 int sio_session_close(struct sio_session *session)
 {
+	APP_CHECK(session->app);
 	if (!eio_is_open(session->session))
 		return SIO_ERR_CLOSED;
 	eio_close(session->session, "forced close");
@@ -311,6 +332,7 @@ int sio_session_close(struct sio_session *session)
 
 int sio_session_discard(struct sio_session *session)
 {
+	APP_CHECK(session->app);
 	if (!eio_is_open(session->session))
 		return SIO_ERR_CLOSED;
 	eio_discard(session->session, "forced close");

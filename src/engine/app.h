@@ -12,12 +12,14 @@
 
 #include <sio/engine.h>
 
+#include "base/guard.h"
 #include "engine/engine.h"
 
 /* One server's handlers. */
 struct eio_app {
 	struct sio_server *server;
 	struct eio_engine *engine;
+	const struct guard *guard; /* of the server: whose thread may call */
 	bool is_used;              /* the server is one of plain Engine.IO */
 	sio_session_fn *on_open, *on_upgraded, *on_drain;
 	sio_message_fn *on_message;
@@ -35,7 +37,8 @@ struct sio_session {
 	bool is_opening;           /* the open handler is being called */
 };
 
-void eio_app_init(struct eio_app *app, struct sio_server *server, struct eio_engine *engine, bool is_used);
+void eio_app_init(struct eio_app *app, struct sio_server *server, struct eio_engine *engine, const struct guard *guard,
+		  bool is_used);
 struct eio_app *eio_app_of(const struct sio_server *server); /* given by whoever embeds it */
 
 void eio_app_open(struct sio_session *session, struct eio_app *app, struct eio_session *eio);

@@ -47,30 +47,35 @@ bool hooks_is_handshake(const struct http1_request *req)
 
 void sio_on_handshake(struct sio_server *server, sio_handshake_fn *fn, void *arg)
 {
+	SERVER_CHECK(server);
 	server->hooks.handshake = fn;
 	server->hooks.handshake_arg = arg;
 }
 
 void sio_on_upgrade_request(struct sio_server *server, sio_handshake_fn *fn, void *arg)
 {
+	SERVER_CHECK(server);
 	server->hooks.upgrade = fn;
 	server->hooks.upgrade_arg = arg;
 }
 
 void sio_on_initial_headers(struct sio_server *server, sio_headers_fn *fn, void *arg)
 {
+	SERVER_CHECK(server);
 	server->hooks.initial_headers = fn;
 	server->hooks.initial_headers_arg = arg;
 }
 
 void sio_on_headers(struct sio_server *server, sio_headers_fn *fn, void *arg)
 {
+	SERVER_CHECK(server);
 	server->hooks.headers = fn;
 	server->hooks.headers_arg = arg;
 }
 
 void sio_on_connection_error(struct sio_server *server, sio_connection_error_fn *fn, void *arg)
 {
+	SERVER_CHECK(server);
 	server->hooks.error = fn;
 	server->hooks.error_arg = arg;
 }

@@ -86,6 +86,7 @@ struct sio_server {
 	struct link *dead;            /* ended links, freed at the end of the turn */
 	uint64_t links, websockets, links_total;
 	uint32_t visitors;            /* requests that wait for the application's yes or no */
+	uint32_t handshake_timeout_ms; /* how long one may */
 	struct sio_request view;      /* what sio_session_request gives */
 	struct sio_timer relax;       /* the next look at memory that is not needed any more */
 	uint64_t moves_seen, moves_trimmed; /* links opened and closed; see on_relax */

@@ -7,7 +7,6 @@
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
 #include <stdlib.h>
-#include <time.h>
 
 #include "host/host.h"
 
@@ -109,10 +108,11 @@ static void answer(struct eio_session *s, enum eio_wire wire, int status, sio_sl
 	if (!c)
 		return;
 	buf_str(&h, "Cache-Control: no-store\r\n");
-	if (c->side->reader && may_compress && server->http_compression && body.n >= server->http_compression_min)
-		body = compress_body(server, http1_request(c->side->reader), body, &h);
+	/* Hooks first: what compress_body gives is good until somebody else compresses. */
 	if (c->side->reader)
 		answer_headers(s, c, wire == EIO_WIRE_GET && status == 200, &h);
+	if (c->side->reader && may_compress && server->http_compression && body.n >= server->http_compression_min)
+		body = compress_body(server, http1_request(c->side->reader), body, &h);
 	if (status == 413)
 		net_reply_last(c, status, NULL, buf_peek(&h), body);
 	else

@@ -294,6 +294,7 @@ static void set_defaults(struct sio_server_options *o)
 	o->ping_timeout_ms = or_default(o->ping_timeout_ms, 20000);
 	o->connect_timeout_ms = or_default(o->connect_timeout_ms, 45000);
 	o->upgrade_timeout_ms = or_default(o->upgrade_timeout_ms, 10000);
+	o->handshake_timeout_ms = or_default(o->handshake_timeout_ms, 30000);
 	o->max_payload_bytes = o->max_payload_bytes ? o->max_payload_bytes : 1000000;
 	o->max_body_bytes = o->max_body_bytes ? o->max_body_bytes : 1000000;
 	o->send_queue_bytes = o->send_queue_bytes ? o->send_queue_bytes : 1048576;
@@ -426,7 +427,7 @@ static int start_parts(struct sio_server *server, const struct sio_server_option
 	server->engine.frames.deflater = server->deflater;
 	server->engine.frames.deflate_min = o->deflate_threshold_bytes;
 	server->app = o->engine_only ? &engineio_app : &socketio_app;
-	eio_app_init(&server->engine_app, server, &server->engine, o->engine_only);
+	eio_app_init(&server->engine_app, server, &server->engine, &server->hub.guard, o->engine_only);
 	if (err == SIO_OK) {
 		server->engine.now_ms = net_now_ms(server->net);
 		err = hub_init(&server->hub, server, &server->engine, &hl);
@@ -451,6 +452,7 @@ int server_new(const struct sio_server_options *options, bool is_still, struct s
 	server->log_arg = o.log_arg;
 	server->max_body_bytes = o.max_body_bytes;
 	server->max_connections = o.max_connections;
+	server->handshake_timeout_ms = o.handshake_timeout_ms;
 	server->ws_limits = (struct ws_limits){ o.max_payload_bytes, FRAGMENTS_N, NULL };
 	server->per_message_deflate = o.per_message_deflate;
 	server->http_compression = o.http_compression;

@@ -2,13 +2,13 @@
  *
  * The connection waits as it does for any answer: what else it sends is kept and read
  * afterwards.  Everything about time and order of question and answer is in
- * engine/handshake.c.
+ * engine/door.c.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
 #include <stdlib.h>
 
-#include "engine/handshake.h"
+#include "engine/door.h"
 #include "host/host.h"
 
 struct visitor {
@@ -26,7 +26,7 @@ static void visitor_free(struct sio_handshake *hs)
 	struct visitor *v = visitor_of(hs);
 
 	http1_free(v->request.reader);
-	handshake_fini(hs);
+	door_fini(hs);
 	free(v);
 }
 
@@ -44,7 +44,7 @@ void visitor_gone(struct visitor *v)
 {
 	v->hs.server->visitors--;
 	let_go(v);
-	handshake_gone(&v->hs);
+	door_gone(&v->hs);
 }
 
 static void on_held(struct sio_handshake *hs)
@@ -77,14 +77,14 @@ static void on_answered(struct sio_handshake *hs)
 		c->owner = NULL;
 		server->visitors--;
 	}
-	if (c->mode == NET_HTTP && hs->verdict == HANDSHAKE_ACCEPTED)
+	if (c->mode == NET_HTTP && hs->verdict == DOOR_ACCEPTED)
 		endpoint_enter(server, c, v->request.http);
 	else if (c->mode == NET_HTTP)
 		endpoint_refuse(server, c, v->request.http, EIO_ERR_FORBIDDEN, buf_peek(&hs->message));
 	visitor_free(hs);
 }
 
-static const struct handshake_ops visitor_ops = {
+static const struct door_ops visitor_ops = {
 	.answered = on_answered,
 	.held = on_held,
 	.late = on_late,
@@ -103,7 +103,12 @@ void visitor_ask(struct sio_server *server, struct net_conn *c, const struct htt
 		return;
 	}
 	request_view(&v->request, server, c, req);
-	v->hs = (struct sio_handshake){ .ops = &visitor_ops, .server = server, .request = &v->request, .kind = kind };
-	handshake_ask(&v->hs, net_wheel(server->net), net_now_ms(server->net), is_upgrade ? h->upgrade : h->handshake,
+	v->hs = (struct sio_handshake){ .ops = &visitor_ops,
+					.server = server,
+					.guard = &server->hub.guard,
+					.request = &v->request,
+					.timeout_ms = server->handshake_timeout_ms,
+					.kind = kind };
+	door_ask(&v->hs, net_wheel(server->net), net_now_ms(server->net), is_upgrade ? h->upgrade : h->handshake,
 		      is_upgrade ? h->upgrade_arg : h->handshake_arg);
 }

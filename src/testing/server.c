@@ -29,7 +29,7 @@ int sio_test_server_new(const struct sio_server_options *options, struct sio_ser
 	int err;
 
 	*out = NULL;
-	if (options && options->loop)
+	if (options && (options->loop || options->engine_only))
 		return SIO_ERR_INVAL;
 	t = calloc(1, sizeof(*t));
 	if (!t)

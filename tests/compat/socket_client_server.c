@@ -73,7 +73,7 @@ static int64_t now_ms(void)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
+	timespec_get(&now, TIME_UTC);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 

@@ -15,6 +15,7 @@
 
 struct sio_server {
 	struct fake *fake;
+	struct guard guard;
 	struct eio_app app;
 };
 
@@ -59,7 +60,7 @@ static inline struct sio_server *app_start(const struct eio_limits *limits)
 	server->fake->on_upgraded = app_on_upgraded;
 	server->fake->on_drained = app_on_drained;
 	server->fake->on_flush = app_on_flush;
-	eio_app_init(&server->app, server, &server->fake->engine, true);
+	eio_app_init(&server->app, server, &server->fake->engine, &server->guard, true);
 	return server;
 }
 

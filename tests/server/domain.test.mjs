@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { clientPool } from './lib/clients.mjs';
-import { ROOT, startServer } from './lib/harness.mjs';
+import { ROOT, Server, startServer } from './lib/harness.mjs';
 import { request } from './lib/http.mjs';
 import { unnumbered } from './lib/payload.mjs';
 import { until } from './lib/queue.mjs';
@@ -475,6 +475,37 @@ describe('the event history', () => {
       const seqs = [];
       for (let i = 0; i < n; i++) seqs.push((await c.events.next((e) => e.args[0]?.seq > from && e.name !== 'joined_project', { what: `event ${i} of ${n}` })).args[0].seq);
       assert.deepEqual(seqs, Array.from({ length: n }, (_, i) => from + 1 + i));
+    }
+  });
+});
+
+describe('a second server on the same database', () => {
+  it('tells its own members what the first one has committed, in order', async () => {
+    const second = await new Server(server.dir, server.env).listening();
+    try {
+      const far = await pool.user(second, 'cleo', { project: 'proj-123' });
+      const near = await member('anna');
+      const from = far.joined.seq;
+      await Promise.all([
+        ...Array.from({ length: 20 }, (_, i) => newComment({ text: `near ${i} @cleo` })),
+        ...Array.from({ length: 20 }, (_, i) => second.api('POST', `${P}/comments`, { as: 'ben', body: { text: `far ${i}` } })),
+      ]);
+      for (const c of [far, near]) {
+        const seqs = [];
+        for (let i = 0; i < 40; i++) seqs.push((await c.event('comment:created')).seq);
+        assert.deepEqual(seqs, Array.from({ length: 40 }, (_, i) => from + 1 + i), c.events.name);
+      }
+      assert.match((await far.event('notification:new')).message, /mentioned you: near/);
+      // A socket's own room has no colon in its name.
+      assert.equal((await server.broadcast('emit', { room: far.socket.id, event: 'to:one', data: 1 })).status, 202);
+      assert.equal(await far.event('to:one'), 1);
+      await server.broadcast('emit', { room: `room:${far.socket.id}`, event: 'to:nobody', data: 1 });
+      await server.broadcast('emit', { room: far.socket.id, event: 'to:one', data: 2 });
+      assert.equal(await far.event('to:one'), 2);
+      assert.deepEqual(far.all('to:nobody'), []);
+    } finally {
+      pool.close();
+      await second.end();
     }
   });
 });

@@ -198,8 +198,8 @@ describe('protocol suite: close', () => {
 
 describe('protocol suite: upgrade', () => {
   it('a poll behind 3probe gets exactly 6, then the WebSocket works', async () => {
-    const p = await poll();
-    const w = await ws({ sid: p.sid }).open();
+    const p = await poll(calm); // no ping may come between
+    const w = await ws({ sid: p.sid }, calm).open();
     w.send('2probe');
     assert.equal(await w.text(), '3probe');
     const got = await p.get();

@@ -62,6 +62,32 @@ for (const [how, options] of TRANSPORTS)
     pool.close();
   });
 
+await step('tasks, comments, notifications, history', async () => {
+  const anna = await pool.user(server, 'anna', { create, project: 'proj-123' });
+  const call = async (as, method, path, body) => {
+    const res = await server.api(method, `/api${path}`, { as, body });
+    assert.ok(res.status < 300, `${method} ${path}: ${res.status} ${res.body}`);
+    return res.json;
+  };
+  const task = await call('ben', 'POST', '/projects/proj-123/tasks', { title: 'Pour', assignee_id: 'anna', item_id: item });
+  await anna.event('task:created');
+  await anna.event('notification:new');
+  await call('ben', 'PATCH', `/projects/proj-123/tasks/${task.task_id}`, { status: 'done', version: 1 });
+  await anna.event('task:updated');
+  const comment = await call('ben', 'POST', '/projects/proj-123/comments', { text: '@anna done', task_id: task.task_id });
+  await anna.event('comment:created');
+  const stale = await server.api('DELETE', `/api/projects/proj-123/tasks/${task.task_id}`, { as: 'ben', headers: { 'if-match': '"1"' } });
+  assert.equal(stale.status, 409);
+  await call('ben', 'DELETE', `/projects/proj-123/comments/${comment.comment_id}`);
+  await call('ben', 'DELETE', `/projects/proj-123/tasks/${task.task_id}`);
+  const inbox = await call('anna', 'GET', '/notifications?unread=true');
+  await call('anna', 'POST', `/notifications/${inbox.items[0].id}/read`);
+  await call('anna', 'POST', '/notifications/read-all');
+  const history = await call('anna', 'GET', `/projects/proj-123/events?after=${anna.joined.seq}`);
+  assert.deepEqual(history.items.map((e) => e.type), ['task:created', 'task:updated', 'comment:created', 'comment:deleted', 'task:deleted']);
+  pool.close();
+});
+
 await step('refusals', async () => {
   for (const auth of [{}, { token: 'abc' }, { token: server.token('anna', { ttl: -3600 }) }]) {
     const c = new Client(server.url, { auth, transports: ['websocket'] });

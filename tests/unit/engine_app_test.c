@@ -526,6 +526,7 @@ static void test_message_of_another_server(void **state)
 	begin(EIO_WEBSOCKET);
 	assert_int_equal(sio_message_new_text(other, SIO_LIT("x"), &message), SIO_OK);
 	assert_int_equal(sio_session_send(app_session(c), message), SIO_ERR_INVAL);
+	assert_int_equal(sio_session_send(app_session(c), NULL), SIO_ERR_INVAL);
 	assert_int_equal(sio_session_discard(app_session(c)), SIO_OK);
 	assert_int_equal(sio_session_send(app_session(c), message), SIO_ERR_CLOSED);
 	sio_message_free(message);

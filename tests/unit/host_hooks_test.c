@@ -21,12 +21,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
+#include <zlib.h>
 
 #include <sio/engine.h>
 #include <sio/handshake.h>
 #include <sio/room.h>
 #include <sio/server.h>
 #include <sio/socket.h>
+#include <sio/testing.h>
 #include <sio/work.h>
 
 #include "base/buf.h"
@@ -328,6 +330,9 @@ static void test_the_other_kind(void **state)
 	assert_int_equal(sio_message_new_text(other, SIO_LIT("x"), &message), SIO_OK);
 	sio_message_free(message);
 	sio_server_free(other);
+	o.engine_only = true; /* the clients of <sio/testing.h> speak Socket.IO */
+	assert_int_equal(sio_test_server_new(&o, &other), SIO_ERR_INVAL);
+	assert_null(other);
 }
 
 /* Two of different kinds on one loop, with one application. */
@@ -552,6 +557,39 @@ static void test_client_gone_while_it_waits(void **state)
 	sio_server_stats(server, &stats);
 	assert_int_equal(stats.connections_total, 0);
 	assert_int_equal(stats.http_connections, 0);
+}
+
+static void test_answered_too_late(void **state)
+{
+	struct sio_server_options o = { .engine_only = true, .handshake_timeout_ms = 50 };
+	static const char *const requests[] = { GET_POLLING, GET_WS };
+	struct sio_stats stats;
+
+	(void)state;
+	start(&o);
+	listen_to_sessions();
+	sio_on_connection_error(server, on_error, NULL);
+	sio_on_handshake(server, wait, NULL);
+	for (int i = 0; i < 2; i++) {
+		int fd = say_to(requests[i], "&user=anna");
+		struct sio_handshake *hs = take();
+		char user[10];
+		turn(20);
+		assert_true(sio_handshake_is_open(hs));
+		buf_clear(&heard);
+		turn(100);
+		expect_heard("error 3 The application has not decided in time of GET /engine.io/; ");
+		assert_false(sio_handshake_is_open(hs));
+		expect_answer(fd, "HTTP/1.1 503", "Retry-After: 5", "Connection: close");
+		assert_true(hear(fd));
+		close(fd);
+		turn(3);
+		assert_int_equal(sio_request_query_get(sio_handshake_request(hs), "user", user, sizeof(user)), 4);
+		sio_handshake_accept(hs);
+	}
+	sio_server_stats(server, &stats);
+	assert_int_equal(stats.connections_total, 0);
+	assert_int_equal(stats.http_refused_total, 2);
 }
 
 static void test_server_closes_while_they_wait(void **state)
@@ -903,6 +941,78 @@ static void test_headers(void **state)
 	close(fd);
 }
 
+static struct sio_request *held;
+
+static void on_route(struct sio_request *req, void *arg)
+{
+	(void)arg;
+	held = req;
+}
+
+/* Answers another request, which is compressed as well. */
+static void answer_held(struct sio_headers *headers, const struct sio_request *req, void *arg)
+{
+	char body[3000];
+
+	(void)headers, (void)req, (void)arg;
+	memset(body, 'b', sizeof(body));
+	if (held)
+		sio_reply(held, 200, "text/plain", sio_bytes(body, sizeof(body)));
+	held = NULL;
+}
+
+/* The body of a gzipped answer in `in`, which is a poll's: one byte over and over. */
+static void expect_gzip_of(char first, char byte, size_t n)
+{
+	const char *at = memmem(in.p, in.n, "\r\n\r\n", 4);
+	char *out = malloc(n + 100);
+	z_stream z = { 0 };
+
+	assert_non_null(at);
+	z.next_in = (unsigned char *)(uintptr_t)(at + 4);
+	z.avail_in = (unsigned)(in.p + in.n - at - 4);
+	z.next_out = (unsigned char *)out;
+	z.avail_out = (unsigned)n + 100;
+	assert_int_equal(inflateInit2(&z, 31), Z_OK);
+	assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
+	assert_int_equal(z.total_out, n + 1);
+	assert_int_equal(out[0], first);
+	for (size_t i = 1; i <= n; i++)
+		assert_int_equal(out[i], byte);
+	inflateEnd(&z);
+	free(out);
+}
+
+/* What a hook answers meanwhile is compressed with the same scratch: not into this one. */
+static void test_hook_that_answers_another_request(void **state)
+{
+	struct sio_server_options o = { .engine_only = true, .http_compression = true };
+	char text[300], body[2000];
+	char *sid;
+	int fd, route, poll;
+
+	(void)state;
+	start(&o);
+	listen_to_sessions();
+	assert_int_equal(sio_http_route(server, "GET", "/held", on_route, NULL), SIO_OK);
+	sid = open_session(&fd);
+	route = say_to("GET /held%s HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n", "");
+	assert_non_null(held);
+	sio_on_headers(server, answer_held, NULL);
+	memset(body, 'a', sizeof(body));
+	assert_int_equal(sio_session_send_text(last, sio_bytes(body, sizeof(body))), SIO_OK);
+	snprintf(text, sizeof(text), "GET /engine.io/?EIO=4&transport=polling%s HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n", sid);
+	poll = dial();
+	say_text(poll, text);
+	expect_answer(poll, "Content-Encoding: gzip");
+	expect_gzip_of('4', 'a', sizeof(body));
+	expect_answer(route, "Content-Encoding: gzip");
+	expect_gzip_of('b', 'b', 2999);
+	close(fd);
+	close(route);
+	close(poll);
+}
+
 /* The same on a Socket.IO server. */
 static void test_hooks_of_a_socketio_server(void **state)
 {
@@ -1008,6 +1118,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_refused, stop),
 		cmocka_unit_test_teardown(test_answered_later, stop),
 		cmocka_unit_test_teardown(test_client_gone_while_it_waits, stop),
+		cmocka_unit_test_teardown(test_answered_too_late, stop),
 		cmocka_unit_test_teardown(test_server_closes_while_they_wait, stop),
 		cmocka_unit_test_teardown(test_those_who_wait_are_counted, stop),
 		cmocka_unit_test_teardown(test_upgrade_requests, stop),
@@ -1015,6 +1126,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_hooks_that_close_the_server, stop),
 		cmocka_unit_test_teardown(test_hooks_that_close_the_session, stop),
 		cmocka_unit_test_teardown(test_headers, stop),
+		cmocka_unit_test_teardown(test_hook_that_answers_another_request, stop),
 		cmocka_unit_test_teardown(test_hooks_of_a_socketio_server, stop),
 		cmocka_unit_test_teardown(test_options_that_are_refused, stop),
 		cmocka_unit_test_teardown(test_one_transport, stop),

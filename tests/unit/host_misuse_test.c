@@ -21,6 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <sio/engine.h>
+#include <sio/handshake.h>
 #include <sio/http.h>
 #include <sio/namespace.h>
 #include <sio/room.h>
@@ -455,6 +457,8 @@ static void expect_abort(void (*wrong)(void), const char *call, const char *says
 		fail_msg("%s: status %x, and it said: %s", call, (unsigned)status, text);
 }
 
+static struct sio_message *message;
+
 #define FROM_ELSEWHERE(name, expression)  \
 	static void *name(void *arg)      \
 	{                                 \
@@ -480,6 +484,10 @@ FROM_ELSEWHERE(t_on_event, sio_on_event(server, "x", on_event, NULL))
 FROM_ELSEWHERE(t_on_connect, (sio_on_connect(server, on_connect, NULL), 0))
 FROM_ELSEWHERE(t_open, sio_namespace_open(server, SIO_LIT("/x")) != NULL)
 FROM_ELSEWHERE(t_route, sio_http_route(server, "GET", "/x", on_request, NULL))
+FROM_ELSEWHERE(t_on_handshake, (sio_on_handshake(server, NULL, NULL), 0))
+FROM_ELSEWHERE(t_on_headers, (sio_on_headers(server, NULL, NULL), 0))
+FROM_ELSEWHERE(t_engine_on_open, sio_engine_on_open(server, NULL, NULL))
+FROM_ELSEWHERE(t_message, sio_message_new_text(server, SIO_LIT("x"), &message))
 FROM_ELSEWHERE(t_reply, (sio_reply(request, 200, NULL, sio_bytes("", 0)), 0))
 FROM_ELSEWHERE(t_timer, (sio_timer_start(server, &timer, 1, on_timer), 0))
 FROM_ELSEWHERE(t_work, sio_server_work(server, on_post, on_post, NULL))
@@ -510,6 +518,10 @@ static const struct {
 	{ "sio_namespace_on_connect", t_on_connect },
 	{ "sio_namespace_open", t_open },
 	{ "sio_http_route", t_route },
+	{ "sio_on_handshake", t_on_handshake },
+	{ "sio_on_headers", t_on_headers },
+	{ "sio_engine_on_open", t_engine_on_open },
+	{ "sio_message_new_text", t_message },
 	{ "sio_reply", t_reply },
 	{ "sio_timer_start", t_timer },
 	{ "sio_server_work", t_work },

@@ -19,7 +19,7 @@
 
 #include "lib/fake_hub.h"
 
-enum { CLIENTS = 300, DEFAULT_STEPS = 20000, ROOMS = 20, PENDING = 64, DEPTH_MAX = 4 };
+enum { CLIENTS = 300, DEFAULT_STEPS = 10000, ROOMS = 20, PENDING = 64, DEPTH_MAX = 4 };
 
 /* "/" first; children by pattern, by function, one that was opened, one that is none. */
 static const char *const names[] = {
@@ -175,13 +175,16 @@ static void on_use(struct sio_connect *req, void *arg)
 		sio_connect_next(req);
 }
 
+static int index_of(sio_slice name);
 static void set_rules(struct sio_namespace *nsp);
 
+/* Its data is the index of its name; that of "/", made before, is NULL. */
 static void on_new(struct sio_namespace *nsp, void *arg)
 {
 	(void)arg;
 	made++;
 	assert_int_equal(nsp->sockets_n, 0);
+	sio_namespace_set_data(nsp, (void *)(intptr_t)index_of(sio_namespace_name(nsp)));
 	if (!sio_namespace_parent(nsp))
 		set_rules(nsp);
 	depth++;
@@ -613,7 +616,7 @@ static void check_view(const struct fake_client *c, const struct view *v)
 	if (!c->link || !eio_is_open(&c->link->session) || c->link->session.out.n > 0)
 		return;
 	for (struct sio_socket *s = c->link->hub_client.sockets; s; s = s->next)
-		is_there[index_of(sio_str(s->nsp->name))] = true;
+		is_there[(intptr_t)sio_namespace_data(s->nsp)] = true;
 	for (int i = 0; i < NAMES; i++)
 		if ((!v->has_left[i] || v->is_in[i]) && is_there[i] != v->is_in[i])
 			fail_msg("%s: the server says %d, the client %d", names[i], is_there[i], v->is_in[i]);
@@ -813,12 +816,12 @@ static void pay_debts(void)
 	}
 }
 
-static void check(void)
+static void check(unsigned step)
 {
 	const struct fake *f = server->fake;
 
 	hub_check(server);
-	for (unsigned i = 0; i < CLIENTS; i++)
+	for (unsigned i = step % 10; i < CLIENTS; i += 10) /* what is wrong there stays wrong */
 		if (clients[i])
 			check_view(clients[i], &views[i]);
 	assert_int_equal(depth, 0);
@@ -869,7 +872,7 @@ static void test_simulation(void **state)
 			fake_run(server->fake, one_in(600) ? below(60000) : below(200));
 		else
 			fake_turn(server->fake);
-		check();
+		check((unsigned)step);
 	}
 	/* The application keeps its promises to the end, though all have gone. */
 	eio_engine_discard_all(&server->fake->engine, "server shutting down");

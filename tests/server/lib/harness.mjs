@@ -275,10 +275,10 @@ export async function startCluster(nodes) {
 }
 
 // A program of examples/ or tests/compat/, from the build that SKYBUILD belongs to.
-export const startExample = (name, args = []) => startProgram('examples', name, args);
-export const startCompat = (name, args = []) => startProgram('compat', name, args);
+export const startExample = (name, args = []) => startBuilt('examples', name, args);
+export const startCompat = (name, args = []) => startBuilt('compat', name, args);
 
-async function startProgram(dir, name, args) {
+async function startBuilt(dir, name, args) {
   const file = path.join(path.dirname(SKYBUILD), dir, name);
   if (!existsSync(file)) throw new Error(`no program at ${path.relative(ROOT, file)}: make builds it`);
   return new Process(file, args, { env: {}, name }).listening();

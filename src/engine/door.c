@@ -1,8 +1,8 @@
-/* handshake.c -- see handshake.h.
+/* door.c -- see door.h.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
-#include "engine/handshake.h"
+#include "engine/door.h"
 
 #include "base/map.h" /* MAP_OWNER */
 #include "codec/utf8.h"
@@ -11,33 +11,33 @@ static void on_late(struct sio_timer *timer)
 {
 	struct sio_handshake *hs = MAP_OWNER(timer, struct sio_handshake, timer);
 
-	hs->state = HANDSHAKE_GONE;
+	hs->state = DOOR_GONE;
 	hs->ops->late(hs);
 }
 
-void handshake_ask(struct sio_handshake *hs, struct wheel *wheel, uint64_t now_ms, sio_handshake_fn *fn, void *arg)
+void door_ask(struct sio_handshake *hs, struct wheel *wheel, uint64_t now_ms, sio_handshake_fn *fn, void *arg)
 {
-	hs->state = HANDSHAKE_ASKED;
+	hs->state = DOOR_ASKED;
 	fn(hs, arg);
-	if (hs->verdict != HANDSHAKE_OPEN) {
-		hs->state = HANDSHAKE_ANSWERED;
+	if (hs->verdict != DOOR_OPEN) {
+		hs->state = DOOR_ANSWERED;
 		hs->ops->answered(hs);
 		return;
 	}
-	hs->state = HANDSHAKE_HELD;
-	wheel_set(wheel, &hs->timer, now_ms + SIO_HANDSHAKE_HOLD_MS, on_late);
+	hs->state = DOOR_HELD;
+	wheel_set(wheel, &hs->timer, now_ms + hs->timeout_ms, on_late);
 	hs->ops->held(hs);
 }
 
-void handshake_gone(struct sio_handshake *hs)
+void door_gone(struct sio_handshake *hs)
 {
-	if (hs->state != HANDSHAKE_HELD)
+	if (hs->state != DOOR_HELD)
 		return;
 	wheel_del(&hs->timer);
-	hs->state = HANDSHAKE_GONE;
+	hs->state = DOOR_GONE;
 }
 
-void handshake_fini(struct sio_handshake *hs)
+void door_fini(struct sio_handshake *hs)
 {
 	wheel_del(&hs->timer);
 	buf_fini(&hs->message);
@@ -46,28 +46,37 @@ void handshake_fini(struct sio_handshake *hs)
 /* The verdict is there.  Whoever asks goes on by itself when the question returns. */
 static void answered(struct sio_handshake *hs)
 {
-	if (hs->state == HANDSHAKE_HELD) {
+	if (hs->state == DOOR_HELD) {
 		wheel_del(&hs->timer);
-		hs->state = HANDSHAKE_ANSWERED;
+		hs->state = DOOR_ANSWERED;
 		hs->ops->answered(hs);
-	} else if (hs->state == HANDSHAKE_GONE) {
+	} else if (hs->state == DOOR_GONE) {
 		hs->ops->free(hs);
 	}
 }
 
+/* The server may be gone by then, and with it the guard. */
+static void check_thread(const struct sio_handshake *hs, const char *call)
+{
+	if (sio_handshake_is_open(hs))
+		guard_check(hs->guard, call);
+}
+
 void sio_handshake_accept(struct sio_handshake *hs)
 {
-	if (hs->verdict != HANDSHAKE_OPEN) /* a second answer inside of the handler */
+	check_thread(hs, __func__);
+	if (hs->verdict != DOOR_OPEN) /* a second answer inside of the handler */
 		return;
-	hs->verdict = HANDSHAKE_ACCEPTED;
+	hs->verdict = DOOR_ACCEPTED;
 	answered(hs);
 }
 
 void sio_handshake_refuse(struct sio_handshake *hs, sio_slice message)
 {
-	if (hs->verdict != HANDSHAKE_OPEN)
+	check_thread(hs, __func__);
+	if (hs->verdict != DOOR_OPEN)
 		return;
-	hs->verdict = HANDSHAKE_REFUSED;
+	hs->verdict = DOOR_REFUSED;
 	if (message.n && utf8_ok(message.p, message.n))
 		buf_slice(&hs->message, message);
 	if (hs->message.n == 0 || hs->message.failed) {
@@ -94,5 +103,5 @@ struct sio_server *sio_handshake_server(const struct sio_handshake *hs)
 
 bool sio_handshake_is_open(const struct sio_handshake *hs)
 {
-	return hs->state == HANDSHAKE_ASKED || hs->state == HANDSHAKE_HELD;
+	return hs->state == DOOR_ASKED || hs->state == DOOR_HELD;
 }

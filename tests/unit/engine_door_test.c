@@ -1,4 +1,4 @@
-/* engine_handshake_test.c -- the application is asked about a client: at once, later, too
+/* engine_door_test.c -- the application is asked about a client: at once, later, too
  * late, and with the client gone meanwhile; in simulated time.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -10,8 +10,11 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "engine/handshake.h"
+#include "engine/door.h"
 
+enum { TIMEOUT_MS = 30000 };
+
+static struct guard guard;
 static struct wheel wheel;
 static uint64_t now_ms;
 static struct buf notes;
@@ -32,14 +35,14 @@ static void expect_log_at(const char *want, const char *file, int line)
 static void on_free(struct sio_handshake *hs)
 {
 	freed_n++;
-	handshake_fini(hs);
+	door_fini(hs);
 	free(hs);
 }
 
 static void on_answered(struct sio_handshake *hs)
 {
 	assert_false(sio_handshake_is_open(hs));
-	if (hs->verdict == HANDSHAKE_ACCEPTED)
+	if (hs->verdict == DOOR_ACCEPTED)
 		buf_str(&notes, "accepted; ");
 	else
 		buf_printf(&notes, "refused %.*s; ", (int)hs->message.n, hs->message.p);
@@ -58,17 +61,19 @@ static void on_late(struct sio_handshake *hs)
 	buf_str(&notes, "late; ");
 }
 
-static const struct handshake_ops ops = { on_answered, on_held, on_late, on_free };
+static const struct door_ops ops = { on_answered, on_held, on_late, on_free };
 
 static struct sio_handshake *ask(sio_handshake_fn *fn, void *arg)
 {
 	struct sio_handshake *hs = calloc(1, sizeof(*hs));
 
 	hs->ops = &ops;
+	hs->guard = &guard;
 	hs->server = (struct sio_server *)(void *)&wheel;
 	hs->request = (struct sio_request *)(void *)&notes;
+	hs->timeout_ms = TIMEOUT_MS;
 	hs->kind = SIO_HANDSHAKE_WEBSOCKET;
-	handshake_ask(hs, &wheel, now_ms, fn, arg);
+	door_ask(hs, &wheel, now_ms, fn, arg);
 	return hs;
 }
 
@@ -158,7 +163,7 @@ static void test_answer_later(void **state)
 
 	(void)state;
 	expect_log("held; ");
-	pass(SIO_HANDSHAKE_HOLD_MS - 100);
+	pass(TIMEOUT_MS - 100);
 	assert_true(sio_handshake_is_open(hs));
 	sio_handshake_accept(hs);
 	expect_log("accepted; ");
@@ -174,16 +179,16 @@ static void test_client_goes_before_the_answer(void **state)
 	struct sio_handshake *hs = ask(later, NULL);
 
 	(void)state;
-	handshake_gone(hs);
+	door_gone(hs);
 	assert_false(sio_handshake_is_open(hs));
-	handshake_gone(hs); /* twice is once */
-	pass(SIO_HANDSHAKE_HOLD_MS + 100);
+	door_gone(hs); /* twice is once */
+	pass(TIMEOUT_MS + 100);
 	assert_ptr_equal(sio_handshake_request(hs), &notes); /* still to be read */
 	expect_log("held; ");
 	assert_int_equal(freed_n, 0);
 	sio_handshake_accept(hs);
 	hs = ask(later, NULL);
-	handshake_gone(hs);
+	door_gone(hs);
 	sio_handshake_refuse(hs, SIO_LIT("no"));
 	expect_log("held; ");
 	assert_int_equal(freed_n, 2);
@@ -194,10 +199,10 @@ static void test_answer_that_comes_too_late(void **state)
 	struct sio_handshake *hs = ask(later, NULL);
 
 	(void)state;
-	pass(SIO_HANDSHAKE_HOLD_MS + 100);
+	pass(TIMEOUT_MS + 100);
 	expect_log("held; late; ");
 	assert_false(sio_handshake_is_open(hs));
-	handshake_gone(hs);
+	door_gone(hs);
 	sio_handshake_accept(hs);
 	expect_log("");
 	assert_int_equal(freed_n, 1);

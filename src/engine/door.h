@@ -1,8 +1,8 @@
-/* handshake.h -- a client at the door, while the application is asked about it.
+/* door.h -- a client at the door, while the application is asked about it.
  *
  * The answer may come inside of the question or later; the client may go away or lose
  * its patience before.  Knows neither HTTP nor the connection that waits: what is to be
- * done with it goes through struct handshake_ops.
+ * done with it goes through struct door_ops.
  *
  *          asked --answered inside--> answered
  *            |
@@ -12,19 +12,20 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
-#ifndef ENGINE_HANDSHAKE_H
-#define ENGINE_HANDSHAKE_H
+#ifndef ENGINE_DOOR_H
+#define ENGINE_DOOR_H
 
 #include <sio/handshake.h>
 
 #include "base/buf.h"
+#include "base/guard.h"
 #include "base/wheel.h"
 
-enum handshake_state { HANDSHAKE_ASKED, HANDSHAKE_HELD, HANDSHAKE_GONE, HANDSHAKE_ANSWERED };
-enum handshake_verdict { HANDSHAKE_OPEN, HANDSHAKE_ACCEPTED, HANDSHAKE_REFUSED };
+enum door_state { DOOR_ASKED, DOOR_HELD, DOOR_GONE, DOOR_ANSWERED };
+enum door_verdict { DOOR_OPEN, DOOR_ACCEPTED, DOOR_REFUSED };
 
-struct handshake_ops {
-	/* It was answered: hs->verdict and hs->message say how.  handshake_fini and the
+struct door_ops {
+	/* It was answered: hs->verdict and hs->message say how.  door_fini and the
 	 * memory are the callee's business. */
 	void (*answered)(struct sio_handshake *hs);
 	/* The answer is awaited: keep the client. */
@@ -36,21 +37,23 @@ struct handshake_ops {
 };
 
 struct sio_handshake {
-	const struct handshake_ops *ops;
+	const struct door_ops *ops;
 	struct sio_server *server;
+	const struct guard *guard;     /* the server's; of use while the client is there */
 	const struct sio_request *request;
 	struct sio_timer timer;        /* while HELD */
+	uint32_t timeout_ms;           /* how long it may be held */
 	enum sio_handshake_kind kind;
-	enum handshake_state state;
-	enum handshake_verdict verdict;
+	enum door_state state;
+	enum door_verdict verdict;
 	struct buf message;            /* of a refusal */
 };
 
-/* Ask fn about hs, whose ops, server, request and kind are set and the rest zero. */
-void handshake_ask(struct sio_handshake *hs, struct wheel *wheel, uint64_t now_ms, sio_handshake_fn *fn, void *arg);
+/* Ask fn about hs, whose ops, server, guard, request, time-out and kind are set and the rest zero. */
+void door_ask(struct sio_handshake *hs, struct wheel *wheel, uint64_t now_ms, sio_handshake_fn *fn, void *arg);
 
 /* The client of a held one has gone. */
-void handshake_gone(struct sio_handshake *hs);
-void handshake_fini(struct sio_handshake *hs);
+void door_gone(struct sio_handshake *hs);
+void door_fini(struct sio_handshake *hs);
 
 #endif
