@@ -5,85 +5,29 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <curl/curl.h>
-
 #include <sio/json.h>
 
+#include "app/cli_http.h"
 #include "app/command.h"
 
-enum { ANSWER_MAX = 65536, WAIT_S = 5, URL_MAX = 1024 };
-
-/* ---- one GET ---------------------------------------------------------------------- */
-
-static size_t on_bytes(char *p, size_t size, size_t n, void *arg)
+static long get(const char *base, const char *path, struct buf *body, char error[CLI_ERROR_MAX])
 {
-	struct buf *b = arg;
+	const struct cli_request request = { .base = base, .path = path };
 
-	if (b->n + size * n > ANSWER_MAX)
-		return 0;
-	buf_put(b, p, size * n);
-	return b->failed ? 0 : size * n;
+	return cli_ask(&request, body, error);
 }
 
-/* GET base+path into body.  Returns the HTTP status, or 0 with why in error. */
-static long get(const char *base, const char *path, struct buf *body, char error[CURL_ERROR_SIZE])
-{
-	char url[URL_MAX];
-	CURL *curl = curl_easy_init();
-	long status = 0;
-	CURLcode code;
-
-	snprintf(error, CURL_ERROR_SIZE, "out of memory");
-	if (!curl)
-		return 0;
-	error[0] = '\0';
-	snprintf(url, sizeof(url), "%s%s", base, path);
-	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)WAIT_S);
-	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
-	code = curl_easy_perform(curl);
-	if (code == CURLE_OK)
-		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	else if (!error[0])
-		snprintf(error, CURL_ERROR_SIZE, "%s", curl_easy_strerror(code));
-	curl_easy_cleanup(curl);
-	return status;
-}
-
-/* The address of the server of this configuration, as a client on this machine
- * reaches it. */
-static void own_url(const struct config *c, char out[URL_MAX])
-{
-	const char *host = c->host;
-
-	if (strcmp(host, "0.0.0.0") == 0)
-		host = "127.0.0.1";
-	if (strcmp(host, "::") == 0)
-		host = "::1";
-	snprintf(out, URL_MAX, strchr(host, ':') ? "http://[%s]:%u" : "http://%s:%u", host, c->port);
-}
-
-/* Take --url, or make it; without a slash at its end. */
-static int find_url(const char *given, char out[URL_MAX])
+/* Take --url; without it the configuration is read, which need not be in order otherwise. */
+static int find_url(const char *given, char out[CLI_URL_MAX])
 {
 	struct config config;
-	size_t n;
 	int code;
 
-	if (given) {
-		snprintf(out, URL_MAX, "%s", given);
-		for (n = strlen(out); n > 0 && out[n - 1] == '/'; n--)
-			out[n - 1] = '\0';
-		return EXIT_DONE;
-	}
+	if (given)
+		return cli_url(given, NULL, out);
 	code = command_config(&config);
 	if (!code)
-		own_url(&config, out);
+		code = cli_url(NULL, &config, out);
 	config_fini(&config);
 	return code;
 }
@@ -127,7 +71,7 @@ static void print_status(const char *url, const struct buf *status, const struct
 
 static int show(const char *url, bool is_json, bool is_quiet)
 {
-	char error[CURL_ERROR_SIZE];
+	char error[CLI_ERROR_MAX];
 	struct buf status = { 0 }, ready = { 0 };
 	long status_code = is_quiet ? 200 : get(url, "/ws/status?verbose=1", &status, error);
 	long ready_code = status_code ? get(url, "/readyz", &ready, error) : 0;
@@ -157,7 +101,7 @@ static int run(const struct command *self, int argc, char **argv, bool is_quiet)
 		{ .name = "--url", .value = &given },
 		{ .name = "--json", .is_set = &is_json },
 	};
-	char url[URL_MAX], **words;
+	char url[CLI_URL_MAX], **words;
 	int n, code = command_options(self, argc, argv, specs, is_quiet ? 1 : 2, &words, &n);
 
 	if (code)
@@ -165,12 +109,7 @@ static int run(const struct command *self, int argc, char **argv, bool is_quiet)
 	if (n > 0)
 		return command_misuse(self, "it takes no arguments but options");
 	code = find_url(given, url);
-	if (code)
-		return code;
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-	code = show(url, is_json, is_quiet);
-	curl_global_cleanup();
-	return code;
+	return code ? code : show(url, is_json, is_quiet);
 }
 
 int command_status(const struct command *self, int argc, char **argv)

@@ -14,6 +14,11 @@
 
 #include "base/log.h"
 
+#define REMOTE_HELP \
+	"Needs the server's SERVICE_API_KEY, from the environment or .env.  URL is the server's address;\n" \
+	"without it that of SKYBUILD_URL, else http://HOST:PORT of the configuration.  --json prints the\n" \
+	"server's answer as it is.\n"
+
 const struct command commands[] = {
 	{ "serve", "[--check]", "run the server",
 	  "--check reads the configuration, says what is wrong with it, and ends.\n", command_serve },
@@ -38,6 +43,15 @@ const struct command commands[] = {
 	  "URL is the server's address, http://HOST:PORT of the configuration when it is not given.\n", command_status },
 	{ "healthcheck", "[--url URL]", "end with 0 when a running server is ready, with 1 when not", NULL,
 	  command_healthcheck },
+	{ "emit", "EVENT --room ROOM --data JSON [--except SID] [--volatile] [--url URL] [--json]",
+	  "send an event to a room of a running server",
+	  "ROOM is project:ID, user:ID or another; the connection SID is left out.  Without --volatile\n"
+	  "the event is stored before it is sent.  A text is JSON with its quotes: --data '\"text\"'.\n" REMOTE_HELP,
+	  command_emit },
+	{ "who", "PROJECT [--url URL] [--json]", "print who is in a project: id, name, connections, since when", REMOTE_HELP,
+	  command_who },
+	{ "kick", "USER [--url URL] [--json]", "close every connection of a user",
+	  "The stock client does not come back by itself.\n" REMOTE_HELP, command_kick },
 	{ "version", "", "print the version", NULL, command_version },
 };
 const size_t commands_n = sizeof(commands) / sizeof(commands[0]);
@@ -304,6 +318,16 @@ static void print_member(sio_slice row, const char *name)
 	printf("%.*s", (int)field.value.n, field.value.p);
 }
 
+void command_print_row(sio_slice row, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			putchar('\t');
+		print_member(row, names[i]);
+	}
+	putchar('\n');
+}
+
 int command_print_list(struct command_store *cs, struct store_ask ask, const char *const *names, size_t n)
 {
 	struct store_result *page = NULL;
@@ -318,14 +342,8 @@ int command_print_list(struct command_store *cs, struct store_ask ask, const cha
 		if (!page)
 			return EXIT_FAILED;
 		rest = sio_json_inside(page->json);
-		while (sio_json_next(&rest, &row) == SIO_OK) {
-			for (size_t i = 0; i < n; i++) {
-				if (i)
-					putchar('\t');
-				print_member(row, names[i]);
-			}
-			putchar('\n');
-		}
+		while (sio_json_next(&rest, &row) == SIO_OK)
+			command_print_row(row, names, n);
 		ask.cursor = page->cursor;
 	} while (page->cursor.n > 0);
 	store_result_free(page);

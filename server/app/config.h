@@ -48,6 +48,7 @@ struct config {
 	char *database_url;
 	char *access_url;
 	char *service_api_key;
+	char *skybuild_url;
 	char *cors_allowed_origins;
 
 	uint32_t ping_interval_ms;
