@@ -5,101 +5,29 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <curl/curl.h>
-
 #include <sio/json.h>
 
+#include "app/cli_http.h"
 #include "app/command.h"
 
-enum { ANSWER_MAX = 65536, WAIT_S = 5, URL_MAX = 1024 };
-
-/* Whom to ask, and what makes us believe that it is the one. */
-struct target {
-	char url[URL_MAX];     /* without a slash at its end */
-	const char *ca_file;   /* PEM file of the certificates to trust; NULL: the system's */
-	bool is_unverified;    /* any certificate will do */
-};
-
-/* ---- one GET ---------------------------------------------------------------------- */
-
-static size_t on_bytes(char *p, size_t size, size_t n, void *arg)
+static long get(const struct cli_target *target, const char *path, struct buf *body, char error[CLI_ERROR_MAX])
 {
-	struct buf *b = arg;
+	const struct cli_request request = { .target = target, .path = path };
 
-	if (b->n + size * n > ANSWER_MAX)
-		return 0;
-	buf_put(b, p, size * n);
-	return b->failed ? 0 : size * n;
+	return cli_ask(&request, body, error);
 }
 
-/* GET the target's path into body.  Returns the HTTP status, or 0 with why in error. */
-static long get(const struct target *target, const char *path, struct buf *body, char error[CURL_ERROR_SIZE])
-{
-	char url[URL_MAX + 64];
-	CURL *curl = curl_easy_init();
-	long status = 0;
-	CURLcode code;
-
-	snprintf(error, CURL_ERROR_SIZE, "out of memory");
-	if (!curl)
-		return 0;
-	error[0] = '\0';
-	snprintf(url, sizeof(url), "%s%s", target->url, path);
-	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	if (target->ca_file)
-		curl_easy_setopt(curl, CURLOPT_CAINFO, target->ca_file);
-	if (target->is_unverified) {
-		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
-		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
-	}
-	curl_easy_setopt(curl, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)WAIT_S);
-	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
-	code = curl_easy_perform(curl);
-	if (code == CURLE_OK)
-		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	else if (!error[0])
-		snprintf(error, CURL_ERROR_SIZE, "%s", curl_easy_strerror(code));
-	curl_easy_cleanup(curl);
-	return status;
-}
-
-/* The server of this configuration, as a client on this machine reaches it.  Its
- * certificate names whatever the world calls it, which is not this address; who
- * answers on our own port is decided by the system. */
-static void own_target(const struct config *c, struct target *target)
-{
-	const char *host = c->host;
-	const char *scheme = c->tls_cert ? "https" : "http";
-
-	if (strcmp(host, "0.0.0.0") == 0)
-		host = "127.0.0.1";
-	if (strcmp(host, "::") == 0)
-		host = "::1";
-	snprintf(target->url, URL_MAX, strchr(host, ':') ? "%s://[%s]:%u" : "%s://%s:%u", scheme, host, c->port);
-	target->is_unverified |= !target->ca_file;
-}
-
-/* Take --url, or make it. */
-static int find_target(const char *given, struct target *target)
+/* Take --url; without it the configuration is read, which need not be in order otherwise. */
+static int find_target(const char *given, struct cli_target *target)
 {
 	struct config config;
-	size_t n;
 	int code;
 
-	if (given) {
-		snprintf(target->url, URL_MAX, "%s", given);
-		for (n = strlen(target->url); n > 0 && target->url[n - 1] == '/'; n--)
-			target->url[n - 1] = '\0';
-		return EXIT_DONE;
-	}
+	if (given)
+		return cli_find(given, NULL, target);
 	code = command_config(&config);
 	if (!code)
-		own_target(&config, target);
+		code = cli_find(NULL, &config, target);
 	config_fini(&config);
 	return code;
 }
@@ -141,10 +69,10 @@ static void print_status(const char *url, const struct buf *status, const struct
 	print_members(buf_peek(ready));
 }
 
-static int show(const struct target *target, bool is_json, bool is_quiet)
+static int show(const struct cli_target *target, bool is_json, bool is_quiet)
 {
 	const char *url = target->url;
-	char error[CURL_ERROR_SIZE];
+	char error[CLI_ERROR_MAX];
 	struct buf status = { 0 }, ready = { 0 };
 	long status_code = is_quiet ? 200 : get(target, "/ws/status?verbose=1", &status, error);
 	long ready_code = status_code ? get(target, "/readyz", &ready, error) : 0;
@@ -170,11 +98,9 @@ static int run(const struct command *self, int argc, char **argv, bool is_quiet)
 {
 	const char *given = NULL;
 	bool is_json = false;
-	struct target target = { .url = "" };
+	struct cli_target target = { .url = "" };
 	const struct option_spec specs[] = {
-		{ .name = "--url", .value = &given },
-		{ .name = "--ca", .value = &target.ca_file },
-		{ .name = "--insecure", .is_set = &target.is_unverified },
+		CLI_TARGET_OPTIONS(&given, &target),
 		{ .name = "--json", .is_set = &is_json },
 	};
 	char **words;
@@ -184,15 +110,8 @@ static int run(const struct command *self, int argc, char **argv, bool is_quiet)
 		return code;
 	if (n > 0)
 		return command_misuse(self, "it takes no arguments but options");
-	if (target.ca_file && target.is_unverified)
-		return command_misuse(self, "--ca and --insecure do not go together");
 	code = find_target(given, &target);
-	if (code)
-		return code;
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-	code = show(&target, is_json, is_quiet);
-	curl_global_cleanup();
-	return code;
+	return code ? code : show(&target, is_json, is_quiet);
 }
 
 int command_status(const struct command *self, int argc, char **argv)

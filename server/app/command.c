@@ -18,6 +18,9 @@
 	"URL is the server's address.  When it is not given, it is HOST:PORT of the configuration, with https\n"  \
 	"if TLS_CERT is set, and whatever certificate is shown there will do.  An https URL is verified by the\n"  \
 	"system's certificates or those of the PEM file FILE; --insecure takes any.\n"
+#define REMOTE_HELP                                                                                      \
+	"Needs the server's SERVICE_API_KEY, from the environment or .env; SKYBUILD_URL stands for a --url.\n"   \
+	"--json prints the server's answer as it is.\n" TARGET_HELP
 
 const struct command commands[] = {
 	{ "serve", "[--check]", "run the server",
@@ -43,6 +46,16 @@ const struct command commands[] = {
 	  command_status },
 	{ "healthcheck", "[--url URL] [--ca FILE | --insecure]", "end with 0 when a running server is ready, with 1 when not",
 	  TARGET_HELP, command_healthcheck },
+	{ "emit",
+	  "EVENT --room ROOM --data JSON [--except SID] [--volatile] [--url URL] [--ca FILE | --insecure] [--json]",
+	  "send an event to a room of a running server",
+	  "ROOM is project:ID, user:ID or another; the connection SID is left out.  Without --volatile\n"
+	  "the event is stored before it is sent.  A text is JSON with its quotes: --data '\"text\"'.\n" REMOTE_HELP,
+	  command_emit },
+	{ "who", "PROJECT [--url URL] [--ca FILE | --insecure] [--json]",
+	  "print who is in a project: id, name, connections, since when", REMOTE_HELP, command_who },
+	{ "kick", "USER [--url URL] [--ca FILE | --insecure] [--json]", "close every connection of a user",
+	  "The stock client does not come back by itself.\n" REMOTE_HELP, command_kick },
 	{ "version", "", "print the version", NULL, command_version },
 };
 const size_t commands_n = sizeof(commands) / sizeof(commands[0]);
@@ -309,6 +322,16 @@ static void print_member(sio_slice row, const char *name)
 	printf("%.*s", (int)field.value.n, field.value.p);
 }
 
+void command_print_row(sio_slice row, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			putchar('\t');
+		print_member(row, names[i]);
+	}
+	putchar('\n');
+}
+
 int command_print_list(struct command_store *cs, struct store_ask ask, const char *const *names, size_t n)
 {
 	struct store_result *page = NULL;
@@ -323,14 +346,8 @@ int command_print_list(struct command_store *cs, struct store_ask ask, const cha
 		if (!page)
 			return EXIT_FAILED;
 		rest = sio_json_inside(page->json);
-		while (sio_json_next(&rest, &row) == SIO_OK) {
-			for (size_t i = 0; i < n; i++) {
-				if (i)
-					putchar('\t');
-				print_member(row, names[i]);
-			}
-			putchar('\n');
-		}
+		while (sio_json_next(&rest, &row) == SIO_OK)
+			command_print_row(row, names, n);
 		ask.cursor = page->cursor;
 	} while (page->cursor.n > 0);
 	store_result_free(page);

@@ -36,6 +36,9 @@ int command_project_list(const struct command *self, int argc, char **argv);
 int command_demo(const struct command *self, int argc, char **argv);
 int command_status(const struct command *self, int argc, char **argv);
 int command_healthcheck(const struct command *self, int argc, char **argv);
+int command_emit(const struct command *self, int argc, char **argv);
+int command_who(const struct command *self, int argc, char **argv);
+int command_kick(const struct command *self, int argc, char **argv);
 int command_version(const struct command *self, int argc, char **argv);
 
 /* ---- shared --------------------------------------------------------------------- */
@@ -83,6 +86,9 @@ void command_store_close(struct command_store *cs);
 
 /* Run one ask.  OK: the result (free it); else NULL after telling why. */
 struct store_result *command_ask(struct command_store *cs, const struct store_ask *ask);
+
+/* Print members of a row (JSON) as one line: names[0..n), separated by tabs. */
+void command_print_row(sio_slice row, const char *const *names, size_t n);
 
 /* Print every row of a paged list: the members names[0..n), separated by tabs. */
 int command_print_list(struct command_store *cs, struct store_ask ask, const char *const *names, size_t n);

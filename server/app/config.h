@@ -51,6 +51,7 @@ struct config {
 	uint32_t events_keep_count;
 	uint32_t notifications_keep_days;
 	char *service_api_key;
+	char *skybuild_url;
 	char *cors_allowed_origins;
 
 	uint32_t ping_interval_ms;

@@ -240,6 +240,8 @@ const struct config_row config_rows[] = {
 	  .what = "asking an outside service for roles", .text = "outside service that knows the roles" },
 	{ "SERVICE_API_KEY", TEXT(service_api_key, NULL, "16 bytes or more"), .is_secret = true,
 	  .text = "lets a back end broadcast; unset: nobody may" },
+	{ "SKYBUILD_URL", TEXT(skybuild_url, is_http_url, "an http:// or https:// URL"),
+	  .text = "for emit, who, kick and clients/python: address of the running server" },
 	{ "CORS_ALLOWED_ORIGINS", TEXT(cors_allowed_origins, is_origin_list, "a comma list of origins such as https://app.example, or *"),
 	  .text = "browser origins beside the server's own" },
 

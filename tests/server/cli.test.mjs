@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHmac, randomBytes } from 'node:crypto';
 import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
 import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { clientPool } from './lib/clients.mjs';
@@ -23,14 +24,18 @@ afterEach(() => pool.close());
 after(() => dirs.forEach((d) => rmSync(d, { recursive: true, force: true })));
 
 describe('usage', () => {
-  for (const args of [['--help'], ['serve', '--help'], ['token', '--help'], ['user', '--help'], ['project', '--help'], ['demo', '--help'], ['status', '--help'], ['healthcheck', '--help']])
+  for (const args of [['--help'], ['serve', '--help'], ['token', '--help'], ['user', '--help'], ['project', '--help'], ['demo', '--help'], ['status', '--help'], ['healthcheck', '--help'], ['emit', '--help'], ['who', '--help'], ['kick', '--help']])
     it(`${args.join(' ')}: 0, on stdout`, async () => {
       const got = await cli(args);
       assert.equal(got.code, 0, got.stderr);
       assert.match(got.stdout, /usage/i);
     });
 
-  for (const args of [[], ['nonsense'], ['token'], ['token', 'anna', '--ttl'], ['token', 'anna', '--ttl', 'x'], ['token', 'anna', '--claim', 'novalue'], ['user'], ['user', 'add'], ['user', 'fly'], ['project', 'share', 'p'], ['project', 'share', 'p', 'u', 'king'], ['serve', '--surprise'], ['status', '--surprise']])
+  for (const args of [[], ['nonsense'], ['token'], ['token', 'anna', '--ttl'], ['token', 'anna', '--ttl', 'x'], ['token', 'anna', '--claim', 'novalue'], ['user'], ['user', 'add'], ['user', 'fly'], ['project', 'share', 'p'], ['project', 'share', 'p', 'u', 'king'], ['serve', '--surprise'], ['status', '--surprise'], ['status', '--url', 'nonsense'],
+    ['emit'], ['emit', 'x'], ['emit', 'x', '--room', 'r'], ['emit', 'x', '--data', '1'], ['emit', '--room', 'r', '--data', '1'],
+    ['emit', 'x', 'y', '--room', 'r', '--data', '1'], ['emit', 'x', '--room', 'r', '--data', '1', '--volatile=yes'],
+    ['emit', 'x', '--room', 'r', '--data', '1', '--url', 'ftp://h'],
+    ['who'], ['who', ''], ['who', 'a', 'b'], ['who', 'a', '--url'], ['kick'], ['kick', 'a', 'b'], ['kick', 'a', '--surprise']])
     it(`${args.join(' ') || '(nothing)'}: 2, on stderr`, async () => {
       const got = await cli(args);
       assert.equal(got.code, 2, got.stdout + got.stderr);
@@ -285,6 +290,197 @@ describe('status and healthcheck', () => {
       const got = await cli([command, '--url', 'http://127.0.0.1:1']);
       assert.equal(got.code, 1);
       assert.notEqual(got.stderr, '');
+    }
+  });
+});
+
+describe('emit, who and kick', () => {
+  let server;
+  const ask = (args, opts) => server.cli([...args, '--url', server.url], { fails: true, ...opts });
+  const EMIT = ['emit', 'site:weather', '--room', 'project:proj-123', '--data'];
+  before(async () => {
+    server = await startServer();
+  });
+  after(() => server?.stop());
+
+  // A server that answers what it is told, and keeps what it was asked.
+  async function standIn(status, body, headers = {}) {
+    const asked = [];
+    const it = http.createServer((req, res) => {
+      asked.push(req);
+      res.writeHead(status, headers).end(body);
+    });
+    await new Promise((resolve) => it.listen(0, '127.0.0.1', resolve));
+    return { asked, url: `http://127.0.0.1:${it.address().port}`, close: () => (it.closeAllConnections(), it.close()) };
+  }
+
+  it('emit: members get it, the answer says how many', async () => {
+    const [anna, ben] = [await pool.user(server, 'anna', { project: 'proj-123' }), await pool.user(server, 'ben', { project: 'proj-123' })];
+    const got = await ask([...EMIT, '{"wind":12.50,"text":"\u00fc \\u2028"}']);
+    assert.equal(got.code, 0, got.stderr);
+    assert.match(got.stdout, /^sent site:weather to project:proj-123: 2 recipients \(id proj-123:\d+\)\n$/);
+    for (const c of [anna, ben]) assert.deepEqual(await c.event('site:weather'), { wind: 12.5, text: '\u00fc \u2028' });
+  });
+
+  it('emit: --except, --volatile, --json, a user’s room', async () => {
+    const [anna, ben] = [await pool.user(server, 'anna', { project: 'proj-123' }), await pool.user(server, 'ben', { project: 'proj-123' })];
+    const got = await ask([...EMIT, '[1,"two",null]', '--except', ben.socket.id, '--volatile', '--json']);
+    assert.equal(got.code, 0, got.stderr);
+    const json = JSON.parse(got.stdout);
+    assert.equal(json.recipients, 1);
+    assert.doesNotMatch(json.id, /^proj-123:/, 'a volatile event is not stored');
+    assert.deepEqual(await anna.event('site:weather'), [1, 'two', null]);
+    const mine = await ask(['emit', 'only:ben', '--room=user:ben', '--data="text"']);
+    assert.match(mine.stdout, /: 1 recipient \(/);
+    assert.equal(await ben.event('only:ben'), 'text');
+    assert.deepEqual(ben.all('site:weather'), []);
+  });
+
+  for (const data of ['text', '', '{"a":1', '{"a":1} x', "{'a':1}", 'NaN', '[1,]', '"\\ud8"', '['.repeat(2000) + ']'.repeat(2000)])
+    it(`emit: --data ${data.slice(0, 12)} is refused before anything is sent`, async () => {
+      const there = await standIn(202, '{"id":"x","recipients":0}');
+      try {
+        const got = await server.cli([...EMIT, data, '--url', there.url], { fails: true });
+        assert.equal(got.code, 2, got.stdout);
+        assert.match(got.stderr, /--data .*no JSON/);
+        assert.equal(there.asked.length, 0);
+      } finally {
+        there.close();
+      }
+    });
+
+  it('emit: what the server refuses is told in its words', async () => {
+    for (const [args, why] of [
+      [['emit', 'disconnect', '--room', 'r', '--data', '1'], /protocol itself.*\(event_reserved\)/],
+      [['emit', 'x', '--room', '', '--data', '1'], /room.*\(invalid\)/],
+      [['emit', 'x', '--room', 'r'.repeat(300), '--data', '1'], /room.*\(invalid\)/],
+      [['emit', 'x', '--room', 'r', '--data', '1', '--except', 's'.repeat(65)], /except_sid.*\(invalid\)/],
+    ]) {
+      const got = await ask(args);
+      assert.equal(got.code, 1, got.stdout + got.stderr);
+      assert.match(got.stderr, why);
+      assert.equal(got.stderr.trim().split('\n').length, 1);
+    }
+  });
+
+  it('who: a line each, --json, nobody', async () => {
+    const nobody = await ask(['who', 'proj-456']);
+    assert.deepEqual([nobody.code, nobody.stdout], [0, '']);
+    assert.match(nobody.stderr, /nobody is in proj-456/);
+    await pool.user(server, 'anna', { project: 'proj-456' });
+    await pool.user(server, 'anna', { project: 'proj-456' });
+    await pool.user(server, 'ben', { project: 'proj-456' });
+    const got = await ask(['who', 'proj-456']);
+    assert.equal(got.code, 0, got.stderr);
+    const rows = got.stdout.trim().split('\n').map((l) => l.split('\t')).sort();
+    assert.deepEqual(rows.map((r) => r.slice(0, 3)), [['anna', 'Anna', '2'], ['ben', 'Ben', '1']]);
+    assert.match(rows[0][3], /^\d{4}-\d\d-\d\dT/);
+    const json = JSON.parse((await ask(['who', 'proj-456', '--json'])).stdout);
+    assert.deepEqual(json.users.map((u) => u.user_id).sort(), ['anna', 'ben']);
+  });
+
+  it('kick: every connection of the user, nobody else’s', async () => {
+    const [one, two, ben] = [await pool.user(server, 'anna', { project: 'proj-123' }), await pool.user(server, 'anna'), await pool.user(server, 'ben')];
+    const got = await ask(['kick', 'anna']);
+    assert.deepEqual([got.code, got.stdout], [0, 'closed 2 connections of anna\n'], got.stderr);
+    for (const c of [one, two]) assert.equal(await c.event('disconnect'), 'io server disconnect');
+    assert.ok(ben.socket.connected);
+    assert.equal(JSON.parse((await ask(['kick', 'anna', '--json'])).stdout).disconnected, 0);
+  });
+
+  it('a word never leaves its place in the address', async () => {
+    const there = await standIn(404, '{"code":"not_found","detail":"x"}');
+    try {
+      for (const word of ['..', '../users/anna', 'a/b', 'a?b', 'a b', '\u00fc', '%2e', 'a#b']) {
+        for (const command of ['who', 'kick']) assert.equal((await server.cli([command, word, '--url', there.url], { fails: true })).code, 1);
+        const [who, kick] = there.asked.splice(0);
+        assert.deepEqual([who.method, kick.method], ['GET', 'POST']);
+        for (const req of [who, kick]) assert.equal(decodeURIComponent(req.url.split('/')[3]), word, req.url);
+        assert.equal(who.url.split('/').length, 5);
+        assert.equal((await ask(['who', word])).code, 1);
+      }
+    } finally {
+      there.close();
+    }
+  });
+
+  it('the key: none, wrong, not one that a header can hold, and a server without; it is never shown', async () => {
+    const none = await ask(['who', 'proj-123'], { env: { SERVICE_API_KEY: undefined } });
+    assert.equal(none.code, 1);
+    assert.match(none.stderr, /no service key: set SERVICE_API_KEY/);
+    for (const [key, why] of [['not-the-key-of-it', /does not accept this service key.*SERVICE_API_KEY/], ['two\r\nX-Lines: 1', /SERVICE_API_KEY holds/]]) {
+      const got = await ask(['who', 'proj-123'], { env: { SERVICE_API_KEY: key } });
+      assert.equal(got.code, 1);
+      assert.match(got.stderr, why);
+      assert.ok(!(got.stdout + got.stderr).includes(key));
+    }
+    const bare = await startServer({ fill: 'none', env: { SERVICE_API_KEY: undefined } });
+    try {
+      const got = await server.cli(['who', 'proj-123', '--url', bare.url], { fails: true });
+      assert.equal(got.code, 1);
+      assert.match(got.stderr, /the server has no SERVICE_API_KEY/);
+    } finally {
+      await bare.stop();
+    }
+  });
+
+  it('key and address from .env, a key file, SKYBUILD_URL; --url wins', async () => {
+    const own = freshDir();
+    const base = { ...server.env, SERVICE_API_KEY: undefined };
+    writeFileSync(path.join(own, '.env'), `SERVICE_API_KEY=${server.env.SERVICE_API_KEY}\nSKYBUILD_URL=${server.url}/\n`);
+    assert.equal((await cliIn(own, base, ['who', 'proj-123'], { fails: true })).code, 0);
+    const away = await cliIn(own, base, ['who', 'proj-123', '--url', 'http://127.0.0.1:1'], { fails: true });
+    assert.match(away.stderr, /http:\/\/127\.0\.0\.1:1 does not answer: /);
+    writeFileSync(path.join(own, 'key'), `${server.env.SERVICE_API_KEY}\n`);
+    writeFileSync(path.join(own, '.env'), '');
+    const file = { ...base, SERVICE_API_KEY_FILE: path.join(own, 'key'), PORT: String(server.port) };
+    assert.equal((await cliIn(own, file, ['who', 'proj-123'], { fails: true })).code, 0, 'HOST and PORT');
+    const nowhere = await cliIn(own, { ...file, PORT: '0' }, ['who', 'proj-123'], { fails: true });
+    assert.equal(nowhere.code, 1);
+    assert.match(nowhere.stderr, /PORT=0.*--url/);
+  });
+
+  it('no server there, or one that is none of ours: exit 1 and one line', async () => {
+    for (const args of [[...EMIT, '1'], ['who', 'p'], ['kick', 'u']]) {
+      const got = await server.cli([...args, '--url', 'http://127.0.0.1:1'], { fails: true });
+      assert.deepEqual([got.code, got.stdout], [1, '']);
+      assert.match(got.stderr, /^skybuild: http:\/\/127\.0\.0\.1:1 does not answer: .*\n$/);
+    }
+    const elsewhere = await standIn(202, '{"id":"x","recipients":0,"users":[],"disconnected":0}');
+    try {
+      for (const [status, body, headers] of [
+        [200, '<html>', {}],
+        [200, '{"hello":1}', {}],
+        [502, '<html>502</html>', {}],
+        [307, '', { location: `${elsewhere.url}/api/broadcast/emit` }],
+      ]) {
+        const there = await standIn(status, body, headers);
+        for (const args of [[...EMIT, '1'], ['who', 'p'], ['kick', 'u']]) {
+          const got = await server.cli([...args, '--url', there.url], { fails: true });
+          assert.deepEqual([got.code, got.stdout], [1, ''], got.stderr);
+          assert.match(got.stderr, new RegExp(`answers ${status}.* skybuild server`));
+        }
+        there.close();
+      }
+      assert.equal(elsewhere.asked.length, 0, 'a redirect is not followed: the key would go with it');
+    } finally {
+      elsewhere.close();
+    }
+  });
+
+  it('an answer with missing nodes is printed, and fails', async () => {
+    const users = Array.from({ length: 3000 }, (_, i) => ({ user_id: `user-${i}`, name: 'N\u001b[31m', connections: 1, joined_at: 't' }));
+    const there = await standIn(200, JSON.stringify({ users, disconnected: 1, missing_nodes: ['node-b'] }));
+    try {
+      const who = await server.cli(['who', 'p', '--url', there.url], { fails: true });
+      assert.equal(who.code, 1);
+      assert.equal(who.stdout.trim().split('\n').length, 3000);
+      assert.ok(!who.stdout.includes('\u001b'), 'no control bytes to a terminal');
+      const kick = await server.cli(['kick', 'u', '--url', there.url], { fails: true });
+      assert.equal(kick.code, 1);
+      for (const got of [who, kick]) assert.match(got.stderr, /node-b.* did not answer in time/);
+    } finally {
+      there.close();
     }
   });
 });

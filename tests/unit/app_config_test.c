@@ -75,6 +75,8 @@ static const struct {
 	{ "WORKERS=1", "" },
 	{ "WORKERS=4", "WORKERS=4 asks for several event-loop threads, which this version cannot do yet; accepted: 1" },
 	{ "WORKERS=x", "not accepted" },
+	{ "SKYBUILD_URL=https://rt.example", "" },
+	{ "SKYBUILD_URL=rt.example:8000", "SKYBUILD_URL=rt.example:8000 is not accepted; accepted: an http:// or https:// URL" },
 	{ "SKYBUILD_ENV=Production", "" },
 	{ "SKYBUILD_ENV=prod", "accepted: development, production" },
 	{ "JWT_ALGORITHMS=HS256, ES384", "" },
