@@ -53,8 +53,9 @@ static inline struct sio_args sio_args_json(sio_slice json)
  * request is accepted.  The handler (or anything it starts) answers exactly once
  * with sio_connect_accept or sio_connect_refuse; req is valid until then, even
  * when the client goes away meanwhile.  It is freed by the answer: a second one is
- * a bug of the caller, and so is one after sio_server_free.  An answer after the
- * session's connect time-out finds the session closed. */
+ * a bug of the caller, and so is one after sio_server_free; a request that nobody ever
+ * answers is never freed.  An answer after the session's connect time-out finds the
+ * session closed. */
 typedef void sio_connect_fn(struct sio_connect *req, void *arg);
 SIO_API void sio_on_connect(struct sio_server *server, sio_connect_fn *fn, void *arg);
 

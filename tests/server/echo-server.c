@@ -59,14 +59,29 @@ static void on_connect(struct sio_connect *req, void *arg)
 struct waiting {
 	struct sio_timer timer;
 	struct sio_connect *req;
+	struct waiting *next;
 };
+
+static struct waiting *all_waiting;
 
 static void on_waited(struct sio_timer *timer)
 {
-	struct waiting *waiting = (struct waiting *)(void *)timer;
+	struct waiting *waiting = (struct waiting *)(void *)timer, **at = &all_waiting;
 
+	while (*at != waiting)
+		at = &(*at)->next;
+	*at = waiting->next;
 	sio_connect_next(waiting->req);
 	free(waiting);
+}
+
+/* Before the server is freed: what nobody answers any more. */
+static void answer_all(void)
+{
+	while (all_waiting) {
+		sio_timer_stop(&all_waiting->timer);
+		on_waited(&all_waiting->timer);
+	}
 }
 
 static void on_use(struct sio_connect *req, void *arg)
@@ -82,6 +97,8 @@ static void on_use(struct sio_connect *req, void *arg)
 		return;
 	}
 	waiting->req = req;
+	waiting->next = all_waiting;
+	all_waiting = waiting;
 	sio_timer_start(sio_connect_server(req), &waiting->timer, (uint32_t)ms, on_waited);
 }
 
@@ -232,6 +249,7 @@ int main(void)
 	printf("Listening on %s://127.0.0.1:%d\n", options.tls_cert ? "https" : "http", sio_server_port(server));
 	fflush(stdout);
 	uv_run(options.loop, UV_RUN_DEFAULT);
+	answer_all();
 	sio_server_free(server);
 	uv_loop_close(options.loop);
 	return 0;

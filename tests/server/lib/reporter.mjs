@@ -9,7 +9,8 @@ export default async function* reporter(source) {
     // What a test has to say; the runner's own summary has nesting 0.
     if (type === 'test:diagnostic' && data.nesting > 0) yield `     ${data.message}\n`;
     if (type !== 'test:pass' && type !== 'test:fail') continue;
-    if (data.details?.type === 'suite') continue;
+    // A suite fails for its tests, which are told, or for what stands around them.
+    if (data.details?.type === 'suite' && (type === 'test:pass' || data.details.error?.failureType === 'subtestsFailed')) continue;
     // With --test, older versions of Node count the file itself as a test too.
     if (data.nesting === 0 && /\.mjs$/.test(data.name) && type === 'test:pass') continue;
     const name = [...path.slice(0, data.nesting), data.name].join(' > ');
