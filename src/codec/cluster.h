@@ -44,6 +44,7 @@ enum cluster_type {
 	CLUSTER_FETCH,                /* tell me of the target's sockets */
 	CLUSTER_FOUND,                /* some of them, or the last ones */
 	CLUSTER_SERVER_EMIT,          /* an event for the servers; with an id it is answered as ASK is */
+	CLUSTER_LATE,                 /* one of them has not answered in time */
 	CLUSTER_NTYPES,
 };
 

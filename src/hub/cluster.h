@@ -141,6 +141,7 @@ int far_on_ask(struct hub *hub, sio_slice from, const struct cluster_message *m)
 int far_on_count(struct hub *hub, sio_slice from, const struct cluster_message *m);
 int far_on_answer(struct hub *hub, sio_slice from, const struct cluster_message *m);
 int far_on_gone(struct hub *hub, sio_slice from, const struct cluster_message *m);
+int far_on_late(struct hub *hub, sio_slice from, const struct cluster_message *m);
 void far_lost(struct inquiry *q, struct inquiry_node *node);
 int servers_on_emit(struct hub *hub, sio_slice from, const struct cluster_message *m);
 int fetch_on_ask(struct hub *hub, sio_slice from, const struct cluster_message *m);

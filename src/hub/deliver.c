@@ -81,6 +81,7 @@ static on_message_fn *const handlers[CLUSTER_NTYPES] = {
 	[CLUSTER_COUNT] = far_on_count,
 	[CLUSTER_ANSWER] = far_on_answer,
 	[CLUSTER_GONE] = far_on_gone,
+	[CLUSTER_LATE] = far_on_late,
 	[CLUSTER_JOIN] = on_move,
 	[CLUSTER_LEAVE] = on_move,
 	[CLUSTER_DISCONNECT] = on_disconnect,

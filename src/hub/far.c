@@ -97,6 +97,11 @@ int far_on_gone(struct hub *hub, sio_slice from, const struct cluster_message *m
 	return on_heard(hub, from, m, SIO_ERR_CLOSED);
 }
 
+int far_on_late(struct hub *hub, sio_slice from, const struct cluster_message *m)
+{
+	return on_heard(hub, from, m, SIO_ERR_TIMEOUT);
+}
+
 void far_lost(struct inquiry *q, struct inquiry_node *node)
 {
 	size_t n = node->state == NODE_SILENT ? 1 : node->open_n;
@@ -120,9 +125,9 @@ static int reply(struct relay *relay, const struct cluster_message *m)
 	return cluster_send(relay->hub->cluster, sio_bytes(relay->node, SIO_NODE_ID_LEN), m);
 }
 
-static void relay_gone(struct relay *relay)
+static void relay_none(struct relay *relay, enum cluster_type why)
 {
-	reply(relay, &(struct cluster_message){ .type = CLUSTER_GONE, .id = relay->id });
+	reply(relay, &(struct cluster_message){ .type = why, .id = relay->id });
 }
 
 static void relay_each(int status, const struct sio_args *args, void *arg)
@@ -135,8 +140,10 @@ static void relay_each(int status, const struct sio_args *args, void *arg)
 		return;
 	}
 	cluster_set_args(&m, args);
-	if (status < 0 || reply(relay, &m) == SIO_ERR_LIMIT)
-		relay_gone(relay); /* an answer too large to be told is none */
+	if (status == SIO_ERR_TIMEOUT)
+		relay_none(relay, CLUSTER_LATE);
+	else if (status < 0 || reply(relay, &m) == SIO_ERR_LIMIT)
+		relay_none(relay, CLUSTER_GONE); /* an answer too large to be told is none */
 }
 
 static void relay_over(struct sio_namespace *nsp, int status, const struct sio_answers *got, void *relay)
@@ -150,7 +157,7 @@ static void relay_count(struct relay *relay, uint32_t n)
 	reply(relay, &(struct cluster_message){ .type = CLUSTER_COUNT, .id = relay->id, .count = n });
 	relay->has_counted = true;
 	for (; relay->early_n > 0; relay->early_n--)
-		relay_gone(relay);
+		relay_none(relay, CLUSTER_GONE);
 }
 
 int far_on_ask(struct hub *hub, sio_slice from, const struct cluster_message *m)

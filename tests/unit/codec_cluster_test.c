@@ -18,9 +18,9 @@
 
 static const char *const words[CLUSTER_NTYPES] = {
 	[CLUSTER_EMIT] = "emit",   [CLUSTER_ASK] = "ask",           [CLUSTER_COUNT] = "count",
-	[CLUSTER_ANSWER] = "answer", [CLUSTER_GONE] = "gone",       [CLUSTER_JOIN] = "join",
+	[CLUSTER_ANSWER] = "answer", [CLUSTER_GONE] = "gone",         [CLUSTER_JOIN] = "join",
 	[CLUSTER_LEAVE] = "leave", [CLUSTER_DISCONNECT] = "disconnect", [CLUSTER_FETCH] = "fetch",
-	[CLUSTER_FOUND] = "found", [CLUSTER_SERVER_EMIT] = "server-emit",
+	[CLUSTER_FOUND] = "found", [CLUSTER_SERVER_EMIT] = "server-emit", [CLUSTER_LATE] = "late",
 };
 
 static void log_names(struct buf *log, const char *what, const sio_slice *s, uint32_t n)

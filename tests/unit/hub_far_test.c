@@ -61,6 +61,17 @@ static void ask(unsigned i, long here)
 	expect_heard("");
 }
 
+/* Hand node to a message that says it is of node from. */
+static void lie(unsigned to, unsigned from, const struct cluster_message *m)
+{
+	struct buf b = { 0 };
+
+	assert_int_equal(cluster_write(&b, m), SIO_OK);
+	sio_adapter_deliver(cluster[to].server, cluster[from].server ? sio_server_node(cluster[from].server)
+								     : SIO_LIT("nobody-of-this-name-"), buf_peek(&b));
+	buf_fini(&b);
+}
+
 /* ---- asking --------------------------------------------------------------------------- */
 
 static void test_all_answer(void **state)
@@ -167,6 +178,22 @@ static void test_a_client_that_is_silent(void **state)
 	expect_heard("done -12 asked 2 missing 0: \"a\"; ");
 	fake_ws(b, "430[\"late\"]"); /* changes nothing, and is nobody's fault */
 	cluster_turn();
+	assert_int_equal(cluster[0].server->hub.adapter_refused, 0);
+}
+
+/* The other node's clock was the faster one. */
+static void test_late_there(void **state)
+{
+	struct cluster_message late = { .type = CLUSTER_LATE, .id = 1 };
+
+	(void)state;
+	cluster_client(1, NULL);
+	ask(0, 0);
+	cluster_turn();
+	lie(0, 1, &late);
+	expect_heard("done -12 asked 1 missing 0:; ");
+	cluster_run(1100);
+	expect_heard("");
 	assert_int_equal(cluster[0].server->hub.adapter_refused, 0);
 }
 
@@ -323,16 +350,6 @@ static void test_gone_before_it_is_counted(void **state)
 }
 
 /* ---- lies ---------------------------------------------------------------------------------- */
-
-static void lie(unsigned to, unsigned from, const struct cluster_message *m)
-{
-	struct buf b = { 0 };
-
-	assert_int_equal(cluster_write(&b, m), SIO_OK);
-	sio_adapter_deliver(cluster[to].server, cluster[from].server ? sio_server_node(cluster[from].server)
-								     : SIO_LIT("nobody-of-this-name-"), buf_peek(&b));
-	buf_fini(&b);
-}
 
 static void test_lies(void **state)
 {
@@ -766,6 +783,7 @@ int main(void)
 		TEST(test_a_target),
 		TEST(test_a_client_that_leaves),
 		TEST(test_a_client_that_is_silent),
+		TEST(test_late_there),
 		TEST(test_a_node_that_is_silent),
 		TEST(test_a_node_that_goes_before_it_counts),
 		TEST(test_a_node_that_goes_behind_its_count),
