@@ -319,7 +319,8 @@ describe('emit, who and kick', () => {
     const got = await ask([...EMIT, '{"wind":12.50,"text":"\u00fc \\u2028"}']);
     assert.equal(got.code, 0, got.stderr);
     assert.match(got.stdout, /^sent site:weather to project:proj-123: 2 recipients \(id proj-123:\d+\)\n$/);
-    for (const c of [anna, ben]) assert.deepEqual(await c.event('site:weather'), { wind: 12.5, text: '\u00fc \u2028' });
+    const seq = Number(got.stdout.match(/proj-123:(\d+)/)[1]); // a durable event has its number
+    for (const c of [anna, ben]) assert.deepEqual(await c.event('site:weather'), { wind: 12.5, text: '\u00fc \u2028', seq });
   });
 
   it('emit: --except, --volatile, --json, a user’s room', async () => {

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "lib/fake_cluster.h"
+#include "lib/sim_random.h"
 
 enum { NODES = 3, CLIENTS = 24, ROOMS = 5, BURST = 12, SAID_MAX = BURST };
 
@@ -31,16 +32,10 @@ struct person {
 };
 
 static struct person people[CLIENTS];
-static uint64_t seed;
 static unsigned said_n;           /* of this burst; a message is its number and its sender */
 static unsigned sender_of[SAID_MAX];
 
 static const char *const names[ROOMS] = { "r0", "r1", "r2", "r3", "as-long-as-an-id-abc" };
-
-static unsigned any(unsigned below)
-{
-	return fake_random(&seed, below);
-}
 
 static void on_packet(struct fake_client *c, sio_slice text, bool is_binary)
 {
@@ -80,14 +75,14 @@ static void watch(unsigned node)
 
 static void come(struct person *p)
 {
-	*p = (struct person){ .node = any(NODES) };
+	*p = (struct person){ .node = below(NODES) };
 	p->client = hub_connected(cluster[p->node].server);
 	p->client->user = p;
 }
 
 static void go(struct person *p)
 {
-	if (any(2))
+	if (below(2))
 		fake_hang_up(p->client, EIO_WIRE_WS);
 	else
 		fake_ws(p->client, "41");
@@ -97,7 +92,7 @@ static void go(struct person *p)
 
 static void move(struct person *p)
 {
-	unsigned r = any(ROOMS);
+	unsigned r = below(ROOMS);
 
 	if (p->in[r])
 		sio_room_leave(hub_socket(p->client), sio_str(names[r]));
@@ -125,19 +120,19 @@ struct choice {
 
 static void choose(struct choice *c, unsigned node)
 {
-	*c = (struct choice){ .target = { .rooms_n = any(3), .except_n = any(4) / 2 } };
+	*c = (struct choice){ .target = { .rooms_n = below(3), .except_n = below(4) / 2 } };
 	for (unsigned i = 0; i < 2; i++) {
-		c->room[i] = any(ROOMS);
-		c->but[i] = any(ROOMS);
+		c->room[i] = below(ROOMS);
+		c->but[i] = below(ROOMS);
 		c->rooms[i] = sio_str(names[c->room[i]]);
 		c->except[i] = sio_str(names[c->but[i]]);
 	}
 	c->target.rooms = c->rooms;
 	c->target.except = c->except;
-	c->target.is_local = any(8) == 0;
-	c->target.is_volatile = any(4) == 0;
-	const struct person *p = &people[any(CLIENTS)];
-	if (p->client && p->node == node && any(2)) {
+	c->target.is_local = below(8) == 0;
+	c->target.is_volatile = below(4) == 0;
+	const struct person *p = &people[below(CLIENTS)];
+	if (p->client && p->node == node && below(2)) {
 		c->skip = p;
 		c->target.skip = hub_socket(p->client);
 	}
@@ -171,8 +166,8 @@ static void say(unsigned from)
 /* Many join or leave at once, wherever they are; from one node. */
 static void move_many(unsigned from)
 {
-	unsigned r = any(ROOMS);
-	bool joins = any(2);
+	unsigned r = below(ROOMS);
+	bool joins = below(2);
 	struct choice c;
 
 	choose(&c, from);
@@ -232,10 +227,10 @@ static void check_all(void)
 
 static void step(void)
 {
-	struct person *p = &people[any(CLIENTS)];
-	unsigned from = any(NODES), n = 0;
+	struct person *p = &people[below(CLIENTS)];
+	unsigned from = below(NODES), n = 0;
 
-	switch (any(12)) {
+	switch (below(12)) {
 	case 0:
 		if (p->client)
 			go(p);
@@ -246,11 +241,11 @@ static void step(void)
 			come(p);
 		break;
 	case 3:
-		if (any(20) == 0)
-			restart(any(NODES));
+		if (below(20) == 0)
+			restart(below(NODES));
 		break;
 	case 4:
-		cluster_run(any(4) * 500);
+		cluster_run(below(4) * 500);
 		break;
 	case 5:
 		move_many(from);
@@ -262,10 +257,10 @@ static void step(void)
 			move(p);
 	}
 	cluster_turn();
-	for (n = any(BURST / 2); n > 0; n--) {
-		say(any(NODES));
-		if (any(2))
-			cluster_step(any(NODES));
+	for (n = below(BURST / 2); n > 0; n--) {
+		say(below(NODES));
+		if (below(2))
+			cluster_step(below(NODES));
 	}
 	cluster_turn();
 	check_all();
@@ -276,7 +271,7 @@ static void test_random(void **state)
 	const char *steps = getenv("STEPS");
 
 	(void)state;
-	seed = fake_seed();
+	rnd = fake_seed();
 	for (unsigned i = 0; i < NODES; i++)
 		watch(i);
 	for (unsigned n = steps ? (unsigned)strtoul(steps, NULL, 10) : 3000; n > 0; n--)

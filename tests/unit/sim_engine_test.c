@@ -17,12 +17,13 @@
 
 #include "codec/base64.h"
 #include "lib/fake_app.h"
+#include "lib/sim_random.h"
 
 enum { CLIENTS = 200, DEFAULT_STEPS = 30000 };
 
 static struct sio_server *server;
 static struct fake_client *clients[CLIENTS];
-static uint64_t rnd, opened, closed, drained, upgraded, refused;
+static uint64_t opened, closed, drained, upgraded, refused;
 
 /* Both ends of one session: the application's side dies with it. */
 struct app_side {
@@ -33,30 +34,6 @@ struct client_side {
 	uint32_t sent, received;
 	bool owes_pong;
 };
-
-/* In the place of the system's (CMakeLists.txt), so that the seed makes the whole run. */
-void __wrap_random_bytes(void *p, size_t n)
-{
-	for (unsigned char *at = p; n > 0; n--)
-		*at++ = (unsigned char)fake_random(&rnd, 256);
-}
-
-void __wrap_random_id(char out[RANDOM_ID_LEN + 1])
-{
-	for (int i = 0; i < RANDOM_ID_LEN; i++)
-		out[i] = (char)('a' + fake_random(&rnd, 26));
-	out[RANDOM_ID_LEN] = '\0';
-}
-
-static uint32_t below(uint32_t n)
-{
-	return fake_random(&rnd, n);
-}
-
-static bool one_in(uint32_t n)
-{
-	return below(n) == 0;
-}
 
 /* A number as a message; some are long. */
 static sio_slice numbered(uint32_t n, char out[400])

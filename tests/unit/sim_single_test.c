@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "lib/fake_hub.h"
+#include "lib/sim_random.h"
 
 enum { CLIENTS = 300, DEFAULT_STEPS = 10000, ROOMS = 20, PENDING = 64, DEPTH_MAX = 4 };
 
@@ -41,7 +42,6 @@ static struct sio_server *server;
 static struct sio_namespace *by_pattern, *by_function; /* the parents */
 static struct fake_client *clients[CLIENTS];
 static struct view views[CLIENTS];
-static uint64_t rnd;
 static struct {
 	struct sio_connect *req;
 	bool is_last;         /* behind the middlewares: "next" lets it in */
@@ -55,30 +55,6 @@ static uint64_t asked, answered;              /* questions, to one or to many */
 static uint64_t made, dropped;                /* namespaces; events */
 
 static const struct sio_args none;
-
-/* In the place of the system's (CMakeLists.txt), so that a seed makes the whole run. */
-void __wrap_random_bytes(void *p, size_t n)
-{
-	for (unsigned char *at = p; n > 0; n--)
-		*at++ = (unsigned char)fake_random(&rnd, 256);
-}
-
-void __wrap_random_id(char out[RANDOM_ID_LEN + 1])
-{
-	for (int i = 0; i < RANDOM_ID_LEN; i++)
-		out[i] = (char)('a' + fake_random(&rnd, 26));
-	out[RANDOM_ID_LEN] = '\0';
-}
-
-static uint32_t below(uint32_t n)
-{
-	return fake_random(&rnd, n);
-}
-
-static bool one_in(uint32_t n)
-{
-	return below(n) == 0;
-}
 
 /* May a handler do something that calls handlers? */
 static bool dares(uint32_t n)
