@@ -116,13 +116,16 @@ class Skybuild:
             shutil.rmtree(self.dir, ignore_errors=True)
 
     def events(self, stream="proj-123", **loads):
-        """[(event, payload)] of the database, oldest first."""
+        """[(event, payload without its number)] of the database, oldest first."""
         db = sqlite3.connect(f"file:{self.dir}/skybuild.db?mode=ro", uri=True)
         try:
-            rows = db.execute("SELECT type, data FROM events WHERE project = ? ORDER BY seq", (stream,)).fetchall()
+            rows = db.execute("SELECT type, data, seq FROM events WHERE project = ? ORDER BY seq", (stream,)).fetchall()
         finally:
             db.close()
-        return [(event, json.loads(data, **loads)) for event, data in rows]
+        events = [(event, json.loads(data, **loads), seq) for event, data, seq in rows]
+        for _, payload, seq in events:
+            assert not isinstance(payload, dict) or payload.pop("seq", seq) == seq, payload
+        return [(event, payload) for event, payload, _ in events]
 
     def environment(self):
         """What a back end of this server has in its environment."""
@@ -141,7 +144,7 @@ class Listener:
         self._request("POST", "40" + json.dumps({"token": server.token(user), "projects": [project]}))
         self._thread = threading.Thread(target=self._poll, daemon=True)
         self._thread.start()
-        self.wait_for("joined_project" if project else "connected")
+        self.seq = self.wait_for("joined_project" if project else "connected").get("seq", 0)
 
     def close(self):
         """Leave, and be gone from the server's counts."""
@@ -192,6 +195,13 @@ class Listener:
             if name == event:
                 return data
             self.earlier.append((name, data))
+
+    def wait_for_durable(self, event):
+        """The same of an event that is stored, without the number that it has for it."""
+        payload = self.wait_for(event)
+        before, self.seq = self.seq, payload.pop("seq")
+        assert self.seq > before, (self.seq, before)
+        return payload
 
     def has(self, event):
         """Did one come so far that nobody took?"""

@@ -42,7 +42,7 @@ class Calls(unittest.TestCase):
         summary = {"total": 50, "updated": 48, "skipped": 2}
         self.manager.broadcast_boq_bulk_update("proj-123", summary, "user-456")
         self.assertEqual(
-            anna.wait_for("boq:bulk:updated"), {"project_id": "proj-123", "summary": summary, "updated_by": "user-456"}
+            anna.wait_for_durable("boq:bulk:updated"), {"project_id": "proj-123", "summary": summary, "updated_by": "user-456"}
         )
 
     def test_emit_goes_to_a_room_but_not_to_except_sid(self):
@@ -95,7 +95,7 @@ class Calls(unittest.TestCase):
         self.assertEqual(gone, sockets_n)
         for event in ("boq:item:updated", "boq:bulk:updated", "task:updated", "comment:created", "notification:new"):
             anna.wait_for(event)
-        self.assertEqual(anna.wait_for("last:one"), {})
+        self.assertEqual(anna.wait_for_durable("last:one"), {})
 
     def test_ids_may_be_numbers_and_uuids(self):
         one = uuid.uuid4()

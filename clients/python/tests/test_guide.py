@@ -101,8 +101,10 @@ class Guide(unittest.TestCase):
 
     def check(self, anna, seven):
         for event, payload in EXPECTED:
-            self.assertEqual(anna.wait_for(event), payload)
-        self.assertEqual(seven.wait_for("notification:new"), {"message": "You were assigned a task"})
+            self.assertEqual(anna.wait_for_durable(event), payload)
+        notification = seven.wait_for("notification:new")
+        self.assertGreater(notification.pop("id"), 0)
+        self.assertEqual(notification, {"message": "You were assigned a task"})
         self.assertFalse(anna.has("notification:new"))
 
     def test_the_snippet_runs_as_printed_but_for_its_import(self):
