@@ -357,6 +357,13 @@ static bool sqlite_run(void *arg, struct store_job *jobs)
 	return is_done;
 }
 
+static void sqlite_relax(void *arg)
+{
+	struct sqlite_db *db = arg;
+
+	sqlite3_db_release_memory(db->h);
+}
+
 const struct store_ops sqlite_ops = {
 	.name = "sqlite",
 	.open = sqlite_open,
@@ -365,5 +372,6 @@ const struct store_ops sqlite_ops = {
 	.run = sqlite_run,
 	.news = sqlite_news,
 	.sweep = sqlite_sweep,
+	.relax = sqlite_relax,
 	.demo_bulk = sqlite_demo_bulk,
 };
