@@ -10,8 +10,9 @@ import { after, before, describe, it } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import Ajv from 'ajv';
 import { chromium } from 'playwright-core';
+import ts from 'typescript';
 import { Client, clientPool } from './lib/clients.mjs';
-import { ROOT, startServer } from './lib/harness.mjs';
+import { ROOT, run, startServer } from './lib/harness.mjs';
 import { request } from './lib/http.mjs';
 import { badBodies, badTexts, goodBodies, holdAnswer, operationsOf, resolve, validator } from './lib/spec.mjs';
 
@@ -232,6 +233,57 @@ describe('the lists in the sources', () => {
     const table = [...source('server/collab/collab.c').matchAll(/^\t\{ "([\w:]+)", \w+ \},$/gm)].map((m) => m[1]);
     assert.ok(table.length >= 8);
     assert.deepEqual(table.sort(), received().map((m) => m.name).sort());
+  });
+});
+
+describe('types for TypeScript', () => {
+  it('web/events.d.ts is what the document says', async () => {
+    const got = await run(path.join(ROOT, 'scripts/make-types'), ['--check']);
+    assert.equal(got.code, 0, got.stderr);
+  });
+
+  // What the compiler says of a program with these lines, with the stock client's own types: [line, text].
+  // The types are given as a source, too, so that they themselves are looked at.
+  function compile(lines) {
+    const file = path.join(ROOT, 'tests/server/types-of-a-program.ts'), types = file.replace('program', 'document'); // only in memory
+    const head = [
+      "import { io, type Socket } from 'socket.io-client';",
+      "import type { Answers, Auth, ClientToServerEvents, ServerToClientEvents } from './types-of-a-document.js';",
+      "export const auth: Auth = { token: 'x', projects: ['proj-123'] };",
+      "export const socket: Socket<ServerToClientEvents, ClientToServerEvents> = io('http://127.0.0.1', { auth });",
+    ];
+    const texts = { [file]: [...head, ...lines].join('\n'), [types]: source('web/events.d.ts') };
+    const options = { noEmit: true, strict: true, skipLibCheck: true, module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext, target: ts.ScriptTarget.ES2022, types: [] };
+    const host = ts.createCompilerHost(options);
+    const [read, exists] = [host.getSourceFile, host.fileExists];
+    host.getSourceFile = (name, ...rest) => (texts[name] === undefined ? read(name, ...rest) : ts.createSourceFile(name, texts[name], ts.ScriptTarget.ES2022));
+    host.fileExists = (name) => texts[name] !== undefined || exists(name);
+    return ts.getPreEmitDiagnostics(ts.createProgram(Object.keys(texts), options, host)).map((d) => [
+      d.file?.fileName === file ? d.file.getLineAndCharacterOfPosition(d.start).line - head.length : d.file?.fileName,
+      ts.flattenDiagnosticMessageText(d.messageText, '\n'),
+    ]);
+  }
+
+  it('a program that does right compiles', () => {
+    const on = sent().map((m) => `socket.on('${m.name}', (data) => { data; });`);
+    const emit = received().map((m) => `socket.emit('${m.name}', ${JSON.stringify(m.examples[0].payload)}, (answer) => { answer.ok; });`);
+    assert.deepEqual(compile([...on, ...emit,
+      "socket.emit('cursor:move', { project_id: 'proj-123', cursor: { x: 1 } });",
+      "socket.on('boq:item:updated', (data) => { const qty: number | undefined = data.updates.qty; return qty; });",
+      "socket.emitWithAck('join_project', { project_id: 'proj-123' }).then((answer: Answers['join_project']) => (answer.ok ? answer.users[0]?.name : answer.error.code));"]), []);
+  });
+
+  it('a program that does wrong does not', () => {
+    const wrong = [
+      ["socket.on('boq:item:updatet', () => {});", /updatet/],
+      ["socket.on('boq:item:updated', (data) => data.no_such);", /no_such/],
+      ["socket.emit('join_project', { project: 'proj-123' });", /project/],
+      ["socket.emit('join_project', { project_id: 7 });", /number/],
+      ["socket.emit('join_project', { project_id: 'x' }, (answer) => answer.users);", /users/],
+    ];
+    const got = compile(wrong.map(([line]) => line));
+    assert.deepEqual(got.map(([line]) => line), wrong.map((_, i) => i), JSON.stringify(got));
+    for (const [i, [line, why]] of wrong.entries()) assert.match(got[i][1], why, line);
   });
 });
 
