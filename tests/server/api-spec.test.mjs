@@ -3,7 +3,7 @@
 // documents' lists are compared with those in the sources.
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -12,7 +12,7 @@ import Ajv from 'ajv';
 import { chromium } from 'playwright-core';
 import ts from 'typescript';
 import { Client, clientPool } from './lib/clients.mjs';
-import { ROOT, run, startServer } from './lib/harness.mjs';
+import { ROOT, SKYBUILD, run, startProgram, startServer } from './lib/harness.mjs';
 import { request } from './lib/http.mjs';
 import { badBodies, badTexts, goodBodies, holdAnswer, operationsOf, resolve, validator } from './lib/spec.mjs';
 
@@ -136,6 +136,47 @@ describe('the documents', () => {
       assert.match(res.headers['content-type'], /^application\/json/);
       const again = await request(server.port, 'GET', target, { headers: { 'if-none-match': res.headers.etag } });
       assert.deepEqual([again.status, again.body], [304, '']);
+    }
+  });
+});
+
+describe('the way into the program', () => {
+  const spec = (folder) => run(path.join(ROOT, 'scripts/make-spec'), ['--version', '1.2.3', '--json', folder]);
+
+  it('a document that is not whole stops the build', async () => {
+    const dir = path.join(server.dir, 'spec');
+    for (const [what, change, says] of [
+      ['a reference that leads nowhere', (text) => text.replace("'#/components/schemas/ItemPage'", "'#/components/schemas/NoSuch'"), /NoSuch leads nowhere/],
+      ['a schema of the other document that is not there', (text, name) => (name === 'asyncapi' ? text.replace('openapi.yaml#/components/schemas/PresentUser', 'openapi.yaml#/components/schemas/NoSuch') : text), /NoSuch leads nowhere/],
+      ['a key that stands twice', (text) => text.replace('      summary: An item\n', '      summary: An item\n      summary: An item\n'), /'summary' stands twice/],
+      ['no YAML', (text) => `${text}\n  - [`, /make-spec: .*yaml/],
+    ]) {
+      mkdirSync(dir, { recursive: true });
+      for (const name of ['openapi', 'asyncapi']) writeFileSync(path.join(dir, `${name}.yaml`), change(source(`docs/api/${name}.yaml`), name));
+      const got = await spec(dir);
+      assert.notEqual(got.code, 0, what);
+      assert.match(got.stderr, says, what);
+    }
+    const good = JSON.parse((await spec(path.join(ROOT, 'docs/api'))).stdout);
+    assert.deepEqual([good.openapi.info.version, good.asyncapi.info.version], ['1.2.3', '1.2.3']);
+    assert.doesNotMatch(JSON.stringify(good.asyncapi), /openapi\.yaml#/);
+  });
+
+  it('without the folder of the pages the descriptions are there; without a file of it the log says which', async () => {
+    const dir = path.join(server.dir, 'elsewhere');
+    mkdirSync(path.join(dir, 'bin'), { recursive: true });
+    copyFileSync(SKYBUILD, path.join(dir, 'bin/skybuild'));
+    const env = { ...server.env, DATABASE_URL: `sqlite:///${dir}/x.db`, WEB_ROOT: undefined, CLIENT_DIR: undefined };
+    for (const [hasPages, status] of [[false, 404], [true, 200]]) {
+      if (hasPages) cpSync(path.join(ROOT, 'web/docs'), path.join(dir, 'web/docs'), { recursive: true });
+      const program = await startProgram(path.join(dir, 'bin/skybuild'), ['serve'], { env, cwd: dir });
+      assert.equal((await request(program.port, 'GET', '/docs')).status, status);
+      assert.equal((await request(program.port, 'GET', '/openapi.json')).status, 200);
+      assert.equal((await request(program.port, 'GET', '/docs/swagger-ui.css')).status, 404);
+      const said = program.logged(/WARNING/).filter((l) => /docs/.test(l));
+      assert.equal(said.length, hasPages ? 2 : 0, said.join('\n'));
+      for (const line of said) assert.match(line, /swagger-ui-dist\/\S+ is not there: the pages of \/docs are not whole/);
+      await program.end();
     }
   });
 });
