@@ -6,7 +6,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, before, beforeEach, describe, it } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import Ajv from 'ajv';
 import { chromium } from 'playwright-core';
@@ -45,16 +45,21 @@ async function call(op, { as = op.security === 'userToken' ? OWNER : undefined, 
 
 const named = (id) => operations.find((o) => o.operationId === id);
 
-// Make sure that the rows are there which paths and bodies name.
+// Make sure that the rows are there which paths and bodies name.  Not held to the document: a
+// drift shall be told by the test that it belongs to.
 async function rowsThere() {
-  const project = await call(named('getProject'));
-  if (project.status === 404) await call(named('addProject'), { json: { project_id: 'proj-123', name: 'Riverside Tower' } });
-  for (const [user_id, role] of [[EDITOR, 'editor'], [VIEWER, 'viewer']]) await call(named('putCollaborator'), { params: { user_id }, json: { role } });
-  if ((await call(named('getItem'))).status === 404) await call(named('addItem'), { json: { item_id: 'item-789', code: '03.2', qty: 1 } });
-  rows.task_id = (await call(named('addTask'), { json: { title: 'Order lifts', assignee_id: VIEWER } })).json.task_id;
-  rows.comment_id = (await call(named('addComment'), { json: { text: `@${OWNER} look` }, as: EDITOR })).json.comment_id;
-  await call(named('broadcastNotify'), { json: { user_id: OWNER, notification_data: { message: 'look' } } });
-  rows.id = (await call(named('listNotifications'))).json.items[0].id;
+  const api = async (method, target, body, { as = OWNER } = {}) => {
+    const res = await server.api(method, `/api${target}`, { as, body });
+    assert.ok(res.status < 300 || res.status === 404, `${method} ${target}: ${res.status} ${res.body}`);
+    return res;
+  };
+  const project = '/projects/proj-123';
+  if ((await api('GET', project)).status === 404) await api('POST', '/projects', { project_id: 'proj-123', name: 'Riverside Tower' });
+  for (const [user, role] of [[EDITOR, 'editor'], [VIEWER, 'viewer']]) await api('PUT', `${project}/collaborators/${user}`, { role });
+  if ((await api('GET', `${project}/boq/item-789`)).status === 404) await api('POST', `${project}/boq`, { item_id: 'item-789', code: '03.2', qty: 1 });
+  rows.task_id = (await api('POST', `${project}/tasks`, { title: 'Order lifts', assignee_id: VIEWER })).json.task_id;
+  rows.comment_id = (await api('POST', `${project}/comments`, { text: `@${OWNER} look` }, { as: EDITOR })).json.comment_id;
+  rows.id = (await api('GET', '/notifications')).json.items[0].id; // the comment mentions
 }
 
 // A body that breaks no rule of its schema may still not fit the rows that are there.
@@ -335,6 +340,8 @@ const received = () => messages('receive');
 const sent = () => messages('send').filter((m) => m.name !== '*');
 
 describe('requests made from the document', () => {
+  beforeEach(rowsThere);
+
   it('each operation’s own example is answered as it says', async () => {
     const last = (op) => (op.method !== 'DELETE' ? 0 : op.operationId === 'deleteProject' ? 2 : 1);
     for (const op of [...operations].sort((a, b) => last(a) - last(b))) {
@@ -342,7 +349,6 @@ describe('requests made from the document', () => {
       const res = await call(op, { json: op.body?.example });
       assert.ok(res.status < 300, `${op.name}: ${res.status} ${res.body}`);
     }
-    await rowsThere();
   });
 
   it('good bodies are taken: the least, the full, each member at its bounds', async () => {
@@ -460,7 +466,6 @@ describe('requests made from the document', () => {
       const used = await call(op, { json: other, headers });
       assert.deepEqual([used.status, used.json.code], [409, 'refused'], `${op.name}: ${used.body}`);
     }
-    await rowsThere();
   });
 
   it('the last owner stays', async () => {
@@ -562,8 +567,8 @@ describe('events', () => {
   before(async () => {
     checks = validator(events, { closed: true });
     ours = new Set(['site:weather']);
-    await rowsThere();
   });
+  beforeEach(rowsThere);
   after(() => pool.close());
 
   it('among clients: joining, presence, cursors, typing', async () => {
@@ -638,7 +643,6 @@ describe('events', () => {
     await ok('deleteProject');
     await client.event('project:deleted');
     await client.event('access:revoked');
-    await rowsThere();
   });
 
   it('refusals, each with its code', async () => {
