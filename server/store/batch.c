@@ -193,8 +193,8 @@ static void run_write(struct db *db, struct store_job *job)
 	db->driver->savepoint_end(db, a->r.status == STORE_OK);
 }
 
-/* A read among the writes: a database that ends a transaction at the first failure needs a
- * place to go back to, when a failure is to be expected. */
+/* A database that ends a transaction at the first failure needs a place to go back to, when a
+ * failure is to be expected. */
 static void run_read_guarded(struct db *db, struct store_job *job)
 {
 	if (!db->is_careful || db->driver->savepoint(db) != SQL_DONE) {
@@ -211,10 +211,8 @@ static void run_each(struct db *db, struct store_job *jobs, bool with_writes)
 		uint64_t start = monotonic_us();
 		if (store_op_is_write(job->ask.op) && with_writes)
 			run_write(db, job);
-		else if (with_writes)
-			run_read_guarded(db, job);
 		else if (!store_op_is_write(job->ask.op))
-			run_read(db, job);
+			run_read_guarded(db, job);
 		job->took_us += monotonic_us() - start;
 	}
 }
@@ -226,16 +224,27 @@ static void clear_answers(struct store_job *jobs)
 		answer_clear(jobs->answer);
 }
 
+static void clear_reads(struct store_job *jobs)
+{
+	for (; jobs; jobs = jobs->next)
+		if (!store_op_is_write(jobs->ask.op))
+			answer_clear(jobs->answer);
+}
+
 /* Reads alone: one snapshot for all, so that the statements of one agree. */
 static void run_reads(struct db *db, struct store_job *jobs)
 {
-	for (int tries = 1;; tries++) {
-		bool is_open = db->driver->begin(db, DB_READ) == SQL_DONE;
+	bool is_open = true;
+
+	for (int tries = 1; is_open; tries++) {
+		db->is_careful = tries > 1;
+		is_open = db->driver->begin(db, DB_READ) == SQL_DONE;
 		run_each(db, jobs, false);
 		if (!is_open || db->driver->commit(db) != SQL_AGAIN || tries == TRIES_MAX)
-			return;
-		clear_answers(jobs);
+			break;
+		clear_reads(jobs);
 	}
+	db->is_careful = false;
 }
 
 /* The batch as a whole has failed: each write says why, each read is done again. */
