@@ -122,7 +122,7 @@ struct proxy {
 	pthread_t thread;
 	char name[64];      /* of the prepared COMMIT */
 	_Atomic int cut, cuts_n;
-	_Atomic bool is_ended;
+	_Atomic bool is_ended, refuses; /* refuses: after the next cut nobody is let in */
 };
 
 static int unix_socket(int port, struct sockaddr_un *at)
@@ -181,7 +181,7 @@ static void serve_one(struct proxy *p, int client)
 {
 	struct sockaddr_un at;
 	int server = unix_socket(5432, &at);
-	bool goes_on = connect(server, (struct sockaddr *)&at, sizeof(at)) == 0;
+	bool goes_on = !(p->refuses && p->cut == CUT_NOT) && connect(server, (struct sockaddr *)&at, sizeof(at)) == 0;
 
 	while (goes_on && !p->is_ended) {
 		struct pollfd fds[] = { { .fd = client, .events = POLLIN }, { .fd = server, .events = POLLIN } };
@@ -256,6 +256,46 @@ static void commit_without_answer(void **state)
 	help_do(s, ASK(.op = STORE_BOQ_CREATE, .project = S("proj-1"), .item = S("i"), .body = S("{}")), STORE_OK);
 	proxy.cut = CUT_AFTER;
 	help_do(s, ASK(.op = STORE_BOQ_CREATE, .project = S("proj-1"), .item = S("i"), .body = S("{}")), STORE_EXISTS);
+	store_close(s);
+	proxy_end(&proxy);
+}
+
+/* When the database does not come back, the answer says that nobody knows; it was done, and what
+ * comes later is numbered behind it. */
+static void commit_that_nobody_knows(void **state)
+{
+	struct proxy proxy;
+	char url[320], error[STORE_ERROR_MAX];
+	struct store_options options = { .url = url };
+	struct store_result *r;
+	struct timespec a, b;
+	struct store *s;
+
+	(void)state;
+	snprintf(url, sizeof(url), "%s&port=5433", help_url());
+	proxy_start(&proxy);
+	assert_int_equal(store_open(&options, &s, error), SIO_OK);
+	assert_int_equal(append(s), 1);
+	proxy.refuses = true;
+	proxy.cut = CUT_AFTER;
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	r = help_run(s, APPEND(.actor = S("a"), .key = S("k")), STORE_UNAVAILABLE);
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	assert_has(S(r->error), "whether this was done is not known");
+	store_result_free(r);
+	assert_true(b.tv_sec - a.tv_sec >= 14 && b.tv_sec - a.tv_sec <= 18); /* PG_RESOLVE_MS */
+	proxy.refuses = false;
+	for (int i = 0; i < 5000; i++) {
+		r = store_run(s, APPEND(.actor = S("a"), .key = S("k")));
+		if (r->status == STORE_OK)
+			break;
+		store_result_free(r);
+		nap();
+	}
+	assert_true(r->is_repeat); /* the same key finds out */
+	assert_int_equal(r->seq, 2);
+	store_result_free(r);
+	assert_int_equal(append(s), 3);
 	store_close(s);
 	proxy_end(&proxy);
 }
@@ -542,6 +582,7 @@ int main(void)
 		HELP_TEST(HELP_POSTGRES, away, setup, teardown),
 		HELP_TEST(HELP_POSTGRES, start_without_server, setup, teardown),
 		HELP_TEST(HELP_POSTGRES, commit_without_answer, setup, teardown),
+		HELP_TEST(HELP_POSTGRES, commit_that_nobody_knows, setup, teardown),
 		HELP_TEST(HELP_POSTGRES, done_again, setup, teardown),
 		HELP_TEST(HELP_POSTGRES, one_of_many_fails, setup, teardown),
 		HELP_TEST(HELP_POSTGRES, two_writers, setup, teardown),
