@@ -70,6 +70,9 @@ struct sql_driver {
 	 * or the commit.  A failure that shows later makes the whole batch be done again, with
 	 * db->is_careful, when nothing is put off.  SQL_DONE or the failure. */
 	int (*send)(struct sql_stmt *st);
+	/* This question will be asked soon in this job: send it with the others of now.  NULL: a
+	 * question costs no way. */
+	void (*ahead)(struct sql_stmt *st);
 	void (*reset)(struct sql_stmt *st);
 	int (*columns_n)(struct sql_stmt *st);
 	const char *(*column_name)(struct sql_stmt *st, int column);
@@ -105,6 +108,7 @@ struct db {
 		char stream[STORE_STREAM_MAX + 16]; /* the last one that was looked at in this round */
 		size_t stream_n;
 	} sweep;
+	uint64_t job_n;               /* of the running job: what was asked ahead is good for it alone */
 	bool has_events;              /* the running transaction has put some */
 	bool is_careful;              /* the batch is done again, statement by statement */
 	bool is_access_touched;       /* a batch of ours may have changed roles */
@@ -123,6 +127,10 @@ int sql_exec(struct db *db, const char *text, const char *format, ...);
 int sql_push(struct db *db, const char *text, const char *format, ...);
 /* The same for a statement that was started; st may be NULL. */
 int sql_send(struct sql_stmt *st);
+/* Only where it is of use: ask a question before its answer is needed, so that several go one way
+ * together.  Nothing that it reads may change until then.  sql_start with the same text and values
+ * finds the answer. */
+void sql_ahead(struct db *db, const char *text, const char *format, ...);
 /* One step; SQL_ROW, SQL_DONE or the failure.  st may be NULL. */
 int sql_step(struct sql_stmt *st);
 void sql_reset(struct sql_stmt *st); /* st may be NULL */
@@ -212,6 +220,11 @@ bool project_exists(struct db *db, struct store_answer *a, sio_slice project);
 /* The role of a pair in a->r.role, "" when none.  false: failed. */
 bool role_read(struct db *db, sio_slice project, sio_slice user, struct store_answer *a);
 
+/* What the operation will ask first, sent with the question for the role. */
+op_fn entity_ahead;
+void stream_ahead(struct db *db, sio_slice stream);
+void project_ahead(struct db *db, sio_slice project);
+
 /* repeat.c: first answers kept by idempotency key.  load returns true when
  * the request was answered before (or is refused): a is complete then. */
 bool repeat_load(struct db *db, const struct store_ask *ask, struct store_answer *a);
@@ -258,9 +271,9 @@ struct entity {
 extern const struct entity entity_boq, entity_project, entity_task, entity_comment;
 
 /* Change one row by an already parsed body (only columns that are set).  The versions of
- * the ask and of the body must be the row's, if they are there.  Returns OK and the new
- * row in json, or what was wrong (CONFLICT: json is the row). */
-void entity_change(struct db *db, const struct entity *e, const struct store_ask *ask, struct fields *f,
+ * the ask and of the body must be the row's, if they are there.  Returns OK and, if it is
+ * wanted, the new row in json, or what was wrong (CONFLICT: json is the row). */
+void entity_change(struct db *db, const struct entity *e, const struct store_ask *ask, struct fields *f, bool wants_row,
 		   struct store_answer *a);
 /* Index of the member called name in f, or -1. */
 int fields_index(const struct fields *f, const char *name);

@@ -256,7 +256,7 @@ static bool is_reordered(const struct entity *e, const struct fields *f)
 	return false;
 }
 
-void entity_change(struct db *db, const struct entity *e, const struct store_ask *ask, struct fields *f,
+void entity_change(struct db *db, const struct entity *e, const struct store_ask *ask, struct fields *f, bool wants_row,
 		   struct store_answer *a)
 {
 	char derived[DECIMAL_TEXT_MAX];
@@ -289,10 +289,22 @@ void entity_change(struct db *db, const struct entity *e, const struct store_ask
 		columns_bind(st, e, f, derived);
 	/* Reading it anew is cheaper than SQLite's RETURNING, which makes a table of its own for the
 	 * row; PostgreSQL gets both statements in one message. */
-	if (sql_send(st) == SQL_DONE)
-		row_read(db, e, ask->project, id, a);
-	else
+	if (sql_send(st) != SQL_DONE)
 		sql_fail(db, a);
+	else if (wants_row)
+		row_read(db, e, ask->project, id, a);
+}
+
+void entity_ahead(struct db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	const struct entity *e = entity_of(ask->op);
+
+	(void)a;
+	if (ask->op == STORE_BOQ_CREATE || ask->op == STORE_TASK_ADD || ask->op == STORE_COMMENT_ADD)
+		project_ahead(db, ask->project);
+	else if (!e->id_is_number || is_number_id(ask->item))
+		sql_ahead(db, e->values, "tt", ask->project, row_id(e, ask));
+	stream_ahead(db, ask->project);
 }
 
 /* ---- operations ---------------------------------------------------------- */
@@ -404,7 +416,7 @@ void op_entity_patch(struct db *db, const struct store_ask *ask, struct store_an
 	int r = fields_parse(&f, e->fields, e->fields_n, ask->body, a->r.error, sizeof(a->r.error));
 
 	if (r == SIO_OK)
-		entity_change(db, e, ask, &f, a);
+		entity_change(db, e, ask, &f, true, a);
 	else
 		a->r.status = r == SIO_ERR_INVAL ? STORE_INVALID : STORE_UNAVAILABLE;
 	if (a->r.status == STORE_OK) {

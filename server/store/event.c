@@ -20,11 +20,18 @@ static bool is_project(sio_slice stream)
 	return !memchr(stream.p, ':', stream.n);
 }
 
+static const char next_seq_text[] = "SELECT seq + 1 FROM streams WHERE project = ?1";
+
+void stream_ahead(struct db *db, sio_slice stream)
+{
+	sql_ahead(db, next_seq_text, "t", stream);
+}
+
 /* The next number of a stream; 0 when it failed.  (RETURNING would do it in one statement,
  * and take half as long again.) */
 static int64_t next_seq(struct db *db, struct store_answer *a, sio_slice stream)
 {
-	struct sql_stmt *st = sql_start(db, "SELECT seq + 1 FROM streams WHERE project = ?1", "t", stream);
+	struct sql_stmt *st = sql_start(db, next_seq_text, "t", stream);
 	int r = sql_step(st);
 	int64_t seq = r == SQL_ROW ? sql_int(st, 0) : 1;
 

@@ -113,9 +113,16 @@ void op_user_list(struct db *db, const struct store_ask *ask, struct store_answe
 	"p.id AS project_id, p.name, p.description, p.created_at, p.updated_at, p.version, " \
 	"coalesce((SELECT seq FROM streams s WHERE s.project = p.id), 0) AS seq, c.role"
 
+static const char exists_text[] = "SELECT 1 FROM projects WHERE id = ?1";
+
+void project_ahead(struct db *db, sio_slice project)
+{
+	sql_ahead(db, exists_text, "t", project);
+}
+
 bool project_exists(struct db *db, struct store_answer *a, sio_slice project)
 {
-	struct sql_stmt *st = sql_start(db, "SELECT 1 FROM projects WHERE id = ?1", "t", project);
+	struct sql_stmt *st = sql_start(db, exists_text, "t", project);
 	int r = sql_step(st);
 
 	sql_reset(st);

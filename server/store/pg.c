@@ -177,7 +177,7 @@ static int commit(struct db *db)
 	if (is_write) /* the others wake up; our own listener knows our name */
 		sql_push(db, "SELECT pg_notify('" PG_CHANNEL "', ?1)", "t", sio_str(pg->writer));
 	st = sql_start(db, "COMMIT", "");
-	if (!st || pg->is_failed || link_send(&pg->link, (struct pg_stmt *)st) != SQL_DONE) {
+	if (!st || pg->is_failed || link_send(&pg->link, (struct pg_stmt *)st, false) != SQL_DONE) {
 		rollback(db);
 		return SQL_AGAIN;
 	}
@@ -263,6 +263,7 @@ const struct sql_driver pg_driver = {
 	.bind_null = pg_bind_null,
 	.step = pg_step,
 	.send = pg_send,
+	.ahead = pg_ahead,
 	.reset = pg_reset,
 	.columns_n = pg_columns_n,
 	.column_name = pg_column_name,

@@ -41,9 +41,14 @@ struct pg_stmt {
 	bool is_bad;            /* a parameter that PostgreSQL cannot take */
 	uint32_t prepared;      /* number of the connection that knows it; 0: none */
 	struct buf bytes;       /* parameters, each with a zero behind it */
-	struct { size_t at; bool is_set; } params[PG_PARAMS_MAX];
+	struct pg_param { size_t at; bool is_set; } params[PG_PARAMS_MAX];
 	PGresult *result;       /* NULL: not run yet */
 	int row;
+	/* Asked ahead for job ahead_n: with what, and the answer when it has come. */
+	uint64_t ahead_n;       /* 0: not */
+	struct buf ahead_bytes;
+	struct pg_param ahead_params[PG_PARAMS_MAX];
+	PGresult *ahead_result;
 };
 
 struct pg_link {
@@ -53,7 +58,7 @@ struct pg_link {
 	uint32_t number;        /* of the connection, from 1 */
 	uint64_t retry_us;      /* not before */
 	uint32_t retry_ms;
-	struct { struct pg_stmt *st; bool is_prepare; } queue[PG_QUEUE_MAX];
+	struct { struct pg_stmt *st; bool is_prepare, is_ahead; } queue[PG_QUEUE_MAX];
 	int queue_n;
 	/* The last failure: SQLSTATE ("" when the server has not answered) and one line. */
 	char state[6], why[160], constraint[64];
@@ -86,8 +91,9 @@ void link_fini(struct pg_link *link);
 /* Connect if there is no connection and the time for it has come.  SQL_DONE or SQL_FAILED. */
 int link_connect(struct pg_link *link);
 void link_lose(struct pg_link *link);
-/* Put a statement behind the others.  is_prepare: its text.  SQL_DONE or SQL_FAILED (lost). */
-int link_send(struct pg_link *link, struct pg_stmt *st);
+/* Put a statement behind the others.  is_ahead: its answer goes to ahead_result.  SQL_DONE or
+ * SQL_FAILED. */
+int link_send(struct pg_link *link, struct pg_stmt *st, bool is_ahead);
 /* Send what is queued and read all answers; wanted keeps its last result.  SQL_DONE; or the
  * failure of the first that failed, and *is_other: it was not wanted's own. */
 int link_wait(struct pg_link *link, struct pg_stmt *wanted, bool *is_other);
@@ -104,6 +110,7 @@ void pg_bind_int(struct sql_stmt *st, int i, int64_t value);
 void pg_bind_null(struct sql_stmt *st, int i);
 int pg_step(struct sql_stmt *st);
 int pg_send(struct sql_stmt *st);
+void pg_ahead(struct sql_stmt *st);
 void pg_reset(struct sql_stmt *st);
 int pg_columns_n(struct sql_stmt *st);
 const char *pg_column_name(struct sql_stmt *st, int column);

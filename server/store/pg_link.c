@@ -179,16 +179,17 @@ static int lost(struct pg_link *link, const char *why)
 	return SQL_FAILED;
 }
 
-static int queue(struct pg_link *link, struct pg_stmt *st, bool is_prepare, int sent)
+static int queue(struct pg_link *link, struct pg_stmt *st, bool is_prepare, bool is_ahead, int sent)
 {
 	if (!sent)
 		return lost(link, PQerrorMessage(link->conn));
 	link->queue[link->queue_n].st = st;
+	link->queue[link->queue_n].is_ahead = is_ahead;
 	link->queue[link->queue_n++].is_prepare = is_prepare;
 	return SQL_DONE;
 }
 
-int link_send(struct pg_link *link, struct pg_stmt *st)
+int link_send(struct pg_link *link, struct pg_stmt *st, bool is_ahead)
 {
 	const char *values[PG_PARAMS_MAX];
 
@@ -201,13 +202,13 @@ int link_send(struct pg_link *link, struct pg_stmt *st)
 			return r;
 	}
 	if (st->prepared != link->number) {
-		if (queue(link, st, true, PQsendPrepare(link->conn, st->name, st->text, st->params_n, st->types)) != SQL_DONE)
+		if (queue(link, st, true, false, PQsendPrepare(link->conn, st->name, st->text, st->params_n, st->types)) != SQL_DONE)
 			return SQL_FAILED;
 		st->prepared = link->number; /* until its answer says otherwise */
 	}
 	for (int i = 0; i < st->params_n; i++)
 		values[i] = st->params[i].is_set ? st->bytes.p + st->params[i].at : NULL;
-	return queue(link, st, false, PQsendQueryPrepared(link->conn, st->name, st->params_n, values, NULL, NULL, 0));
+	return queue(link, st, false, is_ahead, PQsendQueryPrepared(link->conn, st->name, st->params_n, values, NULL, NULL, 0));
 }
 
 /* Wait until the next answer is here; false: lost. */
@@ -251,6 +252,11 @@ static int take_result(struct pg_link *link, int i, struct pg_stmt *wanted, PGre
 		st->prepared = 0;
 	if (!is_good && !is_failed && status != PGRES_PIPELINE_ABORTED)
 		take_failure(link, result);
+	if (is_good && link->queue[i].is_ahead) {
+		PQclear(st->ahead_result);
+		st->ahead_result = result;
+		return SQL_DONE;
+	}
 	if (is_good && st == wanted && !link->queue[i].is_prepare) {
 		PQclear(st->result);
 		st->result = result;

@@ -62,7 +62,9 @@ struct sql_stmt *pg_prepare(struct db *db, const char *text)
 void pg_finalize(struct sql_stmt *st)
 {
 	PQclear(of(st)->result);
+	PQclear(of(st)->ahead_result);
 	buf_fini(&of(st)->bytes);
+	buf_fini(&of(st)->ahead_bytes);
 	free(of(st)->text);
 	free(st);
 }
@@ -139,7 +141,7 @@ int pg_queue(struct pg_db *pg, const char *text)
 {
 	struct sql_stmt *st = sql_start(&pg->db, text, "");
 
-	return st && link_send(&pg->link, of(st)) == SQL_DONE ? SQL_DONE : failed(pg, true);
+	return st && link_send(&pg->link, of(st), false) == SQL_DONE ? SQL_DONE : failed(pg, true);
 }
 
 /* A savepoint is made only before something that could have to be taken back. */
@@ -152,6 +154,46 @@ static int guard(struct pg_db *pg, struct pg_stmt *st)
 	return pg_queue(pg, "SAVEPOINT one");
 }
 
+void pg_ahead(struct sql_stmt *base)
+{
+	struct pg_stmt *st = of(base);
+	struct pg_db *pg = pg_of(base->db);
+	struct buf bytes = st->ahead_bytes;
+
+	st->ahead_n = 0;
+	PQclear(st->ahead_result);
+	st->ahead_result = NULL;
+	if (!pg->in_transaction || pg->is_failed || st->is_bad || st->bytes.failed || link_send(&pg->link, st, true) != SQL_DONE)
+		return; /* it is asked when it is needed, and fails then */
+	st->ahead_n = base->db->job_n;
+	st->ahead_bytes = st->bytes;
+	st->bytes = bytes;
+	memcpy(st->ahead_params, st->params, sizeof(st->params));
+	pg_reset(base);
+}
+
+/* Has this very question been asked ahead, in this job? */
+static bool is_asked(const struct pg_stmt *st)
+{
+	return st->ahead_n != 0 && st->ahead_n == st->base.db->job_n && st->bytes.n == st->ahead_bytes.n &&
+	       memcmp(st->params, st->ahead_params, sizeof(st->params)) == 0 &&
+	       (st->bytes.n == 0 || memcmp(st->bytes.p, st->ahead_bytes.p, st->bytes.n) == 0);
+}
+
+/* The answer to it; it is good once. */
+static int take_ahead(struct pg_db *pg, struct pg_stmt *st)
+{
+	bool is_other;
+
+	st->ahead_n = 0;
+	if (!st->ahead_result && link_wait(&pg->link, NULL, &is_other) != SQL_DONE)
+		return failed(pg, true);
+	st->result = st->ahead_result;
+	st->ahead_result = NULL;
+	st->row = -1;
+	return SQL_DONE;
+}
+
 static int execute(struct pg_stmt *st)
 {
 	struct pg_db *pg = pg_of(st->base.db);
@@ -159,7 +201,9 @@ static int execute(struct pg_stmt *st)
 
 	if (!may_run(pg, st))
 		return SQL_FAILED;
-	if (guard(pg, st) != SQL_DONE || link_send(&pg->link, st) != SQL_DONE)
+	if (is_asked(st))
+		return take_ahead(pg, st);
+	if (guard(pg, st) != SQL_DONE || link_send(&pg->link, st, false) != SQL_DONE)
 		return failed(pg, true);
 	if (link_wait(&pg->link, st, &is_other) != SQL_DONE) {
 		failed(pg, is_other);
@@ -196,7 +240,7 @@ int pg_send(struct sql_stmt *base)
 	}
 	if (!may_run(pg, st))
 		return SQL_FAILED;
-	if (guard(pg, st) != SQL_DONE || link_send(&pg->link, st) != SQL_DONE)
+	if (guard(pg, st) != SQL_DONE || link_send(&pg->link, st, false) != SQL_DONE)
 		return failed(pg, true);
 	pg_reset(base);
 	return SQL_DONE;

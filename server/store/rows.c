@@ -144,7 +144,7 @@ static bool bulk_item(struct db *db, struct bulk *b, sio_slice body, struct stor
 	if (r == SIO_OK && b->ask.item.n == 0)
 		answer_fail(&one, STORE_INVALID, "item_id: is missing");
 	if (one.r.status == STORE_OK)
-		entity_change(db, &entity_boq, &b->ask, &f, &one);
+		entity_change(db, &entity_boq, &b->ask, &f, false, &one);
 	if (one.json.failed)
 		answer_fail(&one, STORE_UNAVAILABLE, "out of memory");
 	b->total++;

@@ -110,6 +110,20 @@ int sql_push(struct db *db, const char *text, const char *format, ...)
 	return sql_send(st);
 }
 
+void sql_ahead(struct db *db, const char *text, const char *format, ...)
+{
+	struct sql_stmt *st;
+	va_list ap;
+
+	if (!db->driver->ahead)
+		return;
+	va_start(ap, format);
+	st = start(db, text, format, ap);
+	va_end(ap);
+	if (st)
+		db->driver->ahead(st);
+}
+
 int sql_send(struct sql_stmt *st)
 {
 	return st ? st->db->driver->send(st) : SQL_FAILED;

@@ -351,6 +351,50 @@ static void reads_beside_writes(void **state)
 	store_close(store);
 }
 
+static bool may_all(const char *role, int action)
+{
+	(void)role, (void)action;
+	return true;
+}
+
+/* Requests of one commit see what those before them have done: versions, numbers, what is gone. */
+static void one_commit_one_item(void **state)
+{
+	struct heard heard = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct loop loop;
+	struct store *store;
+	struct store_stats stats;
+
+	(void)state;
+	loop_start(&loop);
+	store = open_threaded(&loop, 0);
+	help_fill(store);
+	help_do(store, ASK(.op = STORE_BOQ_CREATE, .project = S("proj-1"), .item = S("i"), .body = S("{}")), STORE_OK);
+	help_hold();
+#define ON_ITEM(...) assert_int_equal(store_submit(store, ASK(.project = S("proj-1"), .item = S("i"), .actor = S("ben"), .may = may_all, \
+							       .done = hear_done, .arg = &heard, __VA_ARGS__)), SIO_OK)
+	ON_ITEM(.op = STORE_BOQ_PATCH, .body = S("{\"qty\":1}"), .version = 1);
+	ON_ITEM(.op = STORE_BOQ_PATCH, .body = S("{\"qty\":2}"), .version = 1);
+	ON_ITEM(.op = STORE_BOQ_PATCH, .body = S("{\"unit\":\"m\"}"), .version = 2);
+	ON_ITEM(.op = STORE_BOQ_PATCH, .body = S("{\"qty\":\"x\"}"));
+	ON_ITEM(.op = STORE_BOQ_GET, .is_ordered = true);
+	ON_ITEM(.op = STORE_BOQ_CREATE, .body = S("{}"));
+	ON_ITEM(.op = STORE_BOQ_PATCH, .body = S("{\"qty\":3,\"version\":3}"));
+	ON_ITEM(.op = STORE_BOQ_DELETE, .version = 4);
+	ON_ITEM(.op = STORE_BOQ_PATCH, .body = S("{\"qty\":4}"));
+	ON_ITEM(.op = STORE_PROJECT_DELETE);
+	ON_ITEM(.op = STORE_BOQ_CREATE, .body = S("{}"));
+	nap();
+	help_release();
+	wait_until(has_heard(&heard, "done boq_patch ok 3\ndone boq_patch conflict 0\ndone boq_patch ok 4\ndone boq_patch invalid 0\n"
+				     "done boq_get ok 0\ndone boq_create exists 0\ndone boq_patch ok 5\ndone boq_delete ok 6\n"
+				     "done boq_patch not_found 0\ndone project_delete ok 0\ndone boq_create not_found 0\n"));
+	store_stats(store, &stats);
+	assert_int_equal(stats.commit_failures_total, 0);
+	loop_end(&loop);
+	store_close(store);
+}
+
 /* Eight askers and a commit that takes 30 ms: the store learns to wait for them. */
 static void slow_commit(struct store *store, struct tally *tally)
 {
@@ -472,6 +516,7 @@ int main(void)
 		HELP_TEST(HELP_KEPT, changes_by_another_process, setup, teardown),
 		HELP_TEST(HELP_KEPT, news_before_answers, setup, teardown),
 		HELP_TEST(HELP_KEPT, reads_beside_writes, setup, teardown),
+		HELP_TEST(HELP_KEPT, one_commit_one_item, setup, teardown),
 		HELP_TEST(HELP_KEPT, nobody_waits_in_vain, setup, teardown),
 		HELP_TEST(HELP_SQLITE, no_second_handle_in_memory, setup, teardown),
 		HELP_TEST(HELP_KEPT, swept_by_the_thread, setup, teardown),
