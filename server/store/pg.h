@@ -23,7 +23,7 @@ enum {
 	PG_PARAMS_MAX = 12,
 	PG_QUEUE_MAX = 128,      /* statements sent and not yet answered */
 	PG_SHOWN_MAX = 160,
-	PG_CONNECT_S = 2,        /* for one address; connect_timeout of the URL goes before */
+	PG_CONNECT_S = 3,        /* for one address; connect_timeout of the URL goes before */
 	PG_ANSWER_MS = 30000,    /* a server that is silent for so long is lost */
 	PG_RETRY_MIN_MS = 100,   /* between two attempts to connect ... */
 	PG_RETRY_MAX_MS = 3000,  /* ... doubled at each failure, a half more or less by chance */

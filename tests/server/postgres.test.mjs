@@ -282,7 +282,7 @@ describe('a start that is refused', () => {
     const mute = net.createServer(() => {}).listen(0, '127.0.0.1');
     await new Promise((resolve) => mute.once('listening', resolve));
     mute.unref();
-    const got = await serve(pg.url('nobody', { port: mute.address().port }));
+    const got = await serve(pg.url('nobody', { port: mute.address().port, seconds: 0 }));
     mute.close();
     oneLine(got, /cannot reach PostgreSQL at .*timeout/);
     assert.ok(got.ms < 5000, `${got.ms} ms`);

@@ -83,11 +83,12 @@ export class Postgres {
       .trim();
   }
 
-  // DATABASE_URL of a schema, which is made if it is not there.
-  url(name, { port = this.port, password = PG_PASSWORD } = {}) {
+  // DATABASE_URL of a schema, which is made if it is not there.  seconds: to connect in; machines
+  // of tests are slow at times.
+  url(name, { port = this.port, password = PG_PASSWORD, seconds = 20 } = {}) {
     if (!this.schemas.has(name)) this.sql(`SET client_min_messages = warning; CREATE SCHEMA IF NOT EXISTS "${name}"`);
     this.schemas.add(name);
-    return `postgresql://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/postgres?options=-csearch_path%3D${encodeURIComponent(`"${name}"`)}`;
+    return `postgresql://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/postgres?options=-csearch_path%3D${encodeURIComponent(`"${name}"`)}${seconds ? `&connect_timeout=${seconds}` : ''}`;
   }
 }
 
