@@ -17,7 +17,7 @@ debug = -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g"
 flags_release = -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release
 flags_clang = -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Release
 flags_asan = -DCMAKE_C_COMPILER=gcc $(debug) -DSANITIZE=address,undefined -DSKYBUILD_INSTALL=OFF
-flags_coverage = -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O0 -g" -DCMAKE_C_FLAGS=--coverage \
+flags_coverage = -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O0 -g" -DCMAKE_C_FLAGS="--coverage -Wno-error=maybe-uninitialized" \
 	-DSKYBUILD_INSTALL=OFF
 flags_tsan = -DCMAKE_C_COMPILER=gcc $(debug) -DSANITIZE=thread -DSKYBUILD_INSTALL=OFF
 flags_fuzz = -DCMAKE_C_COMPILER=clang $(debug) -DSANITIZE=address,undefined -DSKYBUILD_FUZZ=ON -DSKYBUILD_INSTALL=OFF

@@ -65,10 +65,14 @@ install(DIRECTORY include/sio DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES ${CMAKE_BINARY_DIR}/sio.pc DESTINATION ${SIO_PC_DIR})
 install(FILES ${CMAKE_BINARY_DIR}/sio-config.cmake ${CMAKE_BINARY_DIR}/sio-config-version.cmake
         DESTINATION ${SIO_CMAKE_DIR})
-# Where the installed binary looks: the demo page, and the stock browser client.
-install(DIRECTORY web/page DESTINATION ${CMAKE_INSTALL_DATADIR}/skybuild/web)
+# Where the installed binary looks: the demo page, the pages of /docs, the stock browser client.
+install(DIRECTORY web/page web/docs DESTINATION ${CMAKE_INSTALL_DATADIR}/skybuild/web)
 install(DIRECTORY web/node_modules/socket.io-client/dist
         DESTINATION ${CMAKE_INSTALL_DATADIR}/skybuild/web/node_modules/socket.io-client OPTIONAL)
+
+install(FILES web/node_modules/swagger-ui-dist/swagger-ui-bundle.js web/node_modules/swagger-ui-dist/swagger-ui.css
+              web/node_modules/swagger-ui-dist/LICENSE web/node_modules/swagger-ui-dist/NOTICE
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/skybuild/web/node_modules/swagger-ui-dist OPTIONAL)
 
 # Manual pages are made from the headers and from what the program says of itself.
 set(SIO_MAN ${CMAKE_BINARY_DIR}/man)

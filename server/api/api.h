@@ -38,6 +38,7 @@ struct api_options {
 	const char *sign_secret;
 	const char *issuer, *audience, *user_claim; /* NULL: none, none, "sub" */
 	const char *web_root;       /* folder served at "/"; NULL: "/" is answered 404 */
+	const char *web_dir;        /* the folder with the pages of /docs; NULL: answered 404 */
 	const char *client_dir;     /* dist folder of socket.io-client; NULL: answered 404 */
 	const char *node;           /* name of this node, for status */
 	const char *version;

@@ -45,8 +45,9 @@ static bool is_json_type(sio_slice type)
 
 static json_t *parse(struct call *call, sio_slice body)
 {
-	/* Big integers must not be refused for their size: their text is what counts. */
-	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL;
+	/* Big integers must not be refused for their size: their text is what counts.  A text
+	 * alone is JSON, too: what is wrong with it is that it is no object. */
+	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL | JSON_DECODE_ANY;
 	json_error_t error;
 	json_t *root = NULL;
 

@@ -17,7 +17,9 @@
 #include "api/tell.h"
 #include "base/random.h"
 
-enum { ROOM_MAX = 255, SID_MAX = 64 };
+enum { SID_MAX = 64 };
+/* Bytes of a room's name: its stream is named after it, with API_ROOM_STREAM before it. */
+enum { ROOM_MAX = STORE_STREAM_MAX - (sizeof(API_ROOM_STREAM) - 1) };
 
 /* What will be sent once it is durable; owned by the call. */
 struct outgoing {
@@ -78,8 +80,12 @@ static long emit(struct call *call, const struct outgoing *out, sio_slice payloa
 					     .except_sid = sio_str(out->except),
 					     .is_volatile = out->is_volatile };
 
-	if (out->user[0])
-		return collab_emit_user(collab, sio_str(out->user), &message);
+	if (out->user[0]) {
+		long n = collab_emit_user(collab, sio_str(out->user), &message);
+
+		/* An id too long for a room's name cannot be connected: the inbox has it. */
+		return n == SIO_ERR_INVAL ? 0 : n;
+	}
 	if (project_of(out)[0] && seq > 0)
 		return collab_emit_durable(collab, sio_str(project_of(out)), seq, &message);
 	if (out->room[0])

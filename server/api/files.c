@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "api/call.h"
+#include "api/spec.h"
 #include "base/log.h"
 #include "base/map.h"
 
@@ -26,14 +27,22 @@ struct file {
 	struct file *next;
 	char etag[24];
 	const char *type;
-	char *bytes;
+	const char *policy; /* Content-Security-Policy; NULL: none */
+	const char *bytes;
+	char *own;          /* what bytes points to, unless it is part of the program */
 	size_t n;
 };
+
+/* What the pages of /docs may do: load files of this server and call it, nothing else. */
+static const char docs_policy[] =
+	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /* What a walk through a folder has used up. */
 struct walk {
 	struct api *api;
 	size_t root_n; /* bytes of the folder's path; what follows is the URL */
+	const char *policy;
 	unsigned files_n;
 	size_t bytes_n;
 };
@@ -82,6 +91,8 @@ static void serve(struct sio_request *req, void *arg)
 	sio_reply_header(req, SIO_LIT("ETag"), sio_str(file->etag));
 	sio_reply_header(req, SIO_LIT("Cache-Control"), SIO_LIT("public, max-age=0"));
 	sio_reply_header(req, SIO_LIT("X-Content-Type-Options"), SIO_LIT("nosniff"));
+	if (file->policy)
+		sio_reply_header(req, SIO_LIT("Content-Security-Policy"), sio_str(file->policy));
 	if (is_known_tag(sio_request_header(req, "if-none-match"), file->etag))
 		sio_reply(req, 304, NULL, SIO_LIT(""));
 	else
@@ -92,31 +103,38 @@ static void serve(struct sio_request *req, void *arg)
 
 static void file_free(struct file *file)
 {
-	free(file->bytes);
+	free(file->own);
 	free(file);
+}
+
+static void file_tag(struct file *file)
+{
+	static const uint64_t seed[2] = { 0x736b796275696c64, 0x66696c6573 };
+
+	snprintf(file->etag, sizeof(file->etag), "\"%016llx\"", (unsigned long long)map_hash(seed, file->bytes, file->n));
 }
 
 /* The content of path; NULL with errno. */
 static struct file *file_read(const char *path, size_t n)
 {
-	static const uint64_t seed[2] = { 0x736b796275696c64, 0x66696c6573 };
 	struct file *file = calloc(1, sizeof(*file));
 	FILE *f = fopen(path, "re");
 	size_t got = 0;
 
 	if (file)
-		file->bytes = malloc(n + 1);
-	if (f && file && file->bytes)
-		got = fread(file->bytes, 1, n + 1, f);
+		file->own = malloc(n + 1);
+	if (f && file && file->own)
+		got = fread(file->own, 1, n + 1, f);
 	if (f)
 		fclose(f);
-	if (!f || !file || !file->bytes || got != n) {
+	if (!f || !file || !file->own || got != n) {
 		if (file)
 			file_free(file);
 		return NULL;
 	}
+	file->bytes = file->own;
 	file->n = n;
-	snprintf(file->etag, sizeof(file->etag), "\"%016llx\"", (unsigned long long)map_hash(seed, file->bytes, n));
+	file_tag(file);
 	return file;
 }
 
@@ -150,6 +168,7 @@ static int add_file(struct walk *walk, const char *path, const char *url, size_t
 		return SIO_OK;
 	}
 	file->type = type_of(path);
+	file->policy = walk->policy;
 	file->next = walk->api->files;
 	walk->api->files = file;
 	walk->files_n++;
@@ -213,14 +232,63 @@ static int add_client(struct walk *walk, const char *folder)
 	return err;
 }
 
+/* ---- the API described ------------------------------------------------------------ */
+
+static int add_spec(struct api *api, const char *url, const unsigned char *bytes, size_t n)
+{
+	struct file *file = calloc(1, sizeof(*file));
+
+	if (!file)
+		return SIO_ERR_NOMEM;
+	*file = (struct file){ .next = api->files, .type = type_of(url), .bytes = (const char *)bytes, .n = n };
+	file_tag(file);
+	api->files = file;
+	return file_route(api, file, url);
+}
+
+/* The pages that show the descriptions, and what they load. */
+static int add_docs(struct walk *walk, const char *web)
+{
+	static const struct {
+		const char *name, *url;
+	} rows[] = {
+		{ "docs/index.html", "/docs" },
+		{ "docs/events.html", "/docs/events" },
+		{ "docs/docs.css", "/docs/docs.css" },
+		{ "docs/index.js", "/docs/index.js" },
+		{ "docs/events.js", "/docs/events.js" },
+		{ "node_modules/swagger-ui-dist/swagger-ui-bundle.js", "/docs/swagger-ui-bundle.js" },
+		{ "node_modules/swagger-ui-dist/swagger-ui.css", "/docs/swagger-ui.css" },
+	};
+	int err = SIO_OK;
+
+	for (size_t i = 0; !err && i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char path[FILE_PATH_MAX];
+		struct stat st;
+
+		snprintf(path, sizeof(path), "%s/%s", web, rows[i].name);
+		if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+			err = add_file(walk, path, rows[i].url, (size_t)st.st_size);
+		else
+			log_warning("%s is not there: the pages of /docs are not whole", path);
+	}
+	return err;
+}
+
+/* First what is the server's own, so that no file of WEB_ROOT takes its place. */
 int files_open(struct api *api)
 {
 	const struct api_options *o = &api->options;
+	struct walk docs = { .api = api, .policy = docs_policy };
 	struct walk pages = { .api = api, .root_n = o->web_root ? strlen(o->web_root) : 0 };
 	struct walk client = { .api = api };
-	int err = SIO_OK;
+	int err = add_spec(api, "/openapi.json", spec_openapi, spec_openapi_n);
 
-	if (o->web_root)
+	if (!err)
+		err = add_spec(api, "/asyncapi.json", spec_asyncapi, spec_asyncapi_n);
+	if (!err && o->web_dir)
+		err = add_docs(&docs, o->web_dir);
+	if (!err && o->web_root)
 		err = add_folder(&pages, o->web_root, 0);
 	if (!err && o->client_dir)
 		err = add_client(&client, o->client_dir);

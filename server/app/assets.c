@@ -69,6 +69,8 @@ void assets_find(const struct config *config, struct assets *out)
 	bool has_web = find_web(web);
 
 	*out = (struct assets){ 0 };
+	if (has_web)
+		memcpy(out->web_dir, web, sizeof(web));
 	if (config->web_root)
 		take_configured(out->web_root, config->web_root);
 	else if (has_web && config->env != CONFIG_PRODUCTION)

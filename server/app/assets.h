@@ -1,4 +1,4 @@
-/* assets.h -- where the web page and the stock client lie.
+/* assets.h -- where the web pages and the stock client lie.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -12,11 +12,12 @@ enum { ASSETS_PATH_MAX = 4096 };
 struct assets {
 	char web_root[ASSETS_PATH_MAX];   /* no slash at its end; "" when there is none */
 	char client_dir[ASSETS_PATH_MAX];
+	char web_dir[ASSETS_PATH_MAX];    /* the folder "web", for the pages of /docs */
 };
 
 /* Take WEB_ROOT and CLIENT_DIR of the configuration, else look beside the program:
  * in the source tree it was built in, in <prefix>/share/skybuild, and below the
- * working directory.  Production serves no page that was not asked for. */
+ * working directory.  Production serves no page that was not asked for, except /docs. */
 void assets_find(const struct config *config, struct assets *out);
 
 #endif

@@ -315,6 +315,7 @@ static int make_api(struct service *s)
 		.audience = c->jwt_audience,
 		.user_claim = c->jwt_user_claim,
 		.web_root = s->assets.web_root[0] ? s->assets.web_root : NULL,
+		.web_dir = s->assets.web_dir[0] ? s->assets.web_dir : NULL,
 		.client_dir = s->assets.client_dir[0] ? s->assets.client_dir : NULL,
 		.node = s->node,
 		.version = SKYBUILD_VERSION,

@@ -62,6 +62,8 @@ struct store_ops {
 	/* Delete a little of what is kept no longer and count the rows.  Returns true when
 	 * there is more to do; never waits for another process. */
 	bool (*sweep)(void *db, uint64_t *deleted);
+	/* Give back the memory that only makes it quicker: nothing has come for a while. */
+	void (*relax)(void *db);
 	/* The many rows of store_demo_bulk. */
 	enum store_status (*demo_bulk)(void *db, uint32_t users, uint32_t projects, char error[STORE_ERROR_MAX]);
 };

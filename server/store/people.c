@@ -236,7 +236,7 @@ void op_project_add(struct db *db, const struct store_ask *ask, struct store_ans
  * counter stays, so that a number never comes twice. */
 void op_project_delete(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
-	project_read(db, ask->project, SIO_LIT(""), a);
+	project_read(db, ask->project, ask->actor, a); /* a conflict shows it with the role of who asks */
 	if (a->r.status != STORE_OK)
 		return;
 	if (ask->version && ask->version != a->r.version) {

@@ -362,6 +362,16 @@ static void pg_watch(void *arg, void (*fn)(void *arg), void *fn_arg)
 	pg->listener = pg_listen(pg->link.url, pg->writer, fn, fn_arg);
 }
 
+/* The statements stay prepared; what was asked and answered last goes. */
+static void pg_relax(void *arg)
+{
+	struct pg_db *pg = arg;
+
+	for (size_t i = 0; i < SQL_CACHE; i++)
+		if (pg->db.cache[i])
+			pg_forget(pg->db.cache[i]);
+}
+
 const struct store_ops pg_ops = {
 	.name = "postgres",
 	.open = pg_open,
@@ -371,5 +381,6 @@ const struct store_ops pg_ops = {
 	.news = db_news,
 	.watch = pg_watch,
 	.sweep = db_sweep,
+	.relax = pg_relax,
 	.demo_bulk = db_demo_bulk,
 };

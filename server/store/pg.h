@@ -112,6 +112,7 @@ int pg_step(struct sql_stmt *st);
 int pg_send(struct sql_stmt *st);
 void pg_ahead(struct sql_stmt *st);
 void pg_reset(struct sql_stmt *st);
+void pg_forget(struct sql_stmt *st); /* reset, and its memory is given back */
 int pg_columns_n(struct sql_stmt *st);
 const char *pg_column_name(struct sql_stmt *st, int column);
 struct sql_value pg_value(struct sql_stmt *st, int column);

@@ -61,10 +61,7 @@ struct sql_stmt *pg_prepare(struct db *db, const char *text)
 
 void pg_finalize(struct sql_stmt *st)
 {
-	PQclear(of(st)->result);
-	PQclear(of(st)->ahead_result);
-	buf_fini(&of(st)->bytes);
-	buf_fini(&of(st)->ahead_bytes);
+	pg_forget(st);
 	free(of(st)->text);
 	free(st);
 }
@@ -108,6 +105,18 @@ void pg_reset(struct sql_stmt *base)
 	st->is_bad = false;
 	buf_clear(&st->bytes);
 	memset(st->params, 0, sizeof(st->params));
+}
+
+void pg_forget(struct sql_stmt *base)
+{
+	struct pg_stmt *st = of(base);
+
+	pg_reset(base);
+	PQclear(st->ahead_result);
+	st->ahead_result = NULL;
+	st->ahead_n = 0;
+	buf_fini(&st->bytes);
+	buf_fini(&st->ahead_bytes);
 }
 
 /* ---- running ------------------------------------------------------------------ */

@@ -327,6 +327,13 @@ static int sqlite_open_reader(const struct store_options *options, const char *p
 	return SIO_OK;
 }
 
+static void sqlite_relax(void *arg)
+{
+	struct sqlite_db *db = arg;
+
+	sqlite3_db_release_memory(db->h);
+}
+
 const struct store_ops sqlite_ops = {
 	.name = "sqlite",
 	.open = sqlite_open,
@@ -335,5 +342,6 @@ const struct store_ops sqlite_ops = {
 	.run = db_run,
 	.news = db_news,
 	.sweep = db_sweep,
+	.relax = sqlite_relax,
 	.demo_bulk = db_demo_bulk,
 };

@@ -16,6 +16,7 @@
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
 #include <assert.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ enum {
 	POLL_MS = 250,      /* between two looks for news */
 	IDLE_MS = 900,      /* a thread that has nothing to look for */
 	POST_RETRY_US = 500,
+	QUIET_MS = 3000,    /* nothing asked: what made it quick is given back */
 	SWEEP_MS = 10000,   /* between two rounds of deleting ... */
 	SWEEP_STEP_MS = 25, /* ... and two steps of one: nine tenths of the time are for requests */
 	GATHER_LEAST = 4,       /* askers, below which nobody is waited for */
@@ -50,6 +52,8 @@ struct lane {
 	pthread_t thread;
 	struct job_list stranded;     /* of the thread, then of store_close */
 	struct gather gather;         /* of the thread */
+	bool is_warm;                 /* of the thread: has worked since the last relax */
+	uint64_t worked_us;
 	/* Under the store's lock: */
 	pthread_cond_t wake;          /* the thread: wanted_n are queued, or the end */
 	struct job_list queue;
@@ -327,6 +331,21 @@ bool store_sweep(struct store *store)
 	return store->ops->sweep(store->lanes[WRITES].db, &store->stats.swept_total);
 }
 
+/* What a rush of requests left in the back end's caches goes back to the system. */
+static void relax_when_quiet(struct lane *lane, bool has_worked)
+{
+	uint64_t now = monotonic_us();
+
+	if (has_worked) {
+		lane->is_warm = true;
+		lane->worked_us = now;
+	} else if (lane->is_warm && now - lane->worked_us >= QUIET_MS * 1000ULL) {
+		lane->store->ops->relax(lane->db);
+		malloc_trim(0);
+		lane->is_warm = false;
+	}
+}
+
 static void *writes_main(void *arg)
 {
 	struct lane *lane = arg;
@@ -337,7 +356,7 @@ static void *writes_main(void *arg)
 	while (goes_on) {
 		uint64_t wait_us = sweep_us > now ? sweep_us - now : 0;
 		struct store_job *jobs = next_batch(lane, wait_us < POLL_MS * 1000 ? wait_us + 1 : POLL_MS * 1000, &goes_on, &was_poked);
-		bool has_writes = false;
+		bool has_writes = false, has_worked = jobs != NULL;
 		for (struct store_job *job = jobs; job; job = job->next)
 			has_writes |= store_op_is_write(job->ask.op);
 		if (jobs)
@@ -349,6 +368,7 @@ static void *writes_main(void *arg)
 		}
 		if (goes_on && now >= sweep_us)
 			sweep_us = run_sweep(store);
+		relax_when_quiet(lane, has_worked);
 	}
 	return NULL;
 }
@@ -359,8 +379,10 @@ static void *reads_main(void *arg)
 
 	while (goes_on) {
 		struct store_job *jobs = next_batch(arg, IDLE_MS * 1000, &goes_on, &was_poked);
-		if (jobs)
+		bool has_worked = jobs != NULL;
+		if (has_worked)
 			run_batch(arg, jobs);
+		relax_when_quiet(arg, has_worked);
 	}
 	return NULL;
 }

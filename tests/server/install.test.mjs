@@ -48,7 +48,7 @@ describe('an installed library', () => {
   it('is all there', () => {
     for (const file of ['bin/skybuild', 'include/sio/server.h', 'include/sio/testing.h', `${at.lib}/libsio.a`, `${at.lib}/libsio.so`,
       `${at.lib}/pkgconfig/sio.pc`, `${at.lib}/cmake/sio/sio-config.cmake`, 'share/man/man1/skybuild.1', 'share/man/man3/sio_server.3',
-      'share/skybuild/web/page/index.html'])
+      'share/skybuild/web/page/index.html', 'share/skybuild/web/docs/index.html', 'share/skybuild/web/node_modules/swagger-ui-dist/swagger-ui-bundle.js'])
       assert.ok(existsSync(path.join(at.prefix, file)), `${file} is not installed`);
     const so = path.join(at.prefix, at.lib, 'libsio.so');
     assert.equal(realpathSync(so), realpathSync(path.join(at.prefix, at.lib, 'libsio.so.0')));
