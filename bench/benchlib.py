@@ -68,13 +68,13 @@ def jwt(user, seconds=24 * 3600):
 class Site:
     """A temporary folder with a store of users and projects and a file of tokens."""
 
-    def __init__(self, programs, users=1000, projects=10):
+    def __init__(self, programs, users=1000, projects=10, database=None):
         self.programs = programs
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="skybuild-bench-"))
         self.tokens = self.folder / "tokens"
         self.tokens.write_text("".join(jwt(f"user-{i}") + "\n" for i in range(users)))
         self.env = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TZ")}
-        self.env |= {"JWT_SECRET": SECRET, "DATABASE_URL": f"sqlite:///{self.folder}/bench.db", "HOST": "127.0.0.1",
+        self.env |= {"JWT_SECRET": SECRET, "DATABASE_URL": database or f"sqlite:///{self.folder}/bench.db", "HOST": "127.0.0.1",
                      "PORT": "0", "WORKERS": "1", "LOG_LEVEL": "info", "LOG_FORMAT": "text"} | UNLIMITED
         subprocess.run([programs.skybuild, "demo", "--users", str(users), "--projects", str(projects)], cwd=self.folder,
                        env=self.env, check=True, stdout=subprocess.DEVNULL, timeout=300)

@@ -314,11 +314,6 @@ int config_load(struct config *c, char *const *environ_, const char *dotenv, cha
 
 	for (size_t i = 0; !err && i < config_rows_n; i++)
 		err = read_row(c, &env, &config_rows[i], error);
-	if (!err && strncmp(c->database_url, "postgres", 8) == 0) {
-		snprintf(error, CONFIG_ERROR_MAX,
-			 "DATABASE_URL asks for PostgreSQL, which this version cannot do yet; accepted: sqlite:///path");
-		err = SIO_ERR_INVAL;
-	}
 	if (!err)
 		warn_unknown(c, &env, dotenv);
 	env_close(&env);

@@ -2,8 +2,8 @@
  *
  * store.c owns the queues, the threads and the hand-over; a back end executes jobs
  * and knows SQL.  All calls of one handle come from one thread at a time.  A
- * new one fills in struct store_ops, stands in store_backends (url.c) and passes
- * tests/unit/store_store_test.c.
+ * new one fills in struct store_ops (an SQL database struct sql_driver of db.h is enough),
+ * stands in url.c and passes tests/unit/store_*_test.c.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -44,7 +44,7 @@ void store_news_free(struct store_news *news);
 
 struct store_ops {
 	const char *name;
-	/* path is what follows "sqlite:///".  Returns 0, or a code with a sentence in error. */
+	/* path is what follows "sqlite:///", or the whole URL of PostgreSQL.  Returns 0, or a code with a sentence in error. */
 	int (*open)(const struct store_options *options, const char *path, void **db, char error[STORE_ERROR_MAX]);
 	/* A second handle that only reads, used by another thread beside the first, which is
 	 * open.  Returns 0 with *db NULL when this database cannot have one. */
@@ -56,6 +56,9 @@ struct store_ops {
 	/* What changed since the last call; NULL when nothing did.  is_fresh false: only what
 	 * the last run has seen. */
 	struct store_news *(*news)(void *db, bool is_fresh);
+	/* Have fn(arg) called soon after another process has committed, on any thread, until close.
+	 * NULL: such a database is only asked now and then. */
+	void (*watch)(void *db, void (*fn)(void *arg), void *arg);
 	/* Delete a little of what is kept no longer and count the rows.  Returns true when
 	 * there is more to do; never waits for another process. */
 	bool (*sweep)(void *db, uint64_t *deleted);
@@ -65,7 +68,7 @@ struct store_ops {
 	enum store_status (*demo_bulk)(void *db, uint32_t users, uint32_t projects, char error[STORE_ERROR_MAX]);
 };
 
-extern const struct store_ops sqlite_ops;
+extern const struct store_ops sqlite_ops, pg_ops;
 
 /* Set status and one sentence; a later call does not replace the first. */
 void answer_fail(struct store_answer *a, enum store_status status, const char *fmt, ...) SIO_PRINTF(3, 4);
@@ -87,6 +90,7 @@ struct store_answer *answer_new(enum store_op op);
 struct store_url {
 	const struct store_ops *ops;
 	const char *path; /* points into the URL */
+	char shown[160];  /* without a password */
 };
 int store_url_parse(const char *url, struct store_url *out, char error[STORE_ERROR_MAX]);
 

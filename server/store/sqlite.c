@@ -1,9 +1,7 @@
-/* sqlite.c -- the SQLite back end: opening, and many requests in one commit.
+/* sqlite.c -- SQLite as a database of the store: struct sql_driver, and opening.
  *
- * A batch: BEGIN IMMEDIATE; each write in a savepoint, so that one that fails takes
- * back only itself; COMMIT.  When the commit (or the begin) fails, no write of the
- * batch has happened and each of them says why; reads are then done again, for
- * what they saw never was.
+ * Knows SQLite's C interface and nothing of our tables.  Who writes holds the file's write
+ * lock from BEGIN IMMEDIATE on.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -11,46 +9,234 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "store/sqlite.h"
 
+/* ---- statements ---------------------------------------------------------- */
+
+struct sqlite_stmt {
+	struct sql_stmt base;
+	sqlite3_stmt *h;
+};
+
+static struct sqlite_db *of(struct db *db)
+{
+	return (struct sqlite_db *)db;
+}
+
+static sqlite3_stmt *handle(struct sql_stmt *st)
+{
+	return ((struct sqlite_stmt *)st)->h;
+}
+
+static struct sql_stmt *prepare(struct db *db, const char *text)
+{
+	struct sqlite_stmt *st = calloc(1, sizeof(*st));
+
+	if (!st)
+		return NULL;
+	st->base.db = db;
+	st->base.text = text;
+	if (sqlite3_prepare_v3(of(db)->h, text, -1, SQLITE_PREPARE_PERSISTENT, &st->h, NULL) == SQLITE_OK)
+		return &st->base;
+	free(st);
+	return NULL;
+}
+
+static void finalize(struct sql_stmt *st)
+{
+	sqlite3_finalize(handle(st));
+	free(st);
+}
+
+/* The bytes must live until the statement's last step: asks and answers do. */
+static void bind_text(struct sql_stmt *st, int i, sio_slice text)
+{
+	sqlite3_bind_text64(handle(st), i, text.n ? text.p : "", text.n, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static void bind_int(struct sql_stmt *st, int i, int64_t value)
+{
+	sqlite3_bind_int64(handle(st), i, value);
+}
+
+static void bind_null(struct sql_stmt *st, int i)
+{
+	sqlite3_bind_null(handle(st), i);
+}
+
+static int step(struct sql_stmt *st)
+{
+	int r = sqlite3_step(handle(st));
+
+	if (r == SQLITE_ROW)
+		return SQL_ROW;
+	if (r == SQLITE_DONE)
+		return SQL_DONE;
+	return r == SQLITE_CONSTRAINT_PRIMARYKEY ? SQL_TAKEN : SQL_FAILED; /* extended codes are on */
+}
+
+/* Nothing is gained by waiting: it is done at once. */
+static int send_now(struct sql_stmt *st)
+{
+	int r = step(st);
+
+	sqlite3_reset(handle(st));
+	return r;
+}
+
+static void reset(struct sql_stmt *st)
+{
+	sqlite3_reset(handle(st));
+}
+
+static int columns_n(struct sql_stmt *st)
+{
+	return sqlite3_column_count(handle(st));
+}
+
+static const char *column_name(struct sql_stmt *st, int column)
+{
+	return sqlite3_column_name(handle(st), column);
+}
+
+static struct sql_value value(struct sql_stmt *st, int column)
+{
+	sqlite3_value *v = sqlite3_column_value(handle(st), column); /* one look-up; we are the only thread of the handle */
+	int type = sqlite3_value_type(v);
+	const void *p;
+
+	if (type == SQLITE_NULL)
+		return (struct sql_value){ SQL_NULL, SIO_LIT("") };
+	p = sqlite3_value_text(v);
+	return (struct sql_value){ type == SQLITE_INTEGER ? SQL_INT : SQL_TEXT,
+				   sio_bytes(p ? p : "", p ? (size_t)sqlite3_value_bytes(v) : 0) };
+}
+
+static int64_t number(struct sql_stmt *st, int column)
+{
+	return sqlite3_column_int64(handle(st), column);
+}
+
+static int64_t changes(struct db *db)
+{
+	return sqlite3_changes64(of(db)->h);
+}
+
+static int64_t new_id(struct db *db)
+{
+	return sqlite3_last_insert_rowid(of(db)->h);
+}
+
+static void fail(struct db *db, struct store_answer *a)
+{
+	const char *text = sqlite3_errmsg(of(db)->h);
+
+	switch (sqlite3_errcode(of(db)->h) & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		answer_fail(a, STORE_BUSY, "another process holds the database (%s); try again", text);
+		break;
+	case SQLITE_CONSTRAINT:
+		answer_fail(a, STORE_REFUSED, "the data does not allow it: %s", text);
+		break;
+	case SQLITE_FULL:
+		answer_fail(a, STORE_UNAVAILABLE, "the disk of the database is full; free some space");
+		break;
+	case SQLITE_READONLY:
+		answer_fail(a, STORE_UNAVAILABLE, "the database may only be read (%s); check file and folder modes", text);
+		break;
+	case SQLITE_TOOBIG:
+		answer_fail(a, STORE_INVALID, "a value is too large for the database");
+		break;
+	default:
+		answer_fail(a, STORE_UNAVAILABLE, "the database failed: %s (SQLite code %d)", text,
+			    sqlite3_extended_errcode(of(db)->h));
+	}
+}
+
+/* ---- transactions --------------------------------------------------------- */
+
+static int begin(struct db *db, enum db_begin how)
+{
+	int r;
+
+	if (how == DB_READ)
+		return sql_exec(db, "BEGIN", "");
+	if (how == DB_NOWAIT)
+		sqlite3_busy_timeout(of(db)->h, 0);
+	r = sql_exec(db, "BEGIN IMMEDIATE", "");
+	if (how == DB_NOWAIT)
+		sqlite3_busy_timeout(of(db)->h, SQL_BUSY_MS);
+	return r;
+}
+
+/* A full disk may have ended the transaction under us. */
+static bool is_open(struct db *db)
+{
+	return !sqlite3_get_autocommit(of(db)->h);
+}
+
+static int commit(struct db *db)
+{
+	return is_open(db) && sql_exec(db, "COMMIT", "") == SQL_DONE ? SQL_DONE : SQL_FAILED;
+}
+
+static void rollback(struct db *db)
+{
+	if (is_open(db))
+		sql_exec(db, "ROLLBACK", "");
+}
+
+static int savepoint(struct db *db)
+{
+	return is_open(db) ? sql_exec(db, "SAVEPOINT one", "") : SQL_FAILED; /* outside it would begin one of its own */
+}
+
+static void savepoint_end(struct db *db, bool is_kept)
+{
+	if (!is_kept)
+		sql_exec(db, "ROLLBACK TO one", "");
+	sql_exec(db, "RELEASE one", "");
+}
+
+/* A number that moves when another connection commits; it is read from shared memory and
+ * costs next to nothing. */
+static bool has_moved(struct db *db)
+{
+	int64_t version = sql_ask_int(db, "PRAGMA data_version", 0);
+	bool is_new = version != of(db)->data_version;
+
+	of(db)->data_version = version;
+	return is_new;
+}
+
+static const struct sql_driver driver = {
+	.prepare = prepare,
+	.finalize = finalize,
+	.bind_text = bind_text,
+	.bind_int = bind_int,
+	.bind_null = bind_null,
+	.step = step,
+	.send = send_now,
+	.reset = reset,
+	.columns_n = columns_n,
+	.column_name = column_name,
+	.value = value,
+	.number = number,
+	.changes = changes,
+	.new_id = new_id,
+	.fail = fail,
+	.begin = begin,
+	.commit = commit,
+	.rollback = rollback,
+	.savepoint = savepoint,
+	.savepoint_end = savepoint_end,
+	.has_moved = has_moved,
+};
 
 /* ---- opening ------------------------------------------------------------- */
-
-static int64_t system_clock_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static uint64_t monotonic_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-void sql_time_text(int64_t ms, char out[SQL_TIME_LEN + 1])
-{
-	time_t s = (time_t)(ms / 1000);
-	struct tm tm;
-
-	gmtime_r(&s, &tm);
-	snprintf(out, SQL_TIME_LEN + 1, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)(tm.tm_year + 1900) % 10000,
-		 (unsigned)(tm.tm_mon + 1) % 100, (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100,
-		 (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100, (unsigned)(ms % 1000));
-}
-
-void sql_read_clock(struct sqlite_db *db)
-{
-	db->now_ms = db->clock_ms();
-	sql_time_text(db->now_ms, db->now);
-}
 
 /* A new database holds password hashes: only its owner shall read it.  SQLite's
  * other files take over the mode. */
@@ -69,9 +255,8 @@ static void sqlite_close(void *arg)
 {
 	struct sqlite_db *db = arg;
 
-	sql_cache_free(db);
+	db_fini(&db->db);
 	sqlite3_close(db->h);
-	store_news_free(db->news);
 	free(db);
 }
 
@@ -97,11 +282,8 @@ static int sqlite_open(const struct store_options *options, const char *path, vo
 		snprintf(error, STORE_ERROR_MAX, "out of memory");
 		return SIO_ERR_NOMEM;
 	}
-	db->clock_ms = options->clock_ms ? options->clock_ms : system_clock_ms;
-	db->tells_events = options->on_foreign_events != NULL;
-	db->sweep.events_days = options->events_keep_days;
-	db->sweep.events_count = options->events_keep_count;
-	db->sweep.notifications_days = options->notifications_keep_days;
+	db->db.driver = &driver;
+	db_init(&db->db, options);
 	if (strcmp(path, ":memory:") != 0)
 		make_private_file(path);
 	if (sqlite3_open_v2(path, &db->h, flags, NULL) == SQLITE_OK && configure(db) == SIO_OK)
@@ -113,9 +295,8 @@ static int sqlite_open(const struct store_options *options, const char *path, vo
 		sqlite_close(db);
 		return r;
 	}
-	sql_read_clock(db);
-	sqlite_news_start(db);
-	sql_reset_all(db);
+	news_start(&db->db);
+	sql_reset_all(&db->db);
 	*out = db;
 	return SIO_OK;
 }
@@ -134,7 +315,8 @@ static int sqlite_open_reader(const struct store_options *options, const char *p
 		snprintf(error, STORE_ERROR_MAX, "out of memory");
 		return SIO_ERR_NOMEM;
 	}
-	db->clock_ms = options->clock_ms ? options->clock_ms : system_clock_ms;
+	db->db.driver = &driver;
+	db_init(&db->db, options);
 	if (sqlite3_open_v2(path, &db->h, flags, NULL) != SQLITE_OK || configure(db) != SIO_OK ||
 	    sqlite3_exec(db->h, "PRAGMA query_only = ON", NULL, NULL, NULL) != SQLITE_OK) {
 		snprintf(error, STORE_ERROR_MAX, "cannot open the database '%.90s' a second time: %.60s", path, sqlite3_errmsg(db->h));
@@ -143,218 +325,6 @@ static int sqlite_open_reader(const struct store_options *options, const char *p
 	}
 	*out = db;
 	return SIO_OK;
-}
-
-/* ---- what each operation needs and who does it --------------------------- */
-
-enum { NEEDS_PROJECT = 1, NEEDS_USER = 2, NEEDS_ITEM = 4, NEEDS_STREAM = 8, NEEDS_BODY = 16 };
-
-static const struct {
-	sqlite_op_fn *fn;
-	unsigned needs;
-} table[STORE_OP_N] = {
-	[STORE_USER_GET] = { op_user_get, NEEDS_USER },
-	[STORE_USER_ADD] = { op_user_add, NEEDS_USER | NEEDS_BODY },
-	[STORE_USER_ENSURE] = { op_user_ensure, NEEDS_USER },
-	[STORE_USER_PASSWORD] = { op_user_password, NEEDS_USER },
-	[STORE_USER_LIST] = { op_user_list, 0 },
-	[STORE_PROJECT_ADD] = { op_project_add, NEEDS_USER | NEEDS_BODY },
-	[STORE_PROJECT_LIST] = { op_project_list, 0 },
-	[STORE_PROJECT_GET] = { op_project_get, NEEDS_PROJECT },
-	[STORE_PROJECT_PATCH] = { op_entity_patch, NEEDS_PROJECT | NEEDS_BODY },
-	[STORE_PROJECT_DELETE] = { op_project_delete, NEEDS_PROJECT },
-	[STORE_COLLAB_LIST] = { op_collab_list, NEEDS_PROJECT },
-	[STORE_COLLAB_PUT] = { op_collab_put, NEEDS_PROJECT | NEEDS_USER | NEEDS_BODY },
-	[STORE_COLLAB_DELETE] = { op_collab_delete, NEEDS_PROJECT | NEEDS_USER },
-	[STORE_ROLE_GET] = { op_role_get, NEEDS_PROJECT | NEEDS_USER },
-	[STORE_ROLE_LIST] = { op_role_list, NEEDS_USER | NEEDS_BODY },
-	[STORE_BOQ_LIST] = { op_entity_list, NEEDS_PROJECT },
-	[STORE_BOQ_GET] = { op_entity_get, NEEDS_PROJECT | NEEDS_ITEM },
-	[STORE_BOQ_CREATE] = { op_entity_create, NEEDS_PROJECT | NEEDS_BODY },
-	[STORE_BOQ_PATCH] = { op_entity_patch, NEEDS_PROJECT | NEEDS_ITEM | NEEDS_BODY },
-	[STORE_BOQ_DELETE] = { op_entity_delete, NEEDS_PROJECT | NEEDS_ITEM },
-	[STORE_BOQ_BULK] = { op_boq_bulk, NEEDS_PROJECT | NEEDS_BODY },
-	[STORE_TASK_LIST] = { op_entity_list, NEEDS_PROJECT },
-	[STORE_TASK_GET] = { op_entity_get, NEEDS_PROJECT | NEEDS_ITEM },
-	[STORE_TASK_ADD] = { op_entity_create, NEEDS_PROJECT | NEEDS_BODY },
-	[STORE_TASK_PATCH] = { op_entity_patch, NEEDS_PROJECT | NEEDS_ITEM | NEEDS_BODY },
-	[STORE_TASK_DELETE] = { op_entity_delete, NEEDS_PROJECT | NEEDS_ITEM },
-	[STORE_COMMENT_LIST] = { op_entity_list, NEEDS_PROJECT },
-	[STORE_COMMENT_GET] = { op_entity_get, NEEDS_PROJECT | NEEDS_ITEM },
-	[STORE_COMMENT_ADD] = { op_entity_create, NEEDS_PROJECT | NEEDS_BODY },
-	[STORE_COMMENT_DELETE] = { op_entity_delete, NEEDS_PROJECT | NEEDS_ITEM },
-	[STORE_NOTIFY_LIST] = { op_notify_list, NEEDS_USER },
-	[STORE_NOTIFY_ADD] = { op_notify_add, NEEDS_USER | NEEDS_BODY },
-	[STORE_NOTIFY_READ] = { op_notify_read, NEEDS_USER | NEEDS_ITEM },
-	[STORE_NOTIFY_READ_ALL] = { op_notify_read_all, NEEDS_USER },
-	[STORE_EVENT_APPEND] = { op_event_append, NEEDS_STREAM | NEEDS_BODY },
-	[STORE_EVENT_LIST] = { op_event_list, NEEDS_STREAM },
-	[STORE_COUNTS] = { op_counts, 0 },
-	[STORE_PING] = { op_ping, 0 },
-};
-
-/* One id: there if needed, not too long, printable. */
-static bool id_ok(struct store_answer *a, const char *what, sio_slice id, size_t max, bool is_needed)
-{
-	if (id.n == 0 && is_needed)
-		answer_fail(a, STORE_INVALID, "%s: is missing", what);
-	else if (id.n > max)
-		answer_fail(a, STORE_INVALID, "%s: %zu bytes, at most %zu are accepted", what, id.n, max);
-	else if (!fields_text_ok(id, false))
-		answer_fail(a, STORE_INVALID, "%s: holds control characters or invalid UTF-8", what);
-	return a->r.status == STORE_OK;
-}
-
-static bool ask_ok(const struct store_ask *ask, struct store_answer *a)
-{
-	unsigned needs = table[ask->op].needs;
-	size_t project_max = needs & NEEDS_STREAM ? STORE_STREAM_MAX : STORE_ID_MAX;
-
-	if (!id_ok(a, "project", ask->project, project_max, needs & (NEEDS_PROJECT | NEEDS_STREAM)) ||
-	    !id_ok(a, "user", ask->user, STORE_USER_MAX, needs & NEEDS_USER) ||
-	    !id_ok(a, "actor", ask->actor, STORE_USER_MAX, false) ||
-	    !id_ok(a, "id", ask->item, STORE_ID_MAX, needs & NEEDS_ITEM) ||
-	    !id_ok(a, "idempotency key", ask->key, STORE_KEY_MAX, false))
-		return false;
-	if ((needs & NEEDS_BODY) && ask->body.n == 0)
-		answer_fail(a, STORE_INVALID, "the request has no body");
-	return a->r.status == STORE_OK;
-}
-
-/* false and FORBIDDEN when the actor's role does not allow it. */
-static bool may_pass(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
-{
-	if (!ask->may)
-		return true;
-	if (!sqlite_role_read(db, ask->project, ask->actor, a))
-		return false;
-	if (!ask->may(a->r.role, ask->action)) {
-		answer_fail(a, STORE_FORBIDDEN, "the role does not allow it");
-		return false;
-	}
-	a->r.role[0] = '\0';
-	return true;
-}
-
-/* ---- batches ------------------------------------------------------------- */
-
-static void run_read(struct sqlite_db *db, struct store_job *job)
-{
-	if (ask_ok(&job->ask, job->answer) && may_pass(db, &job->ask, job->answer))
-		table[job->ask.op].fn(db, &job->ask, job->answer);
-	sql_reset_all(db);
-}
-
-/* A failure takes back what the request has done, not what the batch has. */
-static void run_write(struct sqlite_db *db, struct store_job *job)
-{
-	struct store_answer *a = job->answer;
-	const struct store_ask *ask = &job->ask;
-	int64_t event_id = db->event_id_new;
-
-	if (!ask_ok(ask, a))
-		return;
-	if (sql_exec(db, "SAVEPOINT one", "") != SQLITE_DONE) {
-		sql_fail(db, a);
-		return;
-	}
-	if (may_pass(db, ask, a) && (ask->key.n == 0 || !sqlite_answer_load(db, ask, a))) {
-		table[ask->op].fn(db, ask, a);
-		if (ask->key.n && a->r.status == STORE_OK)
-			sqlite_answer_save(db, ask, a);
-	}
-	sql_reset_all(db);
-	if (a->json.failed || a->event.failed || a->type.failed || a->notice_text.failed)
-		answer_fail(a, STORE_UNAVAILABLE, "out of memory");
-	if (a->r.status != STORE_OK) {
-		sql_exec(db, "ROLLBACK TO one", "");
-		db->event_id_new = event_id;
-		answer_untell(a);
-	}
-	sql_exec(db, "RELEASE one", "");
-}
-
-static void run_each(struct sqlite_db *db, struct store_job *jobs, bool with_writes)
-{
-	for (struct store_job *job = jobs; job; job = job->next) {
-		uint64_t start = monotonic_us();
-		if (!store_op_is_write(job->ask.op))
-			run_read(db, job);
-		else if (with_writes)
-			run_write(db, job);
-		job->took_us += monotonic_us() - start;
-	}
-}
-
-/* The batch as a whole has failed: each write says why, each read is done again. */
-static void fail_batch(struct sqlite_db *db, struct store_job *jobs)
-{
-	struct store_answer why = { 0 };
-
-	/* The request that broke the transaction knows best what was wrong. */
-	for (struct store_job *job = jobs; job; job = job->next)
-		if (job->answer->r.status == STORE_UNAVAILABLE || job->answer->r.status == STORE_BUSY)
-			answer_fail(&why, job->answer->r.status, "%s", job->answer->r.error);
-	sql_fail(db, &why);
-	sql_reset_all(db);
-	if (!sqlite3_get_autocommit(db->h))
-		sql_exec(db, "ROLLBACK", "");
-	db->event_id_new = 0;
-	for (struct store_job *job = jobs; job; job = job->next) {
-		answer_clear(job->answer);
-		if (store_op_is_write(job->ask.op))
-			answer_fail(job->answer, why.r.status, "%s", why.r.error);
-	}
-	run_each(db, jobs, false);
-}
-
-static bool run_transaction(struct sqlite_db *db, struct store_job *jobs)
-{
-	int64_t before;
-
-	if (sql_exec(db, "BEGIN IMMEDIATE", "") != SQLITE_DONE) {
-		fail_batch(db, jobs);
-		return false;
-	}
-	before = db->event_id;
-	sqlite_news_scan_events(db);
-	db->event_id_new = 0;
-	run_each(db, jobs, true);
-	/* A full disk may have ended the transaction under us. */
-	if (sqlite3_get_autocommit(db->h) || sql_exec(db, "COMMIT", "") != SQLITE_DONE) {
-		fail_batch(db, jobs);
-		return false;
-	}
-	if (db->event_id_new > before)
-		db->event_id = db->event_id_new;
-	return true;
-}
-
-/* Reads alone: one snapshot for all, so that the statements of one agree. */
-static void run_reads(struct sqlite_db *db, struct store_job *jobs)
-{
-	bool is_open = sql_exec(db, "BEGIN", "") == SQLITE_DONE;
-
-	run_each(db, jobs, false);
-	if (is_open)
-		sql_exec(db, "COMMIT", "");
-}
-
-static bool sqlite_run(void *arg, struct store_job *jobs)
-{
-	struct sqlite_db *db = arg;
-	bool has_writes = false, is_done = true;
-
-	sql_read_clock(db);
-	for (struct store_job *job = jobs; job; job = job->next)
-		has_writes |= store_op_is_write(job->ask.op);
-	if (has_writes)
-		is_done = run_transaction(db, jobs);
-	else
-		run_reads(db, jobs);
-	for (struct store_job *job = jobs; job; job = job->next)
-		answer_seal(job->answer);
-	return is_done;
 }
 
 static void sqlite_relax(void *arg)
@@ -369,9 +339,9 @@ const struct store_ops sqlite_ops = {
 	.open = sqlite_open,
 	.open_reader = sqlite_open_reader,
 	.close = sqlite_close,
-	.run = sqlite_run,
-	.news = sqlite_news,
-	.sweep = sqlite_sweep,
+	.run = db_run,
+	.news = db_news,
+	.sweep = db_sweep,
 	.relax = sqlite_relax,
-	.demo_bulk = sqlite_demo_bulk,
+	.demo_bulk = db_demo_bulk,
 };

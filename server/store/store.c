@@ -58,6 +58,7 @@ struct lane {
 	pthread_cond_t wake;          /* the thread: wanted_n are queued, or the end */
 	struct job_list queue;
 	uint32_t queue_n, wanted_n;
+	bool is_poked;                /* there may be news: do not wait */
 };
 
 enum { WRITES, READS, LANES_N };
@@ -209,14 +210,15 @@ static bool wait_for(struct lane *lane, uint32_t wanted, uint64_t us)
 	until.tv_sec += until.tv_nsec / 1000000000L;
 	until.tv_nsec %= 1000000000L;
 	lane->wanted_n = wanted;
-	while (lane->queue_n < wanted && !lane->store->is_closing && !is_late)
+	while (lane->queue_n < wanted && !lane->store->is_closing && !lane->is_poked && !is_late)
 		is_late = pthread_cond_timedwait(&lane->wake, &lane->store->lock, &until) != 0;
 	lane->wanted_n = 1;
 	return !is_late;
 }
 
-/* Wait for work, at most wait_us.  NULL: none came. */
-static struct store_job *next_batch(struct lane *lane, uint64_t wait_us, bool *goes_on)
+/* Wait for work, at most wait_us.  NULL: none came.  *was_poked: somebody has asked to look
+ * for news. */
+static struct store_job *next_batch(struct lane *lane, uint64_t wait_us, bool *goes_on, bool *was_poked)
 {
 	struct store *store = lane->store;
 	struct gather gather = lane->gather;
@@ -229,6 +231,8 @@ static struct store_job *next_batch(struct lane *lane, uint64_t wait_us, bool *g
 	if (wait_for(lane, 1, wait_us) && gather.most_us > 0 && monotonic_us() - begun < gather.most_us)
 		wait_for(lane, gather.n, gather.most_us);
 	*goes_on = lane->queue.first || !store->is_closing;
+	*was_poked = lane->is_poked;
+	lane->is_poked = false;
 	jobs = job_list_take(&lane->queue, STORE_BATCH_MAX);
 	for (struct store_job *job = jobs; job; job = job->next) {
 		store->queued_n--;
@@ -346,19 +350,19 @@ static void *writes_main(void *arg)
 {
 	struct lane *lane = arg;
 	struct store *store = lane->store;
-	bool goes_on = true;
+	bool goes_on = true, was_poked = false;
 	uint64_t told_us = 0, sweep_us = monotonic_us() + SWEEP_STEP_MS * 1000ULL, now = monotonic_us();
 
 	while (goes_on) {
 		uint64_t wait_us = sweep_us > now ? sweep_us - now : 0;
-		struct store_job *jobs = next_batch(lane, wait_us < POLL_MS * 1000 ? wait_us + 1 : POLL_MS * 1000, &goes_on);
+		struct store_job *jobs = next_batch(lane, wait_us < POLL_MS * 1000 ? wait_us + 1 : POLL_MS * 1000, &goes_on, &was_poked);
 		bool has_writes = false, has_worked = jobs != NULL;
 		for (struct store_job *job = jobs; job; job = job->next)
 			has_writes |= store_op_is_write(job->ask.op);
 		if (jobs)
 			run_batch(lane, jobs);
 		now = monotonic_us();
-		if (goes_on && (has_writes || now - told_us >= POLL_MS * 1000)) {
+		if (goes_on && (has_writes || was_poked || now - told_us >= POLL_MS * 1000)) {
 			tell_news(store, true);
 			told_us = now;
 		}
@@ -371,10 +375,10 @@ static void *writes_main(void *arg)
 
 static void *reads_main(void *arg)
 {
-	bool goes_on = true;
+	bool goes_on = true, was_poked;
 
 	while (goes_on) {
-		struct store_job *jobs = next_batch(arg, IDLE_MS * 1000, &goes_on);
+		struct store_job *jobs = next_batch(arg, IDLE_MS * 1000, &goes_on, &was_poked);
 		bool has_worked = jobs != NULL;
 		if (has_worked)
 			run_batch(arg, jobs);
@@ -494,6 +498,17 @@ static int start_threads(struct store *store)
 	return SIO_OK;
 }
 
+/* On a thread of the back end: another process has committed. */
+static void poke(void *arg)
+{
+	struct lane *lane = arg;
+
+	pthread_mutex_lock(&lane->store->lock);
+	lane->is_poked = true;
+	pthread_cond_signal(&lane->wake);
+	pthread_mutex_unlock(&lane->store->lock);
+}
+
 /* The handles: one to write with, and with threads one to read with beside it. */
 static int open_lanes(struct store *store, const char *path, char error[STORE_ERROR_MAX])
 {
@@ -501,6 +516,8 @@ static int open_lanes(struct store *store, const char *path, char error[STORE_ER
 
 	if (r == SIO_OK && store->options.post && store->ops->open_reader)
 		r = store->ops->open_reader(&store->options, path, &store->lanes[READS].db, error);
+	if (r == SIO_OK && store->options.post && store->ops->watch)
+		store->ops->watch(store->lanes[WRITES].db, poke, &store->lanes[WRITES]);
 	if (r == SIO_OK && store->options.post && start_threads(store) < 0) {
 		snprintf(error, STORE_ERROR_MAX, "cannot start the store's threads");
 		r = SIO_ERR_SYSTEM;
@@ -517,14 +534,14 @@ int store_open(const struct store_options *options, struct store **out, char err
 	if (r < 0)
 		return r;
 	store = calloc(1, sizeof(*store));
-	if (!store || !(store->shown_url = strdup(options->url))) {
+	if (!store || !(store->shown_url = strdup(url.shown))) {
 		free(store);
 		snprintf(error, STORE_ERROR_MAX, "out of memory");
 		return SIO_ERR_NOMEM;
 	}
 	store->ops = url.ops;
 	store->options = *options;
-	store->options.url = store->shown_url;
+	store->options.url = NULL; /* the caller's, and it may hold a password */
 	store->options.queue_max = options->queue_max ? options->queue_max : STORE_QUEUE_DEFAULT;
 	init_locks(store);
 	r = open_lanes(store, url.path, error);

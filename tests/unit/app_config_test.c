@@ -99,7 +99,7 @@ static const struct {
 	{ "DATABASE_URL=sqlite:////tmp/x.db", "" },
 	{ "DATABASE_URL=sqlite:///", "DATABASE_URL" },
 	{ "DATABASE_URL=mysql://root:geheim@h/db", "DATABASE_URL=mysql://root:***@h/db" },
-	{ "DATABASE_URL=postgresql://h/db", "PostgreSQL, which this version cannot do yet" },
+	{ "DATABASE_URL=postgresql://u:p%40ss@h:5433/db?sslmode=require", "" },
 	{ "ACCESS_URL=https://rbac.example/", "an outside service" },
 	{ "EVENTS_KEEP_DAYS=0", "" },
 	{ "EVENTS_KEEP_DAYS=36501", "from 0 to 36500 (days)" },

@@ -5,7 +5,6 @@
  * Copyright the SkyBuild Realtime authors */
 #include "unit/store_help.h"
 
-#include <sqlite3.h>
 
 #include "base/buf.h"
 #include "store/payload.h"
@@ -275,18 +274,13 @@ static void deleted_project(void **state)
 static void sweep_waits_for_nobody(void **state)
 {
 	struct store *s = *state;
-	char path[128];
-	sqlite3 *h;
 
 	append(s, "a", 5);
 	s = reopen(state, 0, 2, 0);
-	snprintf(path, sizeof(path), "%s/test.db", help_folder);
-	assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(h, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	help_hold();
 	assert_false(store_sweep(s));
 	expect_stream(s, "a", 1, 5);
-	assert_int_equal(sqlite3_exec(h, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(h);
+	help_release();
 	sweep(s);
 	expect_stream(s, "a", 4, 5);
 }
@@ -350,27 +344,14 @@ static const char schema_1_rest[] =
 	"INSERT INTO streams VALUES ('p', 2);"
 	"INSERT INTO events (project, seq, type, data, created_at) VALUES ('p', 1, 'x', '{\"a\":1}', '2026-11-20'), ('p', 2, 'x', '{}', '2026-11-20');";
 
-static void make_old(const char *sql)
-{
-	char path[128];
-	sqlite3 *h;
-	char *wrong = NULL;
-
-	snprintf(path, sizeof(path), "%s/test.db", help_folder);
-	assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
-	if (sqlite3_exec(h, sql, NULL, NULL, &wrong) != SQLITE_OK)
-		fail_msg("%s", wrong);
-	sqlite3_close(h);
-}
-
 static void from_schema_1(void **state)
 {
 	struct store_result *r;
 	struct store *s;
 
 	(void)state;
-	make_old(schema_1);
-	make_old(schema_1_rest);
+	help_sql(schema_1);
+	help_sql(schema_1_rest);
 	for (int i = 0; i < 2; i++) { /* the second time there is nothing to do */
 		s = help_open();
 		r = help_run(s, ASK(.op = STORE_TASK_LIST, .project = S("p")), STORE_OK);
@@ -413,9 +394,9 @@ static void migration_fails_as_a_whole(void **state)
 	sqlite3 *h;
 
 	(void)state;
-	make_old(schema_1);
-	make_old(schema_1_rest);
-	make_old("CREATE INDEX notifications_unread ON notifications(user)"); /* in the way of step 2 */
+	help_sql(schema_1);
+	help_sql(schema_1_rest);
+	help_sql("CREATE INDEX notifications_unread ON notifications(user)"); /* in the way of step 2 */
 	assert_int_equal(store_open(&options, &s, error), SIO_ERR_SYSTEM);
 	assert_has(S(error), "cannot prepare the tables");
 	snprintf(path, sizeof(path), "%s/test.db", help_folder);
@@ -426,7 +407,7 @@ static void migration_fails_as_a_whole(void **state)
 	assert_int_equal(sqlite3_column_int(st, 0), 1);
 	sqlite3_finalize(st);
 	sqlite3_close(h);
-	make_old("DROP INDEX notifications_unread");
+	help_sql("DROP INDEX notifications_unread");
 	store_close(help_open());
 }
 
@@ -446,19 +427,19 @@ static int teardown_empty(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(members_added),
-		cmocka_unit_test_setup_teardown(events, setup, teardown),
-		cmocka_unit_test_setup_teardown(large_pages, setup, teardown),
-		cmocka_unit_test_setup_teardown(kept_by_count, setup, teardown),
-		cmocka_unit_test_setup_teardown(many_streams, setup, teardown),
-		cmocka_unit_test_setup_teardown(kept_by_age, setup, teardown),
-		cmocka_unit_test_setup_teardown(no_hole_after_a_clock_jump, setup, teardown),
-		cmocka_unit_test_setup_teardown(deleted_project, setup, teardown),
-		cmocka_unit_test_setup_teardown(sweep_waits_for_nobody, setup, teardown),
-		cmocka_unit_test_setup_teardown(from_schema_1, setup_empty, teardown_empty),
-		cmocka_unit_test_setup_teardown(migration_fails_as_a_whole, setup_empty, teardown_empty),
+	const struct help_test tests[] = {
+		HELP_TEST(HELP_SQLITE, members_added, NULL, NULL),
+		HELP_TEST(HELP_ALL, events, setup, teardown),
+		HELP_TEST(HELP_ALL, large_pages, setup, teardown),
+		HELP_TEST(HELP_KEPT, kept_by_count, setup, teardown),
+		HELP_TEST(HELP_KEPT, many_streams, setup, teardown),
+		HELP_TEST(HELP_KEPT, kept_by_age, setup, teardown),
+		HELP_TEST(HELP_KEPT, no_hole_after_a_clock_jump, setup, teardown),
+		HELP_TEST(HELP_ALL, deleted_project, setup, teardown),
+		HELP_TEST(HELP_KEPT, sweep_waits_for_nobody, setup, teardown),
+		HELP_TEST(HELP_SQLITE, from_schema_1, setup_empty, teardown_empty),
+		HELP_TEST(HELP_SQLITE, migration_fails_as_a_whole, setup_empty, teardown_empty),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return help_main(tests, sizeof(tests) / sizeof(tests[0]));
 }

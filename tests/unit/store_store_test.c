@@ -3,99 +3,9 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
-#include "unit/store_help.h"
+#include "unit/store_loop.h"
 
-#include <pthread.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
-#include <time.h>
-
-/* ---- a loop: a thread that runs what is posted --------------------------- */
-
-enum { LOOP_SLOTS = 64 };
-
-struct loop {
-	pthread_mutex_t lock;
-	pthread_cond_t more;
-	struct {
-		void (*fn)(void *);
-		void *arg;
-	} slots[LOOP_SLOTS];
-	int n;
-	bool is_closed, is_stuck; /* stuck: takes nothing, as a loop that is busy elsewhere */
-	pthread_t thread;
-};
-
-static int loop_post(void *ctx, void (*fn)(void *), void *arg)
-{
-	struct loop *loop = ctx;
-	int r = SIO_OK;
-
-	pthread_mutex_lock(&loop->lock);
-	if (loop->is_closed)
-		r = SIO_ERR_CLOSED;
-	else if (loop->n == LOOP_SLOTS || loop->is_stuck)
-		r = SIO_ERR_BUSY;
-	else {
-		loop->slots[loop->n].fn = fn;
-		loop->slots[loop->n++].arg = arg;
-		pthread_cond_signal(&loop->more);
-	}
-	pthread_mutex_unlock(&loop->lock);
-	return r;
-}
-
-static void *loop_main(void *arg)
-{
-	struct loop *loop = arg;
-
-	pthread_mutex_lock(&loop->lock);
-	while (loop->n > 0 || !loop->is_closed) {
-		if (loop->n == 0) {
-			pthread_cond_wait(&loop->more, &loop->lock);
-			continue;
-		}
-		void (*fn)(void *) = loop->slots[0].fn;
-		void *what = loop->slots[0].arg;
-		memmove(loop->slots, loop->slots + 1, sizeof(loop->slots[0]) * (size_t)--loop->n);
-		pthread_mutex_unlock(&loop->lock);
-		fn(what);
-		pthread_mutex_lock(&loop->lock);
-	}
-	pthread_mutex_unlock(&loop->lock);
-	return NULL;
-}
-
-static void loop_start(struct loop *loop)
-{
-	memset(loop, 0, sizeof(*loop));
-	pthread_mutex_init(&loop->lock, NULL);
-	pthread_cond_init(&loop->more, NULL);
-	pthread_create(&loop->thread, NULL, loop_main, loop);
-}
-
-static void loop_end(struct loop *loop)
-{
-	pthread_mutex_lock(&loop->lock);
-	loop->is_closed = true;
-	pthread_cond_signal(&loop->more);
-	pthread_mutex_unlock(&loop->lock);
-	pthread_join(loop->thread, NULL);
-}
-
-static void nap(void)
-{
-	nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-}
-
-#define wait_until(condition)                                                    \
-	do {                                                                     \
-		int help_left_ = 5000;                                           \
-		while (!(condition) && help_left_-- > 0)                         \
-			nap();                                                   \
-		if (help_left_ <= 0)                                             \
-			fail_msg("waited 5 s in vain for %s", #condition);       \
-	} while (0)
 
 /* ---- tests --------------------------------------------------------------- */
 
@@ -205,8 +115,6 @@ static void queue_full(void **state)
 	struct tally tally = { 0 };
 	struct store *store;
 	struct store_stats stats;
-	sqlite3 *h;
-	char path[128];
 	int accepted = 0, refused = 0;
 
 	(void)state;
@@ -214,9 +122,7 @@ static void queue_full(void **state)
 	tally.loop_thread = loop.thread;
 	store = open_threaded(&loop, 8);
 	/* Another process writes: the store thread waits, the queue fills. */
-	snprintf(path, sizeof(path), "%s/test.db", help_folder);
-	sqlite3_open(path, &h);
-	assert_int_equal(sqlite3_exec(h, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	help_hold();
 	for (int i = 0; i < 40; i++) {
 		int r = store_submit(store, ASK(.op = STORE_EVENT_APPEND, .project = S("p"), .event = S("x"), .body = S("1"),
 						.done = count_done, .arg = &tally));
@@ -225,8 +131,7 @@ static void queue_full(void **state)
 	}
 	assert_int_equal(accepted + refused, 40);
 	assert_true(refused >= 40 - 8 - STORE_BATCH_MAX && refused > 0);
-	sqlite3_exec(h, "ROLLBACK", NULL, NULL, NULL);
-	sqlite3_close(h);
+	help_release();
 	wait_until(tally.done == accepted);
 	assert_int_equal(tally.failed, 0);
 	store_stats(store, &stats);
@@ -310,18 +215,6 @@ static void submit_refused(void **state)
 
 /* ---- news ---------------------------------------------------------------- */
 
-struct heard {
-	pthread_mutex_t lock;
-	char text[4096];
-};
-
-static void heard_add(struct heard *h, const char *line)
-{
-	pthread_mutex_lock(&h->lock);
-	snprintf(h->text + strlen(h->text), sizeof(h->text) - strlen(h->text), "%s\n", line);
-	pthread_mutex_unlock(&h->lock);
-}
-
 static void on_access(const struct store_access_change *changes, size_t n, void *arg)
 {
 	char line[128];
@@ -341,16 +234,6 @@ static void on_events(const struct store_foreign_event *events, size_t n, void *
 			 (int)events[i].data.n, events[i].data.p);
 		heard_add(arg, line);
 	}
-}
-
-static bool has_heard(struct heard *h, const char *line)
-{
-	bool found;
-
-	pthread_mutex_lock(&h->lock);
-	found = strstr(h->text, line) != NULL;
-	pthread_mutex_unlock(&h->lock);
-	return found;
 }
 
 /* The CLI, a second store on the same file, changes roles: the server hears of it
@@ -441,16 +324,12 @@ static void reads_beside_writes(void **state)
 	struct heard heard = { .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct loop loop;
 	struct store *store;
-	char path[128];
-	sqlite3 *h;
 
 	(void)state;
 	loop_start(&loop);
 	store = open_threaded(&loop, 0);
 	help_do(store, ASK(.op = STORE_EVENT_APPEND, .project = S("p"), .event = S("x"), .body = S("1")), STORE_OK);
-	snprintf(path, sizeof(path), "%s/test.db", help_folder);
-	sqlite3_open(path, &h);
-	assert_int_equal(sqlite3_exec(h, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	help_hold();
 #define SUBMIT(...) assert_int_equal(store_submit(store, ASK(.project = S("p"), .done = hear_done, .arg = &heard, __VA_ARGS__)), SIO_OK)
 	SUBMIT(.op = STORE_EVENT_APPEND, .event = S("x"), .body = S("2"));
 	SUBMIT(.op = STORE_EVENT_LIST, .is_ordered = true);
@@ -458,8 +337,7 @@ static void reads_beside_writes(void **state)
 	wait_until(has_heard(&heard, "done event_list ok 1\n"));
 	assert_false(has_heard(&heard, "done event_append"));
 	assert_false(has_heard(&heard, "done event_list ok 2"));
-	assert_int_equal(sqlite3_exec(h, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(h);
+	help_release();
 	wait_until(has_heard(&heard, "done event_append ok 2\ndone event_list ok 2\n"));
 	/* A write that was answered is seen by every read that is asked then. */
 	for (int i = 3; i < 100; i++) {
@@ -473,23 +351,62 @@ static void reads_beside_writes(void **state)
 	store_close(store);
 }
 
+static bool may_all(const char *role, int action)
+{
+	(void)role, (void)action;
+	return true;
+}
+
+/* Requests of one commit see what those before them have done: versions, numbers, what is gone. */
+static void one_commit_one_item(void **state)
+{
+	struct heard heard = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct loop loop;
+	struct store *store;
+	struct store_stats stats;
+
+	(void)state;
+	loop_start(&loop);
+	store = open_threaded(&loop, 0);
+	help_fill(store);
+	help_do(store, ASK(.op = STORE_BOQ_CREATE, .project = S("proj-1"), .item = S("i"), .body = S("{}")), STORE_OK);
+	help_hold();
+#define ON_ITEM(...) assert_int_equal(store_submit(store, ASK(.project = S("proj-1"), .item = S("i"), .actor = S("ben"), .may = may_all, \
+							       .done = hear_done, .arg = &heard, __VA_ARGS__)), SIO_OK)
+	ON_ITEM(.op = STORE_BOQ_PATCH, .body = S("{\"qty\":1}"), .version = 1);
+	ON_ITEM(.op = STORE_BOQ_PATCH, .body = S("{\"qty\":2}"), .version = 1);
+	ON_ITEM(.op = STORE_BOQ_PATCH, .body = S("{\"unit\":\"m\"}"), .version = 2);
+	ON_ITEM(.op = STORE_BOQ_PATCH, .body = S("{\"qty\":\"x\"}"));
+	ON_ITEM(.op = STORE_BOQ_GET, .is_ordered = true);
+	ON_ITEM(.op = STORE_BOQ_CREATE, .body = S("{}"));
+	ON_ITEM(.op = STORE_BOQ_PATCH, .body = S("{\"qty\":3,\"version\":3}"));
+	ON_ITEM(.op = STORE_BOQ_DELETE, .version = 4);
+	ON_ITEM(.op = STORE_BOQ_PATCH, .body = S("{\"qty\":4}"));
+	ON_ITEM(.op = STORE_PROJECT_DELETE);
+	ON_ITEM(.op = STORE_BOQ_CREATE, .body = S("{}"));
+	nap();
+	help_release();
+	wait_until(has_heard(&heard, "done boq_patch ok 3\ndone boq_patch conflict 0\ndone boq_patch ok 4\ndone boq_patch invalid 0\n"
+				     "done boq_get ok 0\ndone boq_create exists 0\ndone boq_patch ok 5\ndone boq_delete ok 6\n"
+				     "done boq_patch not_found 0\ndone project_delete ok 0\ndone boq_create not_found 0\n"));
+	store_stats(store, &stats);
+	assert_int_equal(stats.commit_failures_total, 0);
+	loop_end(&loop);
+	store_close(store);
+}
+
 /* Eight askers and a commit that takes 30 ms: the store learns to wait for them. */
 static void slow_commit(struct store *store, struct tally *tally)
 {
 	int before = tally->done;
-	char path[128];
-	sqlite3 *h;
 
-	snprintf(path, sizeof(path), "%s/test.db", help_folder);
-	sqlite3_open(path, &h);
-	assert_int_equal(sqlite3_exec(h, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	help_hold();
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(store_submit(store, ASK(.op = STORE_EVENT_APPEND, .project = S("p"), .event = S("x"), .body = S("1"),
 							 .done = count_done, .arg = tally)), SIO_OK);
 	for (int i = 0; i < 30; i++)
 		nap();
-	sqlite3_exec(h, "ROLLBACK", NULL, NULL, NULL);
-	sqlite3_close(h);
+	help_release();
 	wait_until(tally->done == before + 8);
 }
 
@@ -590,19 +507,20 @@ static int teardown(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(many_requests, setup, teardown),
-		cmocka_unit_test_setup_teardown(queue_full, setup, teardown),
-		cmocka_unit_test_setup_teardown(loop_full_then_closed, setup, teardown),
-		cmocka_unit_test_setup_teardown(close_with_stuck_loop, setup, teardown),
-		cmocka_unit_test_setup_teardown(submit_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(changes_by_another_process, setup, teardown),
-		cmocka_unit_test_setup_teardown(news_before_answers, setup, teardown),
-		cmocka_unit_test_setup_teardown(reads_beside_writes, setup, teardown),
-		cmocka_unit_test_setup_teardown(nobody_waits_in_vain, setup, teardown),
-		cmocka_unit_test_setup_teardown(no_second_handle_in_memory, setup, teardown),
-		cmocka_unit_test_setup_teardown(swept_by_the_thread, setup, teardown),
+	const struct help_test tests[] = {
+		HELP_TEST(HELP_ALL, many_requests, setup, teardown),
+		HELP_TEST(HELP_KEPT, queue_full, setup, teardown),
+		HELP_TEST(HELP_ALL, loop_full_then_closed, setup, teardown),
+		HELP_TEST(HELP_ALL, close_with_stuck_loop, setup, teardown),
+		HELP_TEST(HELP_ALL, submit_refused, setup, teardown),
+		HELP_TEST(HELP_KEPT, changes_by_another_process, setup, teardown),
+		HELP_TEST(HELP_KEPT, news_before_answers, setup, teardown),
+		HELP_TEST(HELP_KEPT, reads_beside_writes, setup, teardown),
+		HELP_TEST(HELP_KEPT, one_commit_one_item, setup, teardown),
+		HELP_TEST(HELP_KEPT, nobody_waits_in_vain, setup, teardown),
+		HELP_TEST(HELP_SQLITE, no_second_handle_in_memory, setup, teardown),
+		HELP_TEST(HELP_KEPT, swept_by_the_thread, setup, teardown),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return help_main(tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -476,21 +476,21 @@ static void full_inbox(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(task_life, setup, teardown),
-		cmocka_unit_test_setup_teardown(number_ids, setup, teardown),
-		cmocka_unit_test_setup_teardown(task_bodies_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(task_assignees, setup, teardown),
-		cmocka_unit_test_setup_teardown(nothing_told_in_vain, setup, teardown),
-		cmocka_unit_test_setup_teardown(task_pages, setup, teardown),
-		cmocka_unit_test_setup_teardown(comment_life, setup, teardown),
-		cmocka_unit_test_setup_teardown(comment_bodies_refused, setup, teardown),
-		cmocka_unit_test(mention_runs),
-		cmocka_unit_test_setup_teardown(mentions, setup, teardown),
-		cmocka_unit_test_setup_teardown(mentions_bounded, setup, teardown),
-		cmocka_unit_test_setup_teardown(notifications, setup, teardown),
-		cmocka_unit_test_setup_teardown(full_inbox, setup, teardown),
+	const struct help_test tests[] = {
+		HELP_TEST(HELP_ALL, task_life, setup, teardown),
+		HELP_TEST(HELP_ALL, number_ids, setup, teardown),
+		HELP_TEST(HELP_ALL, task_bodies_refused, setup, teardown),
+		HELP_TEST(HELP_ALL, task_assignees, setup, teardown),
+		HELP_TEST(HELP_ALL, nothing_told_in_vain, setup, teardown),
+		HELP_TEST(HELP_ALL, task_pages, setup, teardown),
+		HELP_TEST(HELP_ALL, comment_life, setup, teardown),
+		HELP_TEST(HELP_ALL, comment_bodies_refused, setup, teardown),
+		HELP_TEST(HELP_SQLITE, mention_runs, NULL, NULL),
+		HELP_TEST(HELP_ALL, mentions, setup, teardown),
+		HELP_TEST(HELP_ALL, mentions_bounded, setup, teardown),
+		HELP_TEST(HELP_ALL, notifications, setup, teardown),
+		HELP_TEST(HELP_ALL, full_inbox, setup, teardown),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return help_main(tests, sizeof(tests) / sizeof(tests[0]));
 }

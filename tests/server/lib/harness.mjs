@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { request } from './http.mjs';
+import { sharedPostgres } from './postgres.mjs';
 import { Queue, within } from './queue.mjs';
 
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
@@ -229,11 +230,18 @@ export async function cliIn(dir, env, args, { input, fails = false, env: more = 
   return got;
 }
 
+// The store of a server in dir.  With TEST_DATABASE=postgres it is a schema of a real
+// PostgreSQL, with the folder's name.
+function databaseUrl(dir) {
+  if (process.env.TEST_DATABASE === 'postgres') return sharedPostgres().url(path.basename(dir));
+  return `sqlite:///${path.join(dir, 'skybuild.db')}`;
+}
+
 export function serverEnv(dir, env = {}) {
   return {
     HOST: '127.0.0.1',
     PORT: '0',
-    DATABASE_URL: `sqlite:///${path.join(dir, 'skybuild.db')}`,
+    DATABASE_URL: env.DATABASE_URL ?? databaseUrl(dir),
     JWT_SECRET: randomBytes(24).toString('hex'),
     SERVICE_API_KEY: randomBytes(12).toString('hex'),
     WEB_ROOT: path.join(ROOT, 'web/page'),

@@ -1,11 +1,10 @@
-/* store_sqlite_test.c -- every operation against a real SQLite file, without a thread.
+/* store_contract_test.c -- every operation, over each kind of store, without a thread.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
 #include "unit/store_help.h"
 
 #include <signal.h>
-#include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -371,6 +370,8 @@ static void stays_after_reopen(void **state)
 	store_close(*state);
 	*state = help_open();
 	help_do(*state, ASK(.op = STORE_PROJECT_GET, .project = S("proj-1")), STORE_OK);
+	if (help_kind != HELP_SQLITE)
+		return;
 	snprintf(path, sizeof(path), "%s/test.db", help_folder);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
@@ -386,13 +387,13 @@ static void open_refused(const char *url, const char *says)
 	assert_has(S(error), says);
 }
 
-static void bad_databases(void **state)
+/* A file that is none of SQLite's, and another program's tables. */
+static void bad_files(void)
 {
 	char path[128], url[160];
 	sqlite3 *h;
 	FILE *file;
 
-	(void)state;
 	open_refused("sqlite:////nowhere/at/all.db", "cannot open");
 	snprintf(path, sizeof(path), "%s/junk.db", help_folder);
 	snprintf(url, sizeof(url), "sqlite:///%s", path);
@@ -408,11 +409,37 @@ static void bad_databases(void **state)
 	sqlite3_exec(h, "CREATE TABLE theirs (x)", NULL, NULL, NULL);
 	sqlite3_close(h);
 	open_refused(url, "another program's tables");
-	snprintf(path, sizeof(path), "%s/test.db", help_folder);
-	sqlite3_open(path, &h);
-	sqlite3_exec(h, "INSERT INTO schema_version VALUES (99, '')", NULL, NULL, NULL);
-	sqlite3_close(h);
-	open_refused(help_url(), "has schema 99");
+}
+
+/* No server, none that lets us in, no schema, another program's tables, an encoding that is not ours. */
+static void bad_servers(void)
+{
+	char url[320];
+
+	open_refused("postgresql://u:geheim@127.0.0.1:1/d", "cannot reach PostgreSQL at u@127.0.0.1:1/d");
+	open_refused("postgresql://u:geheim@/d?host=/nowhere", "cannot reach PostgreSQL at u@/nowhere:5432/d");
+	snprintf(url, sizeof(url), "%s&dbname=nothere", pg_server_url());
+	open_refused(url, "database \"nothere\" does not exist");
+	snprintf(url, sizeof(url), "%s&options=-csearch_path%%3Dnothere", pg_server_url());
+	open_refused(url, "no schema of search_path");
+	pg_server_run(pg_server_url(), "DROP SCHEMA IF EXISTS theirs CASCADE; CREATE SCHEMA theirs; CREATE TABLE theirs.theirs (x int)");
+	snprintf(url, sizeof(url), "%s&options=-csearch_path%%3Dtheirs", pg_server_url());
+	open_refused(url, "another program's tables");
+	pg_server_run(pg_server_url(), "DROP DATABASE IF EXISTS latin");
+	pg_server_run(pg_server_url(), "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0");
+	snprintf(url, sizeof(url), "%s&dbname=latin", pg_server_url());
+	open_refused(url, "has encoding LATIN1");
+}
+
+static void bad_databases(void **state)
+{
+	(void)state;
+	if (help_kind == HELP_SQLITE)
+		bad_files();
+	else
+		bad_servers();
+	help_sql("INSERT INTO schema_version VALUES (99, '')");
+	open_refused(help_url(), "has schema 99, this skybuild knows up to");
 }
 
 static void urls(void **state)
@@ -424,7 +451,10 @@ static void urls(void **state)
 		{ "", "empty" }, { NULL, "empty" }, { "skybuild.db", "no URL" }, { "sqlite://x.db", "three slashes" },
 		{ "sqlite:x", "three slashes" }, { "sqlite:///", "no path" }, { "sqlite:///x/", "no file name" },
 		{ "sqlite:///x?mode=ro", "'?'" }, { "mysql://u:geheim@h/d", "unknown scheme 'mysql'" },
-		{ "postgresql://u:geheim@h/d", "not supported yet by this build" }, { "postgres://u:geheim@h/d", "not supported yet" },
+		{ "memory:", NULL }, { "postgresql://u:geheim@h/d", NULL }, { "postgres://u:geheim@h:5433/d?sslmode=verify-full", NULL },
+		{ "postgresql://u@/d?host=%2Frun%2Fpostgresql", NULL }, { "postgresql://", NULL }, { "postgresql://u:geheim@a,b/d?target_session_attrs=any", NULL },
+		{ "postgresql://u:geheim%zz@h/d", "no URL that PostgreSQL's library takes" }, { "postgres://h/d?geheim=1", "no URL that" },
+		{ "postgresql://u:geheim@[::1/d", "no URL that" }, { "postgresq://u:geheim@h/d", "unknown scheme 'postgresq'" },
 	};
 	char error[STORE_ERROR_MAX];
 
@@ -483,16 +513,11 @@ static void demo_bulk(void **state)
 static void database_held(void **state)
 {
 	struct store *s = *state;
-	char path[128];
-	sqlite3 *h;
 
-	snprintf(path, sizeof(path), "%s/test.db", help_folder);
-	assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(h, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	help_hold();
 	help_do(s, ASK(.op = STORE_BOQ_CREATE, .project = S("proj-1"), .body = S("{}")), STORE_BUSY);
 	help_do(s, ASK(.op = STORE_PROJECT_GET, .project = S("proj-1")), STORE_OK);
-	assert_int_equal(sqlite3_exec(h, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(h);
+	help_release();
 	help_do(s, ASK(.op = STORE_BOQ_CREATE, .project = S("proj-1"), .body = S("{}")), STORE_OK);
 }
 
@@ -533,27 +558,27 @@ static void disk_full(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(users, setup, teardown),
-		cmocka_unit_test_setup_teardown(pages, setup, teardown),
-		cmocka_unit_test_setup_teardown(projects, setup, teardown),
-		cmocka_unit_test_setup_teardown(collaborators, setup, teardown),
-		cmocka_unit_test_setup_teardown(roles, setup, teardown),
-		cmocka_unit_test_setup_teardown(may_ask, setup, teardown),
-		cmocka_unit_test_setup_teardown(boq_one, setup, teardown),
-		cmocka_unit_test_setup_teardown(boq_bodies_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(boq_order_and_pages, setup, teardown),
-		cmocka_unit_test_setup_teardown(boq_bulk, setup, teardown),
-		cmocka_unit_test_setup_teardown(idempotency, setup, teardown),
-		cmocka_unit_test_setup_teardown(counts, setup, teardown),
-		cmocka_unit_test_setup_teardown(stays_after_reopen, setup, teardown),
-		cmocka_unit_test_setup_teardown(bad_databases, setup, teardown),
-		cmocka_unit_test_setup_teardown(database_held, setup, teardown),
-		cmocka_unit_test_setup_teardown(disk_full, setup, teardown),
-		cmocka_unit_test_setup_teardown(demo, setup, teardown),
-		cmocka_unit_test_setup_teardown(demo_bulk, setup, teardown),
-		cmocka_unit_test(urls),
+	const struct help_test tests[] = {
+		HELP_TEST(HELP_ALL, users, setup, teardown),
+		HELP_TEST(HELP_ALL, pages, setup, teardown),
+		HELP_TEST(HELP_ALL, projects, setup, teardown),
+		HELP_TEST(HELP_ALL, collaborators, setup, teardown),
+		HELP_TEST(HELP_ALL, roles, setup, teardown),
+		HELP_TEST(HELP_ALL, may_ask, setup, teardown),
+		HELP_TEST(HELP_ALL, boq_one, setup, teardown),
+		HELP_TEST(HELP_ALL, boq_bodies_refused, setup, teardown),
+		HELP_TEST(HELP_ALL, boq_order_and_pages, setup, teardown),
+		HELP_TEST(HELP_ALL, boq_bulk, setup, teardown),
+		HELP_TEST(HELP_ALL, idempotency, setup, teardown),
+		HELP_TEST(HELP_ALL, counts, setup, teardown),
+		HELP_TEST(HELP_KEPT, stays_after_reopen, setup, teardown),
+		HELP_TEST(HELP_KEPT, bad_databases, setup, teardown),
+		HELP_TEST(HELP_KEPT, database_held, setup, teardown),
+		HELP_TEST(HELP_SQLITE, disk_full, setup, teardown),
+		HELP_TEST(HELP_ALL, demo, setup, teardown),
+		HELP_TEST(HELP_ALL, demo_bulk, setup, teardown),
+		HELP_TEST(HELP_SQLITE, urls, NULL, NULL),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return help_main(tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -1,5 +1,5 @@
-/* sqlite_sql.c -- statements, rows as JSON, pages.  Knows SQLite's C interface and
- * nothing of our tables.
+/* sql.c -- statements, rows as JSON, pages.  Knows what a database has to do (struct
+ * sql_driver) and nothing of our tables.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -9,86 +9,72 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/sqlite.h"
+#include "store/db.h"
 
 /* ---- statements ---------------------------------------------------------- */
 
-static sqlite3_stmt *find(struct sqlite_db *db, const char *text)
+static struct sql_stmt *find(struct db *db, const char *text)
 {
 	size_t i = ((uintptr_t)text >> 3) % SQL_CACHE;
-	sqlite3_stmt *st = NULL;
 
 	for (size_t probes = 0; probes < SQL_CACHE; probes++, i = (i + 1) % SQL_CACHE) {
-		if (db->cache[i].text == text)
-			return db->cache[i].statement;
-		if (db->cache[i].text)
-			continue;
-		if (sqlite3_prepare_v3(db->h, text, -1, SQLITE_PREPARE_PERSISTENT, &st, NULL) != SQLITE_OK)
-			return NULL;
-		db->cache[i].text = text;
-		db->cache[i].statement = st;
-		return st;
+		if (db->cache[i] && db->cache[i]->text == text)
+			return db->cache[i];
+		if (!db->cache[i])
+			return db->cache[i] = db->driver->prepare(db, text);
 	}
 	assert(!"SQL_CACHE holds fewer statements than the code has");
 	return NULL;
 }
 
-void sql_cache_free(struct sqlite_db *db)
+void sql_cache_free(struct db *db)
 {
 	for (size_t i = 0; i < SQL_CACHE; i++)
-		sqlite3_finalize(db->cache[i].statement);
+		if (db->cache[i])
+			db->driver->finalize(db->cache[i]);
 	memset(db->cache, 0, sizeof(db->cache));
 	db->started_n = 0;
 }
 
-static void remember_started(struct sqlite_db *db, sqlite3_stmt *st)
+void sql_reset_all(struct db *db)
 {
-	for (int i = 0; i < db->started_n; i++)
-		if (db->started[i] == st)
-			return;
-	assert(db->started_n < SQL_OPEN_MAX);
-	db->started[db->started_n++] = st;
-}
-
-void sql_reset_all(struct sqlite_db *db)
-{
-	for (int i = 0; i < db->started_n; i++)
-		sqlite3_reset(db->started[i]);
+	for (int i = 0; i < db->started_n; i++) {
+		db->started[i]->is_started = false;
+		db->driver->reset(db->started[i]);
+	}
 	db->started_n = 0;
 }
 
-/* The bytes must live until the statement's last step: asks and answers do. */
-int sql_bind_text(sqlite3_stmt *st, int i, sio_slice text)
+static struct sql_stmt *start(struct db *db, const char *text, const char *format, va_list ap)
 {
-	return sqlite3_bind_text64(st, i, text.n ? text.p : "", text.n, SQLITE_STATIC, SQLITE_UTF8);
-}
-
-static sqlite3_stmt *start(struct sqlite_db *db, const char *text, const char *format, va_list ap)
-{
-	sqlite3_stmt *st = find(db, text);
+	struct sql_stmt *st = find(db, text);
 
 	if (!st)
 		return NULL;
-	sqlite3_reset(st);
-	remember_started(db, st);
+	db->driver->reset(st);
+	if (!st->is_started) {
+		assert(db->started_n < SQL_OPEN_MAX);
+		db->started[db->started_n++] = st;
+		st->is_started = true;
+	}
 	for (int i = 1; *format; format++, i++) {
 		sio_slice s;
 		if (*format == 'i') {
-			sqlite3_bind_int64(st, i, va_arg(ap, int64_t));
+			db->driver->bind_int(st, i, va_arg(ap, int64_t));
 			continue;
 		}
 		s = va_arg(ap, sio_slice);
 		if (*format == 'o' && s.n == 0)
-			sqlite3_bind_null(st, i);
+			db->driver->bind_null(st, i);
 		else
-			sql_bind_text(st, i, s);
+			db->driver->bind_text(st, i, s);
 	}
 	return st;
 }
 
-sqlite3_stmt *sql_start(struct sqlite_db *db, const char *text, const char *format, ...)
+struct sql_stmt *sql_start(struct db *db, const char *text, const char *format, ...)
 {
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	va_list ap;
 
 	va_start(ap, format);
@@ -97,14 +83,9 @@ sqlite3_stmt *sql_start(struct sqlite_db *db, const char *text, const char *form
 	return st;
 }
 
-int sql_step(struct sqlite_db *db, sqlite3_stmt *st)
+int sql_exec(struct db *db, const char *text, const char *format, ...)
 {
-	return st ? sqlite3_step(st) : sqlite3_errcode(db->h);
-}
-
-int sql_exec(struct sqlite_db *db, const char *text, const char *format, ...)
-{
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	va_list ap;
 	int r;
 
@@ -112,56 +93,106 @@ int sql_exec(struct sqlite_db *db, const char *text, const char *format, ...)
 	st = start(db, text, format, ap);
 	va_end(ap);
 	do
-		r = sql_step(db, st);
-	while (r == SQLITE_ROW);
-	if (st)
-		sqlite3_reset(st);
+		r = sql_step(st);
+	while (r == SQL_ROW);
+	sql_reset(st);
 	return r;
 }
 
-sio_slice sql_text(sqlite3_stmt *st, int column)
+int sql_push(struct db *db, const char *text, const char *format, ...)
 {
-	const void *p = sqlite3_column_text(st, column);
+	struct sql_stmt *st;
+	va_list ap;
 
-	return sio_bytes(p ? p : "", p ? (size_t)sqlite3_column_bytes(st, column) : 0);
+	va_start(ap, format);
+	st = start(db, text, format, ap);
+	va_end(ap);
+	return sql_send(st);
 }
 
-void sql_fail(struct sqlite_db *db, struct store_answer *a)
+void sql_ahead(struct db *db, const char *text, const char *format, ...)
 {
-	const char *text = sqlite3_errmsg(db->h);
+	struct sql_stmt *st;
+	va_list ap;
 
-	switch (sqlite3_errcode(db->h) & 0xff) {
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		answer_fail(a, STORE_BUSY, "another process holds the database (%s); try again", text);
-		break;
-	case SQLITE_CONSTRAINT:
-		answer_fail(a, STORE_REFUSED, "the data does not allow it: %s", text);
-		break;
-	case SQLITE_FULL:
-		answer_fail(a, STORE_UNAVAILABLE, "the disk of the database is full; free some space");
-		break;
-	case SQLITE_READONLY:
-		answer_fail(a, STORE_UNAVAILABLE, "the database may only be read (%s); check file and folder modes", text);
-		break;
-	case SQLITE_TOOBIG:
-		answer_fail(a, STORE_INVALID, "a value is too large for the database");
-		break;
-	default:
-		answer_fail(a, STORE_UNAVAILABLE, "the database failed: %s (SQLite code %d)", text,
-			    sqlite3_extended_errcode(db->h));
-	}
+	if (!db->driver->ahead)
+		return;
+	va_start(ap, format);
+	st = start(db, text, format, ap);
+	va_end(ap);
+	if (st)
+		db->driver->ahead(st);
+}
+
+int sql_send(struct sql_stmt *st)
+{
+	return st ? st->db->driver->send(st) : SQL_FAILED;
+}
+
+int sql_step(struct sql_stmt *st)
+{
+	return st ? st->db->driver->step(st) : SQL_FAILED;
+}
+
+void sql_reset(struct sql_stmt *st)
+{
+	if (st)
+		st->db->driver->reset(st);
+}
+
+void sql_bind_text(struct sql_stmt *st, int i, sio_slice text)
+{
+	st->db->driver->bind_text(st, i, text);
+}
+
+void sql_bind_int(struct sql_stmt *st, int i, int64_t value)
+{
+	st->db->driver->bind_int(st, i, value);
+}
+
+void sql_bind_null(struct sql_stmt *st, int i)
+{
+	st->db->driver->bind_null(st, i);
+}
+
+sio_slice sql_text(struct sql_stmt *st, int column)
+{
+	return st->db->driver->value(st, column).text;
+}
+
+int64_t sql_int(struct sql_stmt *st, int column)
+{
+	return st->db->driver->number(st, column);
+}
+
+bool sql_is_null(struct sql_stmt *st, int column)
+{
+	return st->db->driver->value(st, column).kind == SQL_NULL;
+}
+
+int64_t sql_ask_int(struct db *db, const char *text, int64_t otherwise)
+{
+	struct sql_stmt *st = sql_start(db, text, "");
+	int64_t value = sql_step(st) == SQL_ROW ? sql_int(st, 0) : otherwise;
+
+	sql_reset(st);
+	return value;
+}
+
+void sql_fail(struct db *db, struct store_answer *a)
+{
+	db->driver->fail(db, a);
 }
 
 /* ---- rows ---------------------------------------------------------------- */
 
-void sql_shape_init(struct sql_shape *shape, sqlite3_stmt *st)
+static void shape_init(struct sql_shape *shape, struct sql_stmt *st)
 {
 	size_t at = 0;
 
 	shape->n = 0;
-	for (int i = 0; i < sqlite3_column_count(st); i++) {
-		sio_slice name = sio_str(sqlite3_column_name(st, i));
+	for (int i = 0; i < st->db->driver->columns_n(st); i++) {
+		sio_slice name = sio_str(st->db->driver->column_name(st, i));
 		struct sql_column *c = &shape->columns[shape->n];
 		if (name.n == 0 || name.p[0] == '_')
 			continue;
@@ -177,33 +208,29 @@ void sql_shape_init(struct sql_shape *shape, sqlite3_stmt *st)
 	}
 }
 
-void sql_shape_row(const struct sql_shape *shape, sqlite3_stmt *st, struct buf *out)
+void sql_shape_row(struct sql_shape *shape, struct sql_stmt *st, struct buf *out)
 {
+	if (shape->n == 0)
+		shape_init(shape, st);
 	for (int i = 0; i < shape->n; i++) {
 		const struct sql_column *c = &shape->columns[i];
-		sqlite3_value *value = sqlite3_column_value(st, c->index); /* one look-up; we are the only thread of the handle */
-		int type = sqlite3_value_type(value);
-		sio_slice text;
+		struct sql_value value = st->db->driver->value(st, c->index);
 		buf_put(out, shape->keys + c->key_at, c->key_n);
-		if (type == SQLITE_NULL) {
+		if (value.kind == SQL_NULL)
 			buf_put(out, "null", 4);
-			continue;
-		}
-		text.p = (const char *)sqlite3_value_text(value);
-		text.n = text.p ? (size_t)sqlite3_value_bytes(value) : 0;
-		if (type == SQLITE_INTEGER || c->is_raw)
-			buf_slice(out, text);
+		else if (value.kind == SQL_INT || c->is_raw)
+			buf_slice(out, value.text);
 		else
-			buf_json(out, text);
+			buf_json(out, value.text);
 	}
 	buf_byte(out, '}');
 }
 
-void sql_row_json(sqlite3_stmt *st, struct buf *out)
+void sql_row_json(struct sql_stmt *st, struct buf *out)
 {
 	struct sql_shape shape;
 
-	sql_shape_init(&shape, st);
+	shape.n = 0;
 	sql_shape_row(&shape, st, out);
 }
 
@@ -213,7 +240,7 @@ void sql_row_json(sqlite3_stmt *st, struct buf *out)
  * through any URL, and a made-up one can do no more than name another place. */
 enum { KEY_END = 0x1f, KEYS_MAX = 3 };
 
-static void cursor_write(sqlite3_stmt *st, const struct sql_page *page, struct buf *keys)
+static void cursor_write(struct sql_stmt *st, const struct sql_page *page, struct buf *keys)
 {
 	buf_clear(keys);
 	for (size_t i = 0; page->start[i]; i++) {
@@ -251,7 +278,7 @@ static bool hex_read(sio_slice hex, struct buf *keys)
 }
 
 /* Bind the keys of a cursor (or those before the first row) as ?3 and on. */
-static bool keys_bind(sqlite3_stmt *st, const char *start, const struct buf *keys)
+static bool keys_bind(struct sql_stmt *st, const char *start, const struct buf *keys)
 {
 	const char *p = keys->p, *end = keys->n ? p + keys->n : p;
 
@@ -266,18 +293,20 @@ static bool keys_bind(sqlite3_stmt *st, const char *start, const struct buf *key
 			p = stop + 1;
 		}
 		if (*start == 't') {
+			if (!fields_text_ok(key, true))
+				return false;
 			sql_bind_text(st, i, key);
 			continue;
 		}
 		if (key.n >= sizeof(number))
 			return false;
 		memcpy(number, key.p, key.n);
-		sqlite3_bind_int64(st, i, keys->n ? strtoll(number, NULL, 10) : *start == 'd' ? INT64_MAX : 0);
+		sql_bind_int(st, i, keys->n ? strtoll(number, NULL, 10) : *start == 'd' ? INT64_MAX : 0);
 	}
 	return p == end;
 }
 
-void sql_page_run(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a,
+void sql_page_run(struct db *db, const struct store_ask *ask, struct store_answer *a,
 		  const struct sql_page *page, sio_slice scope1, sio_slice scope2)
 {
 	uint32_t limit = ask->limit == 0 ? STORE_LIMIT_DEFAULT : ask->limit > STORE_LIMIT_MAX ? STORE_LIMIT_MAX : ask->limit;
@@ -285,31 +314,29 @@ void sql_page_run(struct sqlite_db *db, const struct store_ask *ask, struct stor
 	struct buf keys = { 0 }; /* first those of the cursor (bound), then of each row */
 	struct buf last = { 0 };
 	struct sql_shape shape;
-	sqlite3_stmt *st = sql_start(db, page->text, "tt", scope1, scope2);
+	struct sql_stmt *st = sql_start(db, SQL_OF(db, page->text, page->postgres ? page->postgres : page->text), "tt", scope1, scope2);
 
+	shape.n = 0;
 	if (st && (!hex_read(ask->cursor, &keys) || !keys_bind(st, page->start, &keys))) {
 		answer_fail(a, STORE_INVALID, "cursor: it is not one that this list gave out");
 		goto done;
 	}
-	if (st) {
-		sqlite3_bind_int64(st, 6, (int64_t)limit + 1);
-		sql_shape_init(&shape, st);
-	}
+	if (st)
+		sql_bind_int(st, 6, (int64_t)limit + 1);
 	buf_byte(&a->json, '[');
-	while ((r = sql_step(db, st)) == SQLITE_ROW && a->r.rows_n < limit && a->json.n < STORE_PAGE_BYTES) {
+	while ((r = sql_step(st)) == SQL_ROW && a->r.rows_n < limit && a->json.n < STORE_PAGE_BYTES) {
 		buf_put(&a->json, ",", a->r.rows_n > 0);
 		sql_shape_row(&shape, st, &a->json);
 		if (++a->r.rows_n == limit || a->json.n >= STORE_PAGE_BYTES)
 			cursor_write(st, page, &last);
 	}
 	buf_byte(&a->json, ']');
-	if (r == SQLITE_ROW)
+	if (r == SQL_ROW)
 		hex_write(&last, &a->cursor);
-	else if (r != SQLITE_DONE)
+	else if (r != SQL_DONE)
 		sql_fail(db, a);
 done:
-	if (st)
-		sqlite3_reset(st);
+	sql_reset(st);
 	buf_fini(&keys);
 	buf_fini(&last);
 }

@@ -1,42 +1,32 @@
-/* sqlite_news.c -- what happened that nobody asked for: roles that changed, and
+/* news.c -- what happened that nobody asked for: roles that changed, and
  * events that another process committed.
  *
- * PRAGMA data_version is a number that moves when another connection commits; it is
- * read from shared memory and costs next to nothing, so it is asked at each poll.
- * Foreign events are those above the last row we know, seen while we hold the
- * write lock and before we add our own: so none is missed and none of ours told.
+ * Commits have an order, that of the ids: who writes holds a lock of all writers until
+ * its commit is seen (struct sql_driver, begin).  So foreign events are those above the
+ * last row we know, seen while we hold that lock and before we add our own: none is
+ * missed and none of ours told.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
 #include <stdlib.h>
 
-#include "store/sqlite.h"
+#include "store/db.h"
 
 enum { NEWS_EVENTS_MAX = 500, NEWS_CHANGES_MAX = 1000 };
 
-static int64_t ask_int(struct sqlite_db *db, const char *text)
+int64_t news_last_event(struct db *db)
 {
-	sqlite3_stmt *st = sql_start(db, text, "");
-	int64_t value = sql_step(db, st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
-
-	if (st)
-		sqlite3_reset(st);
-	return value;
+	return sql_ask_int(db, "SELECT coalesce(max(id), 0) FROM events", 0);
 }
 
-static int64_t last_event(struct sqlite_db *db)
+void news_start(struct db *db)
 {
-	return ask_int(db, "SELECT coalesce(max(id), 0) FROM events");
+	db->driver->has_moved(db);
+	db->access_id = sql_ask_int(db, "SELECT coalesce(max(id), 0) FROM access_log", 0);
+	db->event_id = news_last_event(db);
 }
 
-void sqlite_news_start(struct sqlite_db *db)
-{
-	db->data_version = ask_int(db, "PRAGMA data_version");
-	db->access_id = ask_int(db, "SELECT coalesce(max(id), 0) FROM access_log");
-	db->event_id = last_event(db);
-}
-
-static struct store_news *news_get(struct sqlite_db *db)
+static struct store_news *news_get(struct db *db)
 {
 	if (!db->news)
 		db->news = calloc(1, sizeof(*db->news));
@@ -65,7 +55,7 @@ static void *grow(void *list, size_t n, size_t size)
 	return (n & (n - 1)) == 0 ? realloc(list, (n ? 2 * n : 1) * size) : list;
 }
 
-static bool event_append(struct store_news *news, sqlite3_stmt *st)
+static bool event_append(struct store_news *news, struct sql_stmt *st)
 {
 	struct store_foreign_event *list = grow(news->events, news->events_n, sizeof(*list)), *e;
 
@@ -74,35 +64,38 @@ static bool event_append(struct store_news *news, sqlite3_stmt *st)
 	news->events = list;
 	e = &list[news->events_n++];
 	e->project = text_add(news, sql_text(st, 1));
-	e->seq = sqlite3_column_int64(st, 2);
+	e->seq = sql_int(st, 2);
 	e->type = text_add(news, sql_text(st, 3));
 	e->data = (sio_slice){ text_add(news, sql_text(st, 4)), sql_text(st, 4).n };
 	return true;
 }
 
-void sqlite_news_scan_events(struct sqlite_db *db)
+/* Past the bound or out of memory the rows are skipped: their readers see the gap in the
+ * numbers and read them from the store. */
+void news_scan_events(struct db *db)
 {
-	struct store_news *news;
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
+	int n = 0, r;
 
 	if (!db->tells_events) {
-		db->event_id = last_event(db);
+		db->event_id = news_last_event(db);
 		return;
 	}
-	st = sql_start(db, "SELECT id, project, seq, type, data FROM events WHERE id > ?1 ORDER BY id", "i", db->event_id);
-	while (sql_step(db, st) == SQLITE_ROW) {
-		news = news_get(db);
-		/* Past the bound or out of memory the rows are skipped: their readers see the
-		 * gap in the numbers and read them from the store. */
+	st = sql_start(db, "SELECT id, project, seq, type, data FROM events WHERE id > ?1 ORDER BY id LIMIT ?2", "ii", db->event_id,
+		       (int64_t)NEWS_EVENTS_MAX);
+	while ((r = sql_step(st)) == SQL_ROW) {
+		struct store_news *news = news_get(db);
 		if (news && news->events_n < NEWS_EVENTS_MAX && !event_append(news, st))
 			break;
-		db->event_id = sqlite3_column_int64(st, 0);
+		db->event_id = sql_int(st, 0);
+		n++;
 	}
-	if (st)
-		sqlite3_reset(st);
+	sql_reset(st);
+	if (r == SQL_DONE && n == NEWS_EVENTS_MAX)
+		db->event_id = news_last_event(db);
 }
 
-static bool change_append(struct store_news *news, sqlite3_stmt *st)
+static bool change_append(struct store_news *news, struct sql_stmt *st)
 {
 	struct store_access_change *list = grow(news->changes, news->changes_n, sizeof(*list)), *c;
 
@@ -118,24 +111,23 @@ static bool change_append(struct store_news *news, sqlite3_stmt *st)
 
 /* A role may have changed several times: each line tells the role of now, so telling
  * a pair twice does no harm. */
-static bool scan_access(struct sqlite_db *db)
+static bool scan_access(struct db *db)
 {
-	sqlite3_stmt *st = sql_start(db, "SELECT l.id, l.project, l.user, coalesce(c.role, '') FROM access_log l "
-					 "LEFT JOIN collaborators c ON c.project = l.project AND c.user = l.user "
+	struct sql_stmt *st = sql_start(db, "SELECT l.id, l.project, l.\"user\", coalesce(c.role, '') FROM access_log l "
+					 "LEFT JOIN collaborators c ON c.project = l.project AND c.\"user\" = l.\"user\" "
 					 "WHERE l.id > ?1 ORDER BY l.id LIMIT ?2", "ii", db->access_id, (int64_t)NEWS_CHANGES_MAX);
 	size_t n = 0;
 	int r;
 
-	while ((r = sql_step(db, st)) == SQLITE_ROW) {
+	while ((r = sql_step(st)) == SQL_ROW) {
 		struct store_news *news = news_get(db);
 		if (!news || !change_append(news, st))
 			break;
-		db->access_id = sqlite3_column_int64(st, 0);
+		db->access_id = sql_int(st, 0);
 		n++;
 	}
-	if (st)
-		sqlite3_reset(st);
-	return r == SQLITE_DONE && n < NEWS_CHANGES_MAX; /* all told? else again at the next poll */
+	sql_reset(st);
+	return r == SQL_DONE && n < NEWS_CHANGES_MAX; /* all told? else again at the next poll */
 }
 
 /* Offsets become pointers, now that the text stays where it is. */
@@ -159,23 +151,20 @@ static bool news_finish(struct store_news *news)
 }
 
 /* Look for what has happened since. */
-static void look(struct sqlite_db *db)
+static void look(struct db *db)
 {
-	int64_t version = ask_int(db, "PRAGMA data_version");
-
-	if (version != db->data_version) {
-		db->data_version = version;
+	if (db->driver->has_moved(db)) {
 		db->is_access_touched = true;
-		sqlite_news_scan_events(db);
+		news_scan_events(db);
 	}
 	if (db->is_access_touched)
 		db->is_access_touched = !scan_access(db);
 	sql_reset_all(db);
 }
 
-struct store_news *sqlite_news(void *arg, bool is_fresh)
+struct store_news *db_news(void *arg, bool is_fresh)
 {
-	struct sqlite_db *db = arg;
+	struct db *db = arg;
 	struct store_news *news;
 
 	if (is_fresh)

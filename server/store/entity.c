@@ -1,4 +1,4 @@
-/* sqlite_entity.c -- list, get, create, patch and delete of anything that is a row
+/* entity.c -- list, get, create, patch and delete of anything that is a row
  * of a project: the steps are the same, a struct entity says what differs.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -11,7 +11,7 @@
 
 #include "base/random.h"
 #include "store/decimal.h"
-#include "store/sqlite.h"
+#include "store/db.h"
 
 static const struct entity *entity_of(enum store_op op)
 {
@@ -81,11 +81,11 @@ static sio_slice row_id(const struct entity *e, const struct store_ask *ask)
 }
 
 /* The column called "version", 0 when there is none. */
-static int64_t row_version(sqlite3_stmt *st)
+static int64_t row_version(struct sql_stmt *st)
 {
-	for (int i = sqlite3_column_count(st) - 1; i >= 0; i--)
-		if (strcmp(sqlite3_column_name(st, i), "version") == 0)
-			return sqlite3_column_int64(st, i);
+	for (int i = st->db->driver->columns_n(st) - 1; i >= 0; i--)
+		if (strcmp(st->db->driver->column_name(st, i), "version") == 0)
+			return sql_int(st, i);
 	return 0;
 }
 
@@ -100,34 +100,34 @@ static bool row_missing(const struct entity *e, sio_slice project, sio_slice id,
 }
 
 /* Put the row into a->json.  false: NOT_FOUND or worse. */
-static bool row_read(struct sqlite_db *db, const struct entity *e, sio_slice project, sio_slice id,
+static bool row_read(struct db *db, const struct entity *e, sio_slice project, sio_slice id,
 		     struct store_answer *a)
 {
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	int r;
 
 	if (e->id_is_number && !is_number_id(id))
 		return row_missing(e, project, id, a);
 	st = sql_start(db, e->select, "tt", project, id);
-	r = sql_step(db, st);
-	if (r == SQLITE_ROW) {
+	r = sql_step(st);
+	if (r == SQL_ROW) {
 		buf_clear(&a->json);
 		sql_row_json(st, &a->json);
 		a->r.version = row_version(st);
-		sqlite3_reset(st);
+		sql_reset(st);
 		return true;
 	}
-	if (r == SQLITE_DONE)
+	if (r == SQL_DONE)
 		return row_missing(e, project, id, a);
 	sql_fail(db, a);
 	return false;
 }
 
 /* The statement on the row's version and columns; NULL: NOT_FOUND or worse. */
-static sqlite3_stmt *values_read(struct sqlite_db *db, const struct entity *e, sio_slice project, sio_slice id,
+static struct sql_stmt *values_read(struct db *db, const struct entity *e, sio_slice project, sio_slice id,
 				 struct store_answer *a)
 {
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	int r;
 
 	if (e->id_is_number && !is_number_id(id)) {
@@ -135,10 +135,10 @@ static sqlite3_stmt *values_read(struct sqlite_db *db, const struct entity *e, s
 		return NULL;
 	}
 	st = sql_start(db, e->values, "tt", project, id);
-	r = sql_step(db, st);
-	if (r == SQLITE_ROW)
+	r = sql_step(st);
+	if (r == SQL_ROW)
 		return st;
-	if (r == SQLITE_DONE)
+	if (r == SQL_DONE)
 		row_missing(e, project, id, a);
 	else
 		sql_fail(db, a);
@@ -162,7 +162,7 @@ static void event_begin(const struct entity *e, sio_slice project, sio_slice id,
 }
 
 /* Close the payload with who did it, and append the event to the project's stream. */
-static void event_end(struct sqlite_db *db, const struct entity *e, const char *verb, const struct store_ask *ask,
+static void event_end(struct db *db, const struct entity *e, const char *verb, const struct store_ask *ask,
 		      struct store_answer *a)
 {
 	char type[40];
@@ -173,7 +173,7 @@ static void event_end(struct sqlite_db *db, const struct entity *e, const char *
 		buf_json(&a->event, ask->actor);
 	}
 	buf_byte(&a->event, '}');
-	sqlite_event_add(db, a, ask->project, sio_bytes(type, (size_t)n));
+	stream_add(db, a, ask->project, sio_bytes(type, (size_t)n));
 }
 
 static void event_updates(const struct entity *e, const struct fields *f, struct store_answer *a)
@@ -201,13 +201,13 @@ static void event_updates(const struct entity *e, const struct fields *f, struct
 /* ---- writing ------------------------------------------------------------- */
 
 /* Bind ?5 and on: the columns, then what is derived from them (kept in derived). */
-static void columns_bind(sqlite3_stmt *st, const struct entity *e, const struct fields *f, char *derived)
+static void columns_bind(struct sql_stmt *st, const struct entity *e, const struct fields *f, char *derived)
 {
 	int at = 5;
 
 	for (size_t i = 0; i < e->columns_n; i++, at++) {
 		if (f->v[i].is_null)
-			sqlite3_bind_null(st, at);
+			sql_bind_null(st, at);
 		else
 			sql_bind_text(st, at, f->v[i].text);
 	}
@@ -217,11 +217,11 @@ static void columns_bind(sqlite3_stmt *st, const struct entity *e, const struct 
 
 /* Members that the body does not set keep what the row has; the others learn whether
  * that is something new. */
-static bool columns_merge(sqlite3_stmt *row, const struct entity *e, struct fields *f)
+static bool columns_merge(struct sql_stmt *row, const struct entity *e, struct fields *f)
 {
 	for (size_t i = 0; i < e->columns_n; i++) {
 		struct field_value *v = &f->v[i];
-		bool is_null = sqlite3_column_type(row, (int)i + 1) == SQLITE_NULL;
+		bool is_null = sql_is_null(row, (int)i + 1);
 		sio_slice text = sql_text(row, (int)i + 1);
 		if (v->is_set) {
 			v->is_same = v->is_null == is_null && (is_null || sio_slice_eq(v->text, text));
@@ -256,12 +256,12 @@ static bool is_reordered(const struct entity *e, const struct fields *f)
 	return false;
 }
 
-void entity_change(struct sqlite_db *db, const struct entity *e, const struct store_ask *ask, struct fields *f,
+void entity_change(struct db *db, const struct entity *e, const struct store_ask *ask, struct fields *f, bool wants_row,
 		   struct store_answer *a)
 {
 	char derived[DECIMAL_TEXT_MAX];
 	sio_slice id = row_id(e, ask);
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	int64_t current;
 
 	if (!is_any_set(e, f)) {
@@ -271,7 +271,7 @@ void entity_change(struct sqlite_db *db, const struct entity *e, const struct st
 	st = values_read(db, e, ask->project, id, a);
 	if (!st)
 		return;
-	current = sqlite3_column_int64(st, 0);
+	current = sql_int(st, 0);
 	if (!versions_fit(e, ask->version, body_version(f), current, a)) {
 		row_read(db, e, ask->project, id, a);
 		return;
@@ -280,28 +280,41 @@ void entity_change(struct sqlite_db *db, const struct entity *e, const struct st
 		answer_fail(a, STORE_UNAVAILABLE, "out of memory");
 		return;
 	}
-	sqlite3_reset(st);
+	sql_reset(st);
 	if (e->judge && !e->judge(db, ask, f, a))
 		return;
 	st = sql_start(db, is_reordered(e, f) ? e->update : e->update_in_place, "tttt", ask->project, id, sio_str(db->now),
 		       ask->actor);
 	if (st)
 		columns_bind(st, e, f, derived);
-	/* Reading it anew is cheaper than RETURNING, which makes a table of its own for the row. */
-	if (sql_step(db, st) == SQLITE_DONE)
-		row_read(db, e, ask->project, id, a);
-	else
+	/* Reading it anew is cheaper than SQLite's RETURNING, which makes a table of its own for the
+	 * row; PostgreSQL gets both statements in one message. */
+	if (sql_send(st) != SQL_DONE)
 		sql_fail(db, a);
+	else if (wants_row)
+		row_read(db, e, ask->project, id, a);
+}
+
+void entity_ahead(struct db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	const struct entity *e = entity_of(ask->op);
+
+	(void)a;
+	if (ask->op == STORE_BOQ_CREATE || ask->op == STORE_TASK_ADD || ask->op == STORE_COMMENT_ADD)
+		project_ahead(db, ask->project);
+	else if (!e->id_is_number || is_number_id(ask->item))
+		sql_ahead(db, e->values, "tt", ask->project, row_id(e, ask));
+	stream_ahead(db, ask->project);
 }
 
 /* ---- operations ---------------------------------------------------------- */
 
-void op_entity_list(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+void op_entity_list(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	const struct entity *e = entity_of(ask->op);
 	char task[24];
 
-	if (!sqlite_project_exists(db, a, ask->project))
+	if (!project_exists(db, a, ask->project))
 		return;
 	if (ask->task > 0 && e->page_of_task.text) {
 		snprintf(task, sizeof(task), "%lld", (long long)ask->task);
@@ -313,7 +326,7 @@ void op_entity_list(struct sqlite_db *db, const struct store_ask *ask, struct st
 	}
 }
 
-void op_entity_get(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+void op_entity_get(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	const struct entity *e = entity_of(ask->op);
 
@@ -345,29 +358,29 @@ static bool new_id(const struct entity *e, const struct store_ask *ask, const st
 	return false;
 }
 
-static void entity_insert(struct sqlite_db *db, const struct entity *e, const struct store_ask *ask,
+static void entity_insert(struct db *db, const struct entity *e, const struct store_ask *ask,
 			  const struct fields *f, struct store_answer *a)
 {
 	char derived[DECIMAL_TEXT_MAX], text[RANDOM_ID_LEN + 8];
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	sio_slice id;
 	int r;
 
 	if (!new_id(e, ask, f, text, &id, a) || (e->judge && !e->judge(db, ask, f, a)))
 		return;
-	st = sql_start(db, e->insert, "tott", ask->project, id, sio_str(db->now), ask->actor);
+	st = sql_start(db, SQL_OF(db, e->insert, e->insert_postgres ? e->insert_postgres : e->insert), "tott", ask->project, id, sio_str(db->now), ask->actor);
 	if (st)
 		columns_bind(st, e, f, derived);
-	r = sql_step(db, st);
-	if (r == SQLITE_CONSTRAINT_PRIMARYKEY) /* extended codes are on */
+	r = sql_step(st);
+	if (r == SQL_TAKEN)
 		answer_fail(a, STORE_EXISTS, "%s '%.*s' is there already", e->what, (int)id.n, id.p);
-	else if (r != SQLITE_DONE)
+	else if (r != SQL_DONE)
 		sql_fail(db, a);
-	if (r != SQLITE_DONE)
+	if (r != SQL_DONE)
 		return;
 	if (e->id_is_number)
 		id = sio_bytes(text, (size_t)snprintf(text, sizeof(text), "%lld",
-						      (long long)sqlite3_last_insert_rowid(db->h)));
+						      (long long)db->driver->new_id(db)));
 	if (!row_read(db, e, ask->project, id, a))
 		return;
 	event_begin(e, ask->project, id, a);
@@ -378,13 +391,13 @@ static void entity_insert(struct sqlite_db *db, const struct entity *e, const st
 		e->concerns(db, ask, f, id, a);
 }
 
-void op_entity_create(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+void op_entity_create(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	const struct entity *e = entity_of(ask->op);
 	struct fields f;
 	int r;
 
-	if (!sqlite_project_exists(db, a, ask->project))
+	if (!project_exists(db, a, ask->project))
 		return;
 	r = fields_parse(&f, e->fields, e->fields_n, ask->body, a->r.error, sizeof(a->r.error));
 	if (r == SIO_OK)
@@ -396,14 +409,14 @@ void op_entity_create(struct sqlite_db *db, const struct store_ask *ask, struct 
 	fields_fini(&f);
 }
 
-void op_entity_patch(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+void op_entity_patch(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	const struct entity *e = entity_of(ask->op);
 	struct fields f;
 	int r = fields_parse(&f, e->fields, e->fields_n, ask->body, a->r.error, sizeof(a->r.error));
 
 	if (r == SIO_OK)
-		entity_change(db, e, ask, &f, a);
+		entity_change(db, e, ask, &f, true, a);
 	else
 		a->r.status = r == SIO_ERR_INVAL ? STORE_INVALID : STORE_UNAVAILABLE;
 	if (a->r.status == STORE_OK) {
@@ -416,7 +429,7 @@ void op_entity_patch(struct sqlite_db *db, const struct store_ask *ask, struct s
 	fields_fini(&f);
 }
 
-void op_entity_delete(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+void op_entity_delete(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	const struct entity *e = entity_of(ask->op);
 
@@ -424,7 +437,7 @@ void op_entity_delete(struct sqlite_db *db, const struct store_ask *ask, struct 
 		return;
 	buf_clear(&a->json);
 	a->r.version = 0;
-	if (sql_exec(db, e->delete, "tt", ask->project, ask->item) != SQLITE_DONE) {
+	if (sql_push(db, e->delete, "tt", ask->project, ask->item) != SQL_DONE) {
 		sql_fail(db, a);
 		return;
 	}

@@ -1,4 +1,4 @@
-/* sqlite_rows.c -- the bill of quantities and the project's own row, as tables; and
+/* rows.c -- the bill of quantities and the project's own row, as tables; and
  * the one change that touches many items.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -6,7 +6,7 @@
 #include <sio/json.h>
 
 #include "store/decimal.h"
-#include "store/sqlite.h"
+#include "store/db.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
@@ -129,7 +129,7 @@ static void bulk_skip(struct bulk *b, sio_slice item, const char *code, const ch
 }
 
 /* One item: changed, or skipped with a reason.  false: the whole request has failed. */
-static bool bulk_item(struct sqlite_db *db, struct bulk *b, sio_slice body, struct store_answer *a)
+static bool bulk_item(struct db *db, struct bulk *b, sio_slice body, struct store_answer *a)
 {
 	struct store_answer one = { .r.op = STORE_BOQ_PATCH };
 	struct fields f;
@@ -144,7 +144,7 @@ static bool bulk_item(struct sqlite_db *db, struct bulk *b, sio_slice body, stru
 	if (r == SIO_OK && b->ask.item.n == 0)
 		answer_fail(&one, STORE_INVALID, "item_id: is missing");
 	if (one.r.status == STORE_OK)
-		entity_change(db, &entity_boq, &b->ask, &f, &one);
+		entity_change(db, &entity_boq, &b->ask, &f, false, &one);
 	if (one.json.failed)
 		answer_fail(&one, STORE_UNAVAILABLE, "out of memory");
 	b->total++;
@@ -162,7 +162,7 @@ static bool bulk_item(struct sqlite_db *db, struct bulk *b, sio_slice body, stru
 	return goes_on;
 }
 
-static void bulk_finish(struct sqlite_db *db, const struct store_ask *ask, struct bulk *b, struct store_answer *a)
+static void bulk_finish(struct db *db, const struct store_ask *ask, struct bulk *b, struct store_answer *a)
 {
 	uint32_t skipped = b->total - b->updated;
 
@@ -178,10 +178,10 @@ static void bulk_finish(struct sqlite_db *db, const struct store_ask *ask, struc
 		   b->updated, skipped);
 	buf_json(&a->event, ask->actor);
 	buf_byte(&a->event, '}');
-	sqlite_event_add(db, a, ask->project, SIO_LIT("boq:bulk:updated"));
+	stream_add(db, a, ask->project, SIO_LIT("boq:bulk:updated"));
 }
 
-void op_boq_bulk(struct sqlite_db *db, const struct store_ask *ask, struct store_answer *a)
+void op_boq_bulk(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	struct bulk b = { .ask = *ask };
 	sio_slice rest, item;
@@ -191,7 +191,7 @@ void op_boq_bulk(struct sqlite_db *db, const struct store_ask *ask, struct store
 		answer_fail(a, STORE_INVALID, "updates: must be an array of objects with item_id");
 		return;
 	}
-	if (!sqlite_project_exists(db, a, ask->project))
+	if (!project_exists(db, a, ask->project))
 		return;
 	rest = sio_json_inside(ask->body);
 	while ((r = sio_json_next(&rest, &item)) == SIO_OK) {

@@ -1,4 +1,4 @@
-/* sqlite_work.c -- what people do with the bill: tasks and comments, as tables, what
+/* work.c -- what people do with the bill: tasks and comments, as tables, what
  * their columns may name, and whom they concern.
  *
  * Two rules of the data live here: an assignee is a collaborator of the project, and a
@@ -8,27 +8,26 @@
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
 #include "store/mention.h"
-#include "store/sqlite.h"
+#include "store/db.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 /* ---- facts ---------------------------------------------------------------- */
 
 /* Does the query give a row?  On failure a says why. */
-static bool is_there(struct sqlite_db *db, sqlite3_stmt *st, struct store_answer *a)
+static bool is_there(struct db *db, struct sql_stmt *st, struct store_answer *a)
 {
-	int r = sql_step(db, st);
+	int r = sql_step(st);
 
-	if (st)
-		sqlite3_reset(st);
-	if (r != SQLITE_ROW && r != SQLITE_DONE)
+	sql_reset(st);
+	if (r != SQL_ROW && r != SQL_DONE)
 		sql_fail(db, a);
-	return r == SQLITE_ROW;
+	return r == SQL_ROW;
 }
 
-static bool is_collaborator(struct sqlite_db *db, sio_slice project, sio_slice user, struct store_answer *a)
+static bool is_collaborator(struct db *db, sio_slice project, sio_slice user, struct store_answer *a)
 {
-	return is_there(db, sql_start(db, "SELECT 1 FROM collaborators WHERE project = ?1 AND user = ?2", "tt", project, user), a);
+	return is_there(db, sql_start(db, "SELECT 1 FROM collaborators WHERE project = ?1 AND \"user\" = ?2", "tt", project, user), a);
 }
 
 /* Is a column set to something that it did not hold before? */
@@ -38,7 +37,7 @@ static bool is_changed(const struct fields *f, int column)
 }
 
 /* false: the item that the column names is not in the project. */
-static bool item_ok(struct sqlite_db *db, sio_slice project, const struct fields *f, int column, struct store_answer *a)
+static bool item_ok(struct db *db, sio_slice project, const struct fields *f, int column, struct store_answer *a)
 {
 	sio_slice item = f->v[column].text;
 
@@ -54,13 +53,12 @@ static bool item_ok(struct sqlite_db *db, sio_slice project, const struct fields
 enum { EXCERPT_MAX = 160 };
 
 /* The name of who does it, the id when there is none. */
-static void put_actor(struct sqlite_db *db, sio_slice actor, struct buf *message)
+static void put_actor(struct db *db, sio_slice actor, struct buf *message)
 {
-	sqlite3_stmt *st = sql_start(db, "SELECT name FROM users WHERE id = ?1", "t", actor);
+	struct sql_stmt *st = sql_start(db, "SELECT name FROM users WHERE id = ?1", "t", actor);
 
-	buf_slice(message, sql_step(db, st) == SQLITE_ROW ? sql_text(st, 0) : actor);
-	if (st)
-		sqlite3_reset(st);
+	buf_slice(message, sql_step(st) == SQL_ROW ? sql_text(st, 0) : actor);
+	sql_reset(st);
 }
 
 /* The beginning of a text, cut between two characters. */
@@ -77,7 +75,7 @@ static void put_excerpt(sio_slice text, struct buf *message)
 }
 
 /* Put a notification for user; data holds {"message":..,"kind":.. without its end, and is cleared. */
-static void notify(struct sqlite_db *db, const struct store_ask *ask, sio_slice user, struct buf *data,
+static void notify(struct db *db, const struct store_ask *ask, sio_slice user, struct buf *data,
 		   struct store_answer *a)
 {
 	int64_t seq;
@@ -85,7 +83,7 @@ static void notify(struct sqlite_db *db, const struct store_ask *ask, sio_slice 
 	buf_str(data, ",\"actor_id\":");
 	buf_json(data, ask->actor);
 	buf_byte(data, '}');
-	if (sqlite_notify(db, a, user, data, &seq))
+	if (notify_put(db, a, user, data, &seq))
 		answer_notice(a, user, buf_peek(data));
 	buf_clear(data);
 }
@@ -120,7 +118,7 @@ static const struct field_def task_fields[] = {
 	{ "project_id", FIELD_IGNORED, 0, NULL, NULL },
 };
 
-static bool task_judge(struct sqlite_db *db, const struct store_ask *ask, const struct fields *f, struct store_answer *a)
+static bool task_judge(struct db *db, const struct store_ask *ask, const struct fields *f, struct store_answer *a)
 {
 	sio_slice assignee = f->v[TASK_ASSIGNEE].text;
 
@@ -132,7 +130,7 @@ static bool task_judge(struct sqlite_db *db, const struct store_ask *ask, const 
 }
 
 /* Whoever gets a task from somebody else hears of it. */
-static void task_concerns(struct sqlite_db *db, const struct store_ask *ask, const struct fields *f, sio_slice id,
+static void task_concerns(struct db *db, const struct store_ask *ask, const struct fields *f, sio_slice id,
 			  struct store_answer *a)
 {
 	struct buf message = { 0 }, data = { 0 };
@@ -175,6 +173,10 @@ const struct entity entity_task = {
 		  "assignee_id, due_date, position, item_id) VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
 		  "CASE ?10 WHEN '' THEN min(9007199254740991, " POSITION_STEP " + coalesce((SELECT max(position) FROM tasks "
 		  "WHERE project = ?1), 0)) ELSE ?10 END, ?11)",
+	.insert_postgres = "INSERT INTO tasks (project, created_at, updated_at, updated_by, title, description, status, "
+			   "assignee_id, due_date, position, item_id) VALUES (?1, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+			   "CASE ?10::text WHEN '' THEN least(9007199254740991, " POSITION_STEP " + coalesce((SELECT max(position) "
+			   "FROM tasks WHERE project = ?1), 0)) ELSE ?10::text::bigint END, ?11)",
 	.update = "UPDATE tasks SET version = version + 1, updated_at = ?3, updated_by = ?4, title = ?5, "
 		  "description = ?6, status = ?7, assignee_id = ?8, due_date = ?9, position = ?10, item_id = ?11 "
 		  "WHERE project = ?1 AND task_id = ?2",
@@ -202,7 +204,7 @@ static const struct field_def comment_fields[] = {
 	{ "project_id", FIELD_IGNORED, 0, NULL, NULL },
 };
 
-static bool comment_judge(struct sqlite_db *db, const struct store_ask *ask, const struct fields *f,
+static bool comment_judge(struct db *db, const struct store_ask *ask, const struct fields *f,
 			  struct store_answer *a)
 {
 	sio_slice task = f->v[COMMENT_TASK].text;
@@ -234,7 +236,7 @@ static bool is_mentioned(const struct mentioned *m, sio_slice user)
 }
 
 /* The collaborators that the text names, each once, the author never. */
-static void find_mentioned(struct sqlite_db *db, const struct store_ask *ask, sio_slice text, struct mentioned *m,
+static void find_mentioned(struct db *db, const struct store_ask *ask, sio_slice text, struct mentioned *m,
 			   struct store_answer *a)
 {
 	enum { TRIES_MAX = 10 * STORE_MENTIONS_MAX }; /* look-ups: a text of nothing but '@' costs no more */
@@ -253,7 +255,7 @@ static void find_mentioned(struct sqlite_db *db, const struct store_ask *ask, si
 	}
 }
 
-static void comment_concerns(struct sqlite_db *db, const struct store_ask *ask, const struct fields *f, sio_slice id,
+static void comment_concerns(struct db *db, const struct store_ask *ask, const struct fields *f, sio_slice id,
 			     struct store_answer *a)
 {
 	struct mentioned m = { .n = 0 };
@@ -300,6 +302,8 @@ const struct entity entity_comment = {
 	.select = "SELECT " COMMENT_ROW " FROM comments WHERE project = ?1 AND comment_id = ?2",
 	.insert = "INSERT INTO comments (project, comment_id, created_at, author_id, text, item_id, task_id) "
 		  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	.insert_postgres = "INSERT INTO comments (project, created_at, author_id, text, item_id, task_id) "
+			   "VALUES (?1, ?3, ?4, ?5, ?6, ?7)",
 	.delete = "DELETE FROM comments WHERE project = ?1 AND comment_id = ?2",
 	.page = COMMENT_PAGE(""),
 	.page_of_item = COMMENT_PAGE("AND item_id = ?2 "),
