@@ -253,8 +253,8 @@ struct sio_socket *sio_connect_accept(struct sio_connect *req)
 	if (req->saved && sio_sockets_find(req->nsp, recover_sid(req->saved)))
 		sio_connect_forget(req); /* somebody has that id */
 	saved = req->saved;
-	s = socket_new(c, req->nsp, saved ? recover_sid(saved).p : NULL);
-	if (s && (recover_begin(s, saved) < 0 || emit_connect(c, s) < 0)) {
+	s = socket_new(c, req->nsp, saved ? recover_sid(saved).p : req->has_ids ? req->sid : NULL);
+	if (s && (recover_begin(s, req) < 0 || emit_connect(c, s) < 0)) {
 		socket_cancel(s);
 		s = NULL;
 	}
