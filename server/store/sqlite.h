@@ -108,6 +108,8 @@ sqlite_op_fn op_collab_list, op_collab_put, op_collab_delete, op_role_get, op_ro
 sqlite_op_fn op_boq_bulk, op_entity_list, op_entity_get, op_entity_create, op_entity_patch, op_entity_delete;
 sqlite_op_fn op_notify_list, op_notify_add, op_notify_read, op_notify_read_all;
 sqlite_op_fn op_event_append, op_event_list, op_counts, op_ping;
+sqlite_op_fn op_session_reset, op_session_open, op_session_join, op_session_leave, op_session_state, op_session_left;
+sqlite_op_fn op_session_end, op_session_resume;
 
 /* Append an event to a stream: data is its payload, which gets its number in it when it
  * is a project's.  Returns the number, or 0 when it failed (a says why). */

@@ -66,6 +66,7 @@ bool sqlite_event_add(struct sqlite_db *db, struct store_answer *a, sio_slice st
 	a->r.seq = sqlite_event_put(db, a, stream, type, &a->event);
 	if (!a->r.seq)
 		return false;
+	a->r.position = db->event_id_new;
 	buf_clear(&a->type);
 	buf_slice(&a->type, type);
 	return true;

@@ -74,6 +74,7 @@ static bool event_append(struct store_news *news, sqlite3_stmt *st)
 	news->events = list;
 	e = &list[news->events_n++];
 	e->project = text_add(news, sql_text(st, 1));
+	e->position = sqlite3_column_int64(st, 0);
 	e->seq = sqlite3_column_int64(st, 2);
 	e->type = text_add(news, sql_text(st, 3));
 	e->data = (sio_slice){ text_add(news, sql_text(st, 4)), sql_text(st, 4).n };

@@ -116,6 +116,7 @@ void op_notify_add(struct sqlite_db *db, const struct store_ask *ask, struct sto
 	id = sqlite_notify(db, a, ask->user, &a->event, &a->r.seq);
 	if (!id)
 		return;
+	a->r.position = db->event_id_new;
 	buf_str(&a->type, "notification:new");
 	notify_read(db, ask, id, a);
 }

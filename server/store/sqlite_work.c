@@ -86,7 +86,7 @@ static void notify(struct sqlite_db *db, const struct store_ask *ask, sio_slice 
 	buf_json(data, ask->actor);
 	buf_byte(data, '}');
 	if (sqlite_notify(db, a, user, data, &seq))
-		answer_notice(a, user, buf_peek(data));
+		answer_notice(a, user, buf_peek(data), db->event_id_new);
 	buf_clear(data);
 }
 
