@@ -234,6 +234,9 @@ void history_stamp(struct collab *collab, int64_t position);
 void history_stamp_late(struct collab *collab);
 void history_unstamp(struct collab *collab);
 
+/* Could this be a private id of ours? */
+bool history_pid_ok(sio_slice pid);
+
 /* The position in a client's offset, 0 when that is empty.  false: it is no offset of ours. */
 bool history_position(sio_slice offset, int64_t *position);
 

@@ -281,32 +281,47 @@ static void admit_client(struct client *client, const struct pending *pending)
 static struct sio_socket *accept_pending(struct pending *pending)
 {
 	struct collab *collab = pending->collab;
-	sio_slice user = presence_id(&pending->user->node), pid = sio_str(pending->pid);
-	bool is_back = pending->resumed && history_recover(collab, pending->req, pid, user, pending->resumed);
 	struct sio_socket *socket;
 
-	if (pending->resumed && !is_back) { /* somebody else has its ids by now */
-		store_result_free(pending->resumed);
-		pending->resumed = NULL;
-	}
-	if (!is_back && !pending->is_opened)
+	if (!pending->resumed && !pending->is_opened)
 		sio_connect_decline_recovery(pending->req);
 	socket = sio_connect_accept(pending->req);
 	collab->history.missed = sio_bytes("", 0);
 	if (!socket && pending->is_opened)
-		history_forget(collab, pid);
-	if (socket && is_back)
-		history_count(collab, HISTORY_RECOVERED, user);
+		history_forget(collab, sio_str(pending->pid));
+	if (socket && pending->resumed)
+		history_count(collab, HISTORY_RECOVERED, presence_id(&pending->user->node));
 	return socket && sio_socket_is_open(socket) ? socket : NULL;
+}
+
+static void open_session(struct pending *pending);
+static void pending_answered(struct pending *pending);
+
+/* The request gets the session that was resumed.  false: another connection has it by now, and
+ * one of its own is asked for. */
+static bool take_resumed(struct pending *pending)
+{
+	if (history_recover(pending->collab, pending->req, sio_str(pending->pid), presence_id(&pending->user->node),
+			    pending->resumed))
+		return true;
+	store_result_free(pending->resumed);
+	pending->resumed = NULL;
+	pending->waits_n = 1; /* ours, until it is asked */
+	open_session(pending);
+	pending_answered(pending);
+	return false;
 }
 
 /* Everything is known: let the client in. */
 static void admit(struct pending *pending)
 {
 	struct collab *collab = pending->collab;
-	struct client *client = client_new(collab, pending->user);
+	struct client *client;
 	struct sio_socket *socket;
 
+	if (pending->resumed && !take_resumed(pending))
+		return;
+	client = client_new(collab, pending->user);
 	if (!client) {
 		presence_user_disconnect(&collab->presence, pending->user);
 		presence_user_unref(&collab->presence, pending->user);
@@ -437,10 +452,9 @@ static bool names_session(struct pending *pending)
 	sio_slice user = presence_id(&pending->user->node), offset = sio_bytes("", 0);
 
 	if (sio_json_pick(sio_connect_auth(pending->req), f, 2) < 0 || f[0].type != SIO_JSON_STRING ||
-	    sio_json_unquote(f[0].value, pending->pid, sizeof(pending->pid)) != SIO_ID_LEN) {
-		pending->pid[0] = '\0';
+	    !history_pid_ok(client_unquoted(f[0].value)))
 		return false;
-	}
+	memcpy(pending->pid, client_unquoted(f[0].value).p, SIO_ID_LEN);
 	if (f[1].type != SIO_JSON_NONE)
 		offset = f[1].type == SIO_JSON_STRING ? client_unquoted(f[1].value) : SIO_LIT("?");
 	if (history_position(offset, &pending->seen))

@@ -257,7 +257,7 @@ static bool missed_add(struct resume *r, sio_slice stream, sqlite3_stmt *st)
 	struct missed *m;
 	size_t at = r->text.n;
 
-	if (r->missed_n == r->ask->limit || r->text.n > (size_t)r->bytes_max)
+	if (r->missed_n == r->ask->limit)
 		return refuse(r, "too_many");
 	/* Room doubles at each power of two. */
 	if ((r->missed_n & (r->missed_n - 1)) == 0) {
@@ -276,7 +276,7 @@ static bool missed_add(struct resume *r, sio_slice stream, sqlite3_stmt *st)
 	buf_slice(&r->text, sql_text(st, 3));
 	buf_byte(&r->text, '}');
 	r->missed[r->missed_n++] = (struct missed){ sqlite3_column_int64(st, 0), at, r->text.n - at };
-	return true;
+	return r->text.n <= (size_t)r->bytes_max || refuse(r, "too_many");
 }
 
 /* What was missed of a stream that was entered behind its number since. */
