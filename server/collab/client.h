@@ -253,8 +253,7 @@ void history_take_over(struct collab *collab, struct sio_connect *req, sio_slice
 
 /* req is to get the session of a good answer to SESSION_RESUME, whose events are replayed when it
  * is accepted; resumed must live until then. */
-bool history_recover(struct collab *collab, struct sio_connect *req, sio_slice pid, sio_slice user,
-		     const struct store_result *resumed);
+bool history_recover(struct collab *collab, struct sio_connect *req, sio_slice pid, const struct store_result *resumed);
 
 enum history_result history_result_of(const struct store_result *result);
 void history_count(struct collab *collab, enum history_result result, sio_slice user);

@@ -301,8 +301,7 @@ static void pending_answered(struct pending *pending);
  * one of its own is asked for. */
 static bool take_resumed(struct pending *pending)
 {
-	if (history_recover(pending->collab, pending->req, sio_str(pending->pid), presence_id(&pending->user->node),
-			    pending->resumed))
+	if (history_recover(pending->collab, pending->req, sio_str(pending->pid), pending->resumed))
 		return true;
 	store_result_free(pending->resumed);
 	pending->resumed = NULL;

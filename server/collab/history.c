@@ -326,11 +326,10 @@ void history_take_over(struct collab *collab, struct sio_connect *req, sio_slice
 		sio_connect_take_over(req, pid);
 }
 
-bool history_recover(struct collab *collab, struct sio_connect *req, sio_slice pid, sio_slice user,
-		     const struct store_result *resumed)
+bool history_recover(struct collab *collab, struct sio_connect *req, sio_slice pid, const struct store_result *resumed)
 {
 	struct sio_json_field f[] = { { .key = "sid" }, { .key = "events" } };
-	struct sio_history_session session = { .pid = pid, .nsp = SIO_LIT("/"), .identity = user };
+	struct sio_history_session session = { .pid = pid, .nsp = SIO_LIT("/") };
 
 	if (sio_json_pick(resumed->json, f, 2) < 0 || f[0].type != SIO_JSON_STRING)
 		return false;

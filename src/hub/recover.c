@@ -14,15 +14,15 @@
 
 #include "hub/hub.h"
 
-/* A socket that may come back. */
+/* A socket that may come back.  There may be tens of thousands, so it is one block of no more than
+ * it holds: with a history that names no offset and an application that notes no identity, 56 bytes. */
 struct recovery {
 	struct map_node by_pid;
 	struct sio_socket *socket;
-	char *identity;                /* identity_n bytes; NULL: none */
-	uint8_t identity_n;
-	bool is_recovered;
 	char pid[SIO_ID_LEN];
-	char since[SIO_OFFSET_MAX];    /* the newest offset when it began */
+	bool is_recovered;
+	uint8_t since_n, identity_n;
+	char text[];                   /* the newest offset when it began, then the identity */
 };
 
 /* A session that was taken from the history, all of it in one block. */
@@ -99,8 +99,8 @@ static struct sio_history_session facts_of(const struct sio_socket *s, sio_slice
 		.pid = sio_bytes(r->pid, SIO_ID_LEN),
 		.sid = sio_bytes(s->id, SIO_ID_LEN),
 		.nsp = sio_str(s->nsp->name),
-		.offset = sio_str(r->since),
-		.identity = sio_bytes(r->identity, r->identity_n),
+		.offset = sio_bytes(r->text, r->since_n),
+		.identity = sio_bytes(r->text + r->since_n, r->identity_n),
 		.rooms = rooms,
 		.rooms_n = s->rooms_n,
 	};
@@ -145,7 +145,6 @@ void recover_end(struct sio_socket *s, const char *reason)
 	else if (reason && hub->history->ended)
 		tell(s, hub->history->ended);
 	map_del(&hub->by_pid, &s->recovery->by_pid);
-	free(s->recovery->identity);
 	free(s->recovery);
 	s->recovery = NULL; /* and no plain one now: it gets nothing any more */
 }
@@ -252,49 +251,46 @@ void recover_ask(struct sio_connect *req)
 			   on_found, asking);
 }
 
-static int identity_set(struct recovery *r, sio_slice identity)
+static struct recovery *recovery_new(struct sio_socket *s, const char *pid, sio_slice since, sio_slice identity)
 {
-	char *copy = identity.n ? malloc(identity.n) : NULL;
+	struct recovery *r = calloc(1, offsetof(struct recovery, text) + since.n + identity.n);
 
-	if (identity.n && !copy)
-		return SIO_ERR_NOMEM;
-	if (copy)
-		memcpy(copy, identity.p, identity.n);
-	free(r->identity);
-	r->identity = copy;
+	if (!r)
+		return NULL;
+	r->socket = s;
+	memcpy(r->pid, pid, SIO_ID_LEN);
+	r->since_n = (uint8_t)since.n;
 	r->identity_n = (uint8_t)identity.n;
-	return SIO_OK;
+	if (since.n)
+		memcpy(r->text, since.p, since.n);
+	if (identity.n)
+		memcpy(r->text + since.n, identity.p, identity.n);
+	return r;
 }
 
 int recover_begin(struct sio_socket *s, const struct sio_connect *req)
 {
 	struct hub *hub = s->nsp->hub;
 	const struct saved *saved = req->saved;
+	char pid[RANDOM_ID_LEN + 1], since[SIO_OFFSET_MAX] = "";
 	struct recovery *r;
-	char pid[RANDOM_ID_LEN + 1];
 
 	hub->plain_n += hub->history != NULL; /* until it is more */
 	if (!hub->history || req->is_plain)
 		return SIO_OK;
-	r = calloc(1, sizeof(*r));
-	if (!r)
-		return SIO_ERR_NOMEM;
-	r->socket = s;
 	if (saved)
 		memcpy(pid, saved->session.pid.p, SIO_ID_LEN);
 	else if (req->has_ids)
 		memcpy(pid, req->pid, SIO_ID_LEN);
 	else
 		random_id(pid);
-	memcpy(r->pid, pid, SIO_ID_LEN);
-	hub->history->newest(hub->history_self, r->since);
-	r->is_recovered = saved != NULL;
-	if ((saved && identity_set(r, saved->session.identity) < 0) ||
-	    map_put(&hub->by_pid, &r->by_pid, sio_bytes(r->pid, SIO_ID_LEN)) < 0) {
-		free(r->identity);
+	hub->history->newest(hub->history_self, since);
+	r = recovery_new(s, pid, sio_str(since), saved ? saved->session.identity : sio_bytes("", 0));
+	if (!r || map_put(&hub->by_pid, &r->by_pid, sio_bytes(r->pid, SIO_ID_LEN)) < 0) {
 		free(r);
 		return SIO_ERR_NOMEM;
 	}
+	r->is_recovered = saved != NULL;
 	s->recovery = r;
 	hub->plain_n--;
 	return SIO_OK;
@@ -432,12 +428,21 @@ bool sio_socket_is_recovered(const struct sio_socket *s)
 
 int sio_socket_set_identity(struct sio_socket *s, sio_slice identity)
 {
+	struct recovery *old, *r;
+
 	if (!s->client)
 		return SIO_ERR_CLOSED;
 	if (!s->recovery || identity.n > SIO_IDENTITY_MAX)
 		return SIO_ERR_INVAL;
-	if (identity_set(s->recovery, identity) < 0)
+	old = s->recovery;
+	r = recovery_new(s, old->pid, sio_bytes(old->text, old->since_n), identity);
+	if (!r)
 		return SIO_ERR_NOMEM;
+	r->is_recovered = old->is_recovered;
+	map_del(&s->nsp->hub->by_pid, &old->by_pid);
+	(void)!map_put(&s->nsp->hub->by_pid, &r->by_pid, sio_bytes(r->pid, SIO_ID_LEN)); /* a map that was in use takes it */
+	s->recovery = r;
+	free(old);
 	recover_changed(s);
 	return SIO_OK;
 }

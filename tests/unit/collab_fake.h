@@ -84,6 +84,7 @@ struct sio_server {
 	uint32_t last_key;           /* of the last volatile broadcast */
 	const struct sio_history_ops *history; /* NULL: none */
 	void *history_self;
+	void (*on_broadcast)(void);  /* NULL: nobody looks */
 };
 
 struct store {
@@ -409,6 +410,8 @@ long sio_broadcast(struct sio_server *s, const struct sio_target *target, sio_sl
 	long n = 0;
 
 	snprintf(head, sizeof(head), "%.*s", (int)name.n, name.p);
+	if (s->on_broadcast)
+		s->on_broadcast();
 	if (target->is_volatile)
 		s->last_key = target->latest_key;
 	for (unsigned i = 0; i < s->sockets_n; i++) {
