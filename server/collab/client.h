@@ -85,6 +85,7 @@ struct history {
 	char stamp[SIO_OFFSET_MAX];   /* the offset of the event that is being sent; empty: it has none */
 	char left_pid[SIO_ID_LEN + 1]; /* whose socket is ending */
 	sio_slice missed;             /* rows for the client that is being accepted */
+	unsigned replayed_n;          /* of the last replay */
 	bool is_ending;
 	uint64_t results[HISTORY_RESULTS_N];
 };

@@ -269,8 +269,11 @@ static void admit_client(struct client *client, const struct pending *pending)
 		sio_socket_close_transport(client->socket);
 		return;
 	}
-	log_info("Client connected: %.*s (user: %s)%s", SIO_ID_LEN, sio_socket_id(client->socket).p,
-		 client->user->node.key, sio_socket_is_recovered(client->socket) ? ", recovered" : "");
+	log_info("Client connected: %.*s (user: %s)", SIO_ID_LEN, sio_socket_id(client->socket).p,
+		 client->user->node.key);
+	if (sio_socket_is_recovered(client->socket))
+		log_info("Client recovered: %.*s (user: %s), it had missed %u events", SIO_ID_LEN,
+			 sio_socket_id(client->socket).p, client->user->node.key, client->collab->history.replayed_n);
 	greet(client);
 	admit_to_projects(client, pending);
 	expiry_start(client, pending->exp_s);

@@ -228,7 +228,7 @@ static bool comes_later(const struct collab *collab, sio_slice stream, int64_t s
 }
 
 /* One event of SESSION_RESUME as its packet. */
-static void replay_one(const struct collab *collab, sio_slice row, struct buf *b, sio_history_missed_fn *fn, void *arg)
+static void replay_one(struct collab *collab, sio_slice row, struct buf *b, sio_history_missed_fn *fn, void *arg)
 {
 	struct sio_json_field f[] = { { .key = "position" }, { .key = "stream" }, { .key = "seq" }, { .key = "type" }, { .key = "data" } };
 	int64_t seq;
@@ -244,19 +244,22 @@ static void replay_one(const struct collab *collab, sio_slice row, struct buf *b
 	buf_str(b, ",\"");
 	buf_slice(b, f[0].value);
 	buf_str(b, "\"]");
-	if (!b->failed)
-		fn(buf_peek(b), NULL, 0, arg);
+	if (b->failed)
+		return;
+	collab->history.replayed_n++;
+	fn(buf_peek(b), NULL, 0, arg);
 }
 
 /* What was missed has been read already, with the session. */
 static void on_replay(void *self, const struct sio_history_session *session, sio_slice offset, sio_history_missed_fn *fn,
 		      sio_history_done_fn *done, void *arg)
 {
-	const struct history *h = self;
+	struct history *h = self;
 	sio_slice rows = sio_json_inside(h->missed), row;
 	struct buf b = { 0 };
 
 	(void)session, (void)offset;
+	h->replayed_n = 0;
 	while (!b.failed && sio_json_next(&rows, &row) == SIO_OK)
 		replay_one(collab_of(self), row, &b, fn, arg);
 	done(b.failed ? SIO_ERR_NOMEM : SIO_OK, arg);

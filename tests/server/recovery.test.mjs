@@ -168,7 +168,7 @@ describe('the network is cut', () => {
       await comment(at.server, 'five');
       await c.event('comment:created', (d) => d.comment.text === 'five');
       assert.equal(await recoveries(at.server, 'recovered'), 1);
-      assert.equal(at.server.logged(/Client connected: \S+ \(user: anna\), recovered/).length, 1);
+      assert.equal(at.server.logged(/Client recovered: \S+ \(user: anna\), it had missed 4 events/).length, 1);
     });
 
   it('in the middle of bursts, again and again: each event once', async () => {
