@@ -33,6 +33,7 @@ struct pending {
 	char pid[SIO_ID_LEN + 1];       /* of the session asked for, then of the one it gets; empty: none */
 	int64_t seen;                   /* position up to which it has heard; 0: nothing */
 	bool is_opened;                 /* the store has a new session of that pid */
+	bool is_crowded;                /* the store has too much to do to look for the session */
 };
 
 /* ---- refusals -------------------------------------------------------------------- */
@@ -314,6 +315,18 @@ static bool take_resumed(struct pending *pending)
 	return false;
 }
 
+/* Thousands come back at once after a kill: whom the store cannot take now would lose its session.
+ * It comes again in a moment by itself, with its private id. */
+static void send_away(struct pending *pending)
+{
+	struct presence *presence = &pending->collab->presence;
+
+	presence_user_disconnect(presence, pending->user);
+	presence_user_unref(presence, pending->user);
+	sio_connect_close(pending->req);
+	pending_free(pending);
+}
+
 /* Everything is known: let the client in. */
 static void admit(struct pending *pending)
 {
@@ -321,6 +334,10 @@ static void admit(struct pending *pending)
 	struct client *client;
 	struct sio_socket *socket;
 
+	if (pending->is_crowded) {
+		send_away(pending);
+		return;
+	}
 	if (pending->resumed && !take_resumed(pending))
 		return;
 	client = client_new(collab, pending->user);
@@ -428,6 +445,9 @@ static void on_resumed(struct store_result *result, void *arg)
 
 	if (how == HISTORY_RECOVERED) {
 		pending->resumed = result;
+	} else if (result->status == STORE_BUSY) {
+		pending->is_crowded = true;
+		store_result_free(result);
 	} else {
 		history_count(pending->collab, how, presence_id(&pending->user->node));
 		store_result_free(result);
@@ -440,11 +460,18 @@ static void resume_session(struct pending *pending)
 {
 	struct store_ask ask = pending_question(pending, on_resumed);
 
+	int err;
+
 	ask.after = pending->seen;
-	if (history_ask_resume(pending->collab, &ask, buf_peek(&pending->ids)) == 0)
+	err = history_ask_resume(pending->collab, &ask, buf_peek(&pending->ids));
+	if (err == 0)
 		pending->waits_n++;
+	else if (err == SIO_ERR_BUSY)
+		pending->is_crowded = true;
 	else
 		history_count(pending->collab, HISTORY_UNAVAILABLE, ask.user);
+	if (pending->is_crowded)
+		log_debug("The store has too much to do: a client of user %.*s shall come again", (int)ask.user.n, ask.user.p);
 }
 
 /* Does the client ask for a session?  Notes which. */

@@ -280,6 +280,16 @@ void sio_connect_refuse(struct sio_connect *req, sio_slice message, sio_slice da
 	connect_free(req);
 }
 
+void sio_connect_close(struct sio_connect *req)
+{
+	struct hub_client *c = req->client;
+
+	HUB_CHECK(req->hub);
+	connect_free(req);
+	if (c)
+		eio_close(c->session, "forced close");
+}
+
 sio_slice sio_connect_auth(const struct sio_connect *req)
 {
 	return buf_peek(&req->auth);

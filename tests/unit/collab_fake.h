@@ -61,6 +61,7 @@ struct sio_connect {
 	char refused[256];           /* "message data" */
 	char url[128], agent[64];
 	bool is_plain;               /* sio_connect_decline_recovery */
+	bool was_closed;             /* sio_connect_close */
 	char pid[SIO_ID_LEN + 1], sid[SIO_ID_LEN + 1]; /* of a session it was given */
 	bool is_answered;
 };
@@ -249,6 +250,12 @@ void sio_connect_refuse(struct sio_connect *req, sio_slice message, sio_slice da
 	assert_false(req->is_answered);
 	req->is_answered = true;
 	snprintf(req->refused, sizeof(req->refused), "%.*s %.*s", (int)message.n, message.p, (int)data.n, data.p);
+}
+
+void sio_connect_close(struct sio_connect *req)
+{
+	assert_false(req->is_answered);
+	req->is_answered = req->was_closed = true;
 }
 
 /* ---- sockets -------------------------------------------------------------------- */

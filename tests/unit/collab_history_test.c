@@ -279,7 +279,7 @@ static void starting_anew(void **state)
 	answer(STORE_SESSION_OPEN, STORE_BUSY, "", "");
 	assert_string_equal(req.socket->pid, "");
 	expect_part(req.socket, "unavailable");
-	store.refuse = SIO_ERR_BUSY;
+	store.refuse = SIO_ERR_CLOSED;
 	ask(&req, ",\"pid\":\"" PID "\"");
 	assert_non_null(req.socket);
 	assert_string_equal(req.socket->pid, "");
@@ -288,6 +288,25 @@ static void starting_anew(void **state)
 	ask(&req, ",\"projects\":[\"p1\"],\"recovery\":false");
 	answer(STORE_ROLE_LIST, STORE_OK, "", "[]");
 	assert_true(req.is_plain);
+}
+
+/* The store has too much to do: the client comes again, and does not lose its session. */
+static void a_crowd(void **state)
+{
+	static struct sio_connect req;
+	struct collab_counts counts;
+
+	(void)state;
+	store.refuse = SIO_ERR_BUSY;
+	ask(&req, ",\"pid\":\"" PID "\"");
+	assert_true(req.was_closed);
+	store.refuse = 0;
+	ask(&req, ",\"pid\":\"" PID "\"");
+	answer(STORE_SESSION_RESUME, STORE_BUSY, "", "");
+	assert_true(req.was_closed);
+	assert_int_equal(store.asks_n, 0);
+	collab_counts(collab, &counts);
+	assert_int_equal(counts.connections, 0);
 }
 
 /* It went while the store was asked: the session that nobody heard of goes too. */
@@ -339,6 +358,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(coming_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_room_that_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(starting_anew, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_crowd, setup, teardown),
 		cmocka_unit_test_setup_teardown(gone_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_old_connection, setup, teardown),
 	};

@@ -280,6 +280,23 @@ static void test_found_after_it_was_judged(void **state)
 	assert_string_equal(left, "aaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbb 1");
 }
 
+/* Closed without an answer: the session goes, and the request with it. */
+static void test_closed_without_an_answer(void **state)
+{
+	struct fake_client *c = ask();
+
+	(void)state;
+	assert_int_equal(sio_connect_recover(asked, &found, SIO_LIT("o7")), SIO_OK);
+	sio_connect_close(asked);
+	fake_turn(server->fake);
+	expect_heard("");
+	assert_int_equal(c->closed_n, 1);
+	assert_string_equal(left, "aaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbb 1");
+	c = ask();
+	fake_hang_up(c, EIO_WIRE_WS);
+	sio_connect_close(asked); /* it has gone already */
+}
+
 /* A volatile event that takes the place of an older one stands in front of what the client has
  * not seen: it must not carry an offset from behind it. */
 static void test_an_overtaking_event_carries_no_offset(void **state)
@@ -311,6 +328,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_plain_clients, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ids_ahead, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_found_after_it_was_judged, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_closed_without_an_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_overtaking_event_carries_no_offset, setup, teardown),
 	};
 
