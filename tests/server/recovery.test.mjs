@@ -662,7 +662,8 @@ describe('on the wire', () => {
     const open = all.filter((ws, i) => ws && !ws.tcp.destroyed && heard[i]);
     assert.ok(open.length >= 1);
     assert.equal(open.filter((ws) => JSON.parse(ws.connectAnswer.slice(2)).pid === pid).length, 1);
-    assert.equal(new Set(pids.filter(Boolean)).size, pids.filter(Boolean).length, 'each has one of its own');
+    const theirs = open.map((ws) => JSON.parse(ws.connectAnswer.slice(2)).pid); // one that gave way had its own as well
+    assert.equal(new Set(theirs).size, theirs.length, 'each has one of its own');
     for (const ws of all) ws?.destroy();
   });
 
