@@ -17,6 +17,8 @@
 #include "base/log.h"
 #include "collab/client.h"
 
+enum { TAKEN_MAX = 3 };
+
 /* A good CONNECT that waits for the store. */
 struct pending {
 	struct collab *collab;
@@ -33,6 +35,8 @@ struct pending {
 	char pid[SIO_ID_LEN + 1];       /* of the session asked for, then of the one it gets; empty: none */
 	int64_t seen;                   /* position up to which it has heard; 0: nothing */
 	bool is_opened;                 /* the store has a new session of that pid */
+	bool may_recover;               /* its session is asked for when everything else is known */
+	uint8_t taken_n;                /* how often another connection had its session by the time it was resumed */
 	bool is_crowded;                /* the store has too much to do to look for the session */
 };
 
@@ -299,10 +303,13 @@ static struct sio_socket *accept_pending(struct pending *pending)
 }
 
 static void open_session(struct pending *pending);
+static void resume_session(struct pending *pending);
+static void ask_projects(struct pending *pending);
 static void pending_answered(struct pending *pending);
 
-/* The request gets the session that was resumed.  false: another connection has it by now, and
- * one of its own is asked for. */
+/* The request gets the session that was resumed.  false: another connection has it by now, one
+ * that the client gave up before it was answered.  That one ends, and the store is asked again;
+ * who has met others too often gets a session of its own. */
 static bool take_resumed(struct pending *pending)
 {
 	if (history_recover(pending->collab, pending->req, sio_str(pending->pid), pending->resumed))
@@ -310,7 +317,11 @@ static bool take_resumed(struct pending *pending)
 	store_result_free(pending->resumed);
 	pending->resumed = NULL;
 	pending->waits_n = 1; /* ours, until it is asked */
-	open_session(pending);
+	history_take_over(pending->collab, pending->req, sio_str(pending->pid), presence_id(&pending->user->node));
+	if (++pending->taken_n <= TAKEN_MAX)
+		resume_session(pending);
+	else
+		open_session(pending);
 	pending_answered(pending);
 	return false;
 }
@@ -392,6 +403,8 @@ static void on_user(struct store_result *result, void *arg)
 	if (n > 0)
 		(void)presence_user_rename(pending->user, sio_bytes(name, (size_t)n)); /* else the old one stays */
 	store_result_free(result);
+	if (pending->may_recover)
+		ask_projects(pending);
 	pending_answered(pending);
 }
 
@@ -493,11 +506,11 @@ static bool names_session(struct pending *pending)
 }
 
 /* Ask for roles, and for a session if the client can have one. */
-static void ask_projects(struct pending *pending, bool may_recover)
+static void ask_projects(struct pending *pending)
 {
-	if (may_recover && names_session(pending))
+	if (pending->may_recover && names_session(pending))
 		resume_session(pending);
-	else if (may_recover)
+	else if (pending->may_recover)
 		open_session(pending);
 	else if (pending->ids.n > 0)
 		pending_ask(pending, STORE_ROLE_LIST, buf_peek(&pending->ids), on_roles);
@@ -525,7 +538,11 @@ static void welcome(struct collab *collab, struct sio_connect *req, struct prese
 			(void)presence_user_rename(user, sio_str(claims->name)); /* until the store knows better */
 		pending_ask(pending, STORE_USER_GET, sio_bytes("", 0), on_user);
 	}
-	ask_projects(pending, collab->history.window_ms > 0 && history_suits(req, recovery));
+	/* What was missed is known up to the moment of the answer: the client must be in its rooms in the
+	 * same turn, so nothing else may be waited for then. */
+	pending->may_recover = collab->history.window_ms > 0 && history_suits(req, recovery);
+	if (!pending->may_recover || pending->waits_n == 1)
+		ask_projects(pending);
 	pending_answered(pending);
 }
 

@@ -423,8 +423,10 @@ describe('the server is killed', () => {
     const want = history.filter((e) => e.type === 'comment:created').map((e) => e.seq);
     for (const [i, c] of clients.entries()) {
       await c.events.next((e) => e.name === 'comment:created' && e.args[0].comment_id === last.comment_id, { what: 'the last', timeout: 20000 });
-      assert.deepEqual([...c.all('comment:created').map((d) => d.seq), want.at(-1)], want, c.socket.io.opts.name);
-      assert.ok(recovered[i].length > 0 && recovered[i].every((r) => r === true), `${c.socket.io.opts.name}: ${recovered[i]}`);
+      const got = [...c.all('comment:created').map((d) => d.seq), want.at(-1)];
+      const who = `${c.socket.io.opts.name}, recovered: ${recovered[i]}; missing: ${want.filter((n) => !got.includes(n))}; twice: ${got.filter((n, at) => got.indexOf(n) !== at)}`;
+      assert.ok(recovered[i].length > 0 && recovered[i].every((r) => r === true), who);
+      assert.deepEqual(got, want, who);
     }
     // And nothing of what eve was told is missing or twice.
     const ids = clients[2].all('notification:new').map((d) => d.id);

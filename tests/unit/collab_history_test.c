@@ -210,6 +210,21 @@ static void coming_back(void **state)
 	assert_string_equal(offset_of(13, 45), "45");
 }
 
+/* The session is asked for last: between its answer and the rooms nothing may be sent. */
+static void nothing_is_waited_for_behind_it(void **state)
+{
+	static struct sio_connect req;
+
+	(void)state;
+	snprintf(req.auth, sizeof(req.auth), "{\"token\":\"anna\",\"pid\":\"" PID "\",\"projects\":[\"p1\"]}");
+	server.on_connect(&req, server.arg);
+	assert_int_equal(store.asks_n, 1);
+	answer(STORE_USER_GET, STORE_NOT_FOUND, "", "");
+	assert_int_equal(store.asks_n, 1);
+	answer(STORE_SESSION_RESUME, STORE_OK, "", "{\"sid\":\"socket-of-before-123\",\"rooms\":[],\"events\":[]}");
+	assert_non_null(req.socket);
+}
+
 /* What the room gets by itself, because it waits for it, is not replayed as well. */
 static void a_room_that_waits(void **state)
 {
@@ -356,6 +371,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_carries_which_offset, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_session_is_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(coming_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_is_waited_for_behind_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_room_that_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(starting_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_crowd, setup, teardown),
