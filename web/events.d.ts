@@ -15,6 +15,8 @@
 export interface Auth {
   /** a JWT */
   token?: string;
+  /** whether missed events shall be replayed; without it as the client is known to be able */
+  recovery?: boolean;
   projects?: Id[];
 }
 
