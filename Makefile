@@ -4,7 +4,7 @@
 #   make            release build            make run         build, demo data, server
 #   make check      fast tests, < 2 min      make test        everything, < 20 min
 #   make fuzz T=ws  one fuzz target          make fuzz-smoke  each for 10 seconds
-#   make torture    memory runs out at random, for a few minutes (STEPS=n)
+#   make torture    memory runs out at random, a server is killed again and again: minutes (STEPS=n, KILL_ROUNDS=n)
 #   make tsan headers layers size bench install clean
 #   make coverage   lines of the core that no test reaches; fails under 95 %
 #   make build-asan (-clang, -tsan, -fuzz)   that build alone, in build/asan ...
@@ -59,6 +59,8 @@ coverage: setup-test build-coverage
 torture: build-asan
 	STEPS=$(or $(STEPS),100000) build/asan/tests/hub_torture_test
 	build/asan/tests/host_torture_test
+	KILL_ROUNDS=$(or $(KILL_ROUNDS),100) SKYBUILD=build/asan/skybuild SKYBUILD_SANITIZED=address \
+		node --test-name-pattern="again and again while writers write" tests/server/recovery.test.mjs
 
 headers:
 	@scripts/check-headers

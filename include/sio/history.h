@@ -7,9 +7,11 @@
  * 12 of the reference.
  *
  * Kept are events without an acknowledgement that are not volatile: broadcasts and
- * events to one socket.  Each carries one argument more, its offset, a string; volatile
- * events get one as well when they end in a string, for a client takes that for an
- * offset.  Events that ask for an acknowledgement carry none.  Middlewares and the connect handler run on recovery as on any
+ * events to one socket, as far as the history wants them.  Each carries one argument more,
+ * its offset, a string.  A client takes any string at the end of any event for an offset:
+ * other events get null as one argument more when they end in a string.  Events that ask
+ * for an acknowledgement carry none, and sockets that have declined (sio_connect_decline_recovery)
+ * see neither.  Middlewares and the connect handler run on recovery as on any
  * connect, before anything is sent; sio_connect_is_recovering tells them.  Event handlers are
  * not told twice; acknowledgements that were open stay open no longer.  A session is
  * recovered once.  An end by the protocol's fault or by a DISCONNECT of either side is
@@ -45,6 +47,11 @@ SIO_API sio_slice sio_connect_identity(const struct sio_connect *req);
 /* Do not recover: if accepted, the client starts anew.  The session stays known. */
 SIO_API void sio_connect_forget(struct sio_connect *req);
 
+/* No recovery for this client: if accepted, it gets no private id and its events carry no
+ * offsets, as from a server without a history.  For clients whose handlers cannot take an
+ * argument more.  What is sent to a room with members of both kinds is encoded twice. */
+SIO_API void sio_connect_decline_recovery(struct sio_connect *req);
+
 /* Has this socket come back with its id and rooms? */
 SIO_API bool sio_socket_is_recovered(const struct sio_socket *socket);
 
@@ -54,6 +61,34 @@ SIO_API bool sio_socket_is_recovered(const struct sio_socket *socket);
 SIO_API int sio_socket_set_identity(struct sio_socket *socket, sio_slice identity);
 
 /* ---- for those who keep a history of their own ---------------------------------------- */
+
+/* The ids that this client will have if it is accepted and not recovered: for a history that
+ * must have written them down before the client hears of them.  Both are NUL-terminated;
+ * pid is a secret.  Returns 0 or SIO_ERR_INVAL (the server has no history, or recovery was
+ * declined). */
+SIO_API int sio_connect_ids(struct sio_connect *req, char sid[SIO_ID_LEN + 1], char pid[SIO_ID_LEN + 1]);
+
+/* The private id of a socket, a secret; empty when it cannot be recovered or has ended.
+ * Borrowed from the socket. */
+SIO_API sio_slice sio_socket_pid(const struct sio_socket *socket);
+
+/* The socket that is connected to this server's namespace with that private id, by another
+ * client than req's: one whose loss was not noticed yet, or its thief's victim.  NULL: none. */
+SIO_API struct sio_socket *sio_connect_predecessor(const struct sio_connect *req, sio_slice pid);
+
+/* End it, with all of its client ("transport close"); left is called for it.  Does nothing
+ * when there is none.  Whoever calls it has looked whose it is. */
+SIO_API void sio_connect_take_over(struct sio_connect *req, sio_slice pid);
+
+struct sio_history_session;
+
+/* For a history without take: this is the session that the client asks for, looked up after it
+ * was judged; copied.  offset: what it has seen, empty for nothing since session->offset.  If the
+ * request is accepted it gets the session: replay is called with it.  If it is not, left is
+ * called.  Returns 0; SIO_ERR_INVAL (no history, declined, another namespace, a length that
+ * does not fit), SIO_ERR_EXISTS (it has one, or a socket has these ids: end it first) or
+ * SIO_ERR_NOMEM: nothing has changed then. */
+SIO_API int sio_connect_recover(struct sio_connect *req, const struct sio_history_session *session, sio_slice offset);
 
 /* A session as it is kept while its client is away. */
 struct sio_history_session {
@@ -86,7 +121,8 @@ typedef void sio_history_done_fn(int status, void *arg);
 /* All slices are borrowed for the call, those that go in and those that come out. */
 struct sio_history_ops {
 	/* The offset that the next event will have, or the newest that one has had; out is
-	 * NUL-terminated, without quotes or backslashes.  newest may be empty at first. */
+	 * NUL-terminated, without quotes or backslashes.  newest may be empty at first.  next
+	 * may leave it empty: the event that is about to be sent is not kept. */
 	void (*next)(void *self, char out[SIO_OFFSET_MAX]);
 	void (*newest)(void *self, char out[SIO_OFFSET_MAX]);
 
@@ -100,10 +136,15 @@ struct sio_history_ops {
 	/* The client has gone and may come back; or a taken session was not used after all. */
 	void (*left)(void *self, const struct sio_history_session *session, uint64_t now_ms);
 
+	/* The client has gone for good: what is known of it may be forgotten.  NULL: not wanted. */
+	void (*ended)(void *self, const struct sio_history_session *session, uint64_t now_ms);
+
 	/* Take the session of pid whose client has seen all up to offset (empty: nothing
 	 * since session.offset).  fn is called exactly once, now or later: with NULL when
 	 * there is no such session, it has expired, or something after offset is not kept any
-	 * more.  From then on it is not known, until left is called. */
+	 * more.  From then on it is not known, until left is called.  NULL: the application looks
+	 * for sessions itself, once it knows who asks, and calls sio_connect_recover; a
+	 * connect request is not recovering before that. */
 	void (*take)(void *self, sio_slice pid, sio_slice offset, uint64_t now_ms, sio_history_found_fn *fn, void *arg);
 
 	/* Call fn for each event after offset that the session's rooms (and its sid) are

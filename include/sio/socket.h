@@ -102,6 +102,11 @@ SIO_API void sio_connect_next(struct sio_connect *req);
  * req. */
 SIO_API void sio_connect_refuse(struct sio_connect *req, sio_slice message, sio_slice data);
 
+/* Close the session under the request without an answer: a stock client takes that for a lost
+ * connection and comes again after a while, with what it came with.  For a server that cannot
+ * decide now.  Does nothing but that when the client has gone.  Frees req. */
+SIO_API void sio_connect_close(struct sio_connect *req);
+
 /* ---- a connected socket --------------------------------------------------- */
 
 #define SIO_ID_LEN 20

@@ -208,9 +208,9 @@ void api_drain(struct api *api)
 	api->is_draining = true;
 }
 
-void api_foreign_event(struct api *api, sio_slice stream, int64_t seq, sio_slice type, sio_slice data)
+void api_foreign_event(struct api *api, sio_slice stream, int64_t seq, int64_t position, sio_slice type, sio_slice data)
 {
-	const struct collab_emit emit = { .event = type, .args = data };
+	const struct collab_emit emit = { .event = type, .args = data, .position = position };
 	const size_t prefix = sizeof(API_ROOM_STREAM) - 1;
 	long n;
 

@@ -54,6 +54,7 @@ void api_drain(struct api *api);
 
 /* A durable event was committed by another process, seq in its stream: tell this
  * server's users.  stream is a project's id, or a room's name with a colon. */
-void api_foreign_event(struct api *api, sio_slice stream, int64_t seq, sio_slice type, sio_slice data);
+void api_foreign_event(struct api *api, sio_slice stream, int64_t seq, int64_t position, sio_slice type,
+		       sio_slice data);
 
 #endif

@@ -71,14 +71,15 @@ static const char *project_of(const struct outgoing *out)
 	return strncmp(out->room, project_room, PROJECT_ROOM_N) == 0 ? out->room + PROJECT_ROOM_N : out->project;
 }
 
-/* seq: of the event in its project; 0 when it has none. */
-static long emit(struct call *call, const struct outgoing *out, sio_slice payload, int64_t seq)
+/* seq, position: of the event in its project and in all; 0 when it has none. */
+static long emit(struct call *call, const struct outgoing *out, sio_slice payload, int64_t seq, int64_t position)
 {
 	struct collab *collab = call->api->options.collab;
 	const struct collab_emit message = { .event = sio_str(out->event),
 					     .args = payload,
 					     .except_sid = sio_str(out->except),
-					     .is_volatile = out->is_volatile };
+					     .is_volatile = out->is_volatile,
+					     .position = position };
 
 	if (out->user[0]) {
 		long n = collab_emit_user(collab, sio_str(out->user), &message);
@@ -104,11 +105,11 @@ static void tell_outgoing(const struct outgoing *out, sio_slice payload)
 }
 
 /* Send and answer 202.  id names the event; a repeat by its key sends nothing. */
-static void send_out(struct call *call, sio_slice payload, int64_t seq, const char *id, bool is_repeat)
+static void send_out(struct call *call, sio_slice payload, int64_t seq, int64_t position, const char *id, bool is_repeat)
 {
 	const struct outgoing *out = call->own;
 	struct buf b = { 0 };
-	long n = is_repeat ? 0 : emit(call, out, payload, seq);
+	long n = is_repeat ? 0 : emit(call, out, payload, seq, position);
 
 	if (n < 0) {
 		respond_problem(call, n == SIO_ERR_INVAL ? 400 : 503, n == SIO_ERR_INVAL ? "event_invalid" : "out_of_memory",
@@ -145,7 +146,7 @@ static void on_appended(struct call *call, const struct store_result *result)
 
 	stream_name(out, name, sizeof(name));
 	snprintf(id, sizeof(id), "%s:%lld", name, (long long)result->seq);
-	send_out(call, result->event, result->seq, id, result->is_repeat);
+	send_out(call, result->event, result->seq, result->position, id, result->is_repeat);
 }
 
 /* Commit out as an event row, or send at once when it is volatile. */
@@ -162,7 +163,7 @@ static void append(struct call *call)
 		char id[RANDOM_ID_LEN + 1];
 
 		random_id(id);
-		send_out(call, buf_peek(&out->payload), 0, id, false);
+		send_out(call, buf_peek(&out->payload), 0, 0, id, false);
 		return;
 	}
 	stream_name(out, name, sizeof(name));
@@ -276,7 +277,7 @@ static void on_notified(struct call *call, const struct store_result *result)
 	char id[STORE_USER_MAX + 64];
 
 	snprintf(id, sizeof(id), "user:%s:%lld", out->user, (long long)result->version);
-	send_out(call, result->event, 0, id, result->is_repeat);
+	send_out(call, result->event, 0, result->position, id, result->is_repeat);
 }
 
 void broadcast_notify(struct call *call)

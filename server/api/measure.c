@@ -30,6 +30,7 @@ static const struct {
 	ROW(volatile_replaced_total, COUNTER, "Volatile packets that gave way to a newer one."),
 	ROW(slow_disconnects_total, COUNTER, "Clients cut because they read too slowly."),
 	ROW(parse_errors_total, COUNTER, "Sessions closed for a packet that could not be read."),
+	ROW(replayed_total, COUNTER, "Events that clients had missed and got when they came back."),
 	ROW(rate_limited_total, COUNTER, "Events dropped by the rate limit."),
 	ROW(http_requests_total, COUNTER, "HTTP requests."),
 	ROW(http_refused_total, COUNTER, "HTTP requests refused before they reached a handler."),
@@ -64,6 +65,11 @@ static void put_event(const char *name, uint64_t received_n, void *arg)
 	metric_labelled(arg, "skybuild_events_received_total", "event", sio_str(name), received_n);
 }
 
+static void put_recovery(const char *result, uint64_t n, void *arg)
+{
+	metric_labelled(arg, "skybuild_recoveries_total", "result", sio_str(result), n);
+}
+
 static void put_collab(struct buf *b, const struct collab *collab)
 {
 	struct collab_counts counts;
@@ -82,6 +88,8 @@ static void put_collab(struct buf *b, const struct collab *collab)
 	metric_labelled(b, "skybuild_connect_errors_total", "code", SIO_LIT("unavailable"), counts.refused_unavailable);
 	metric_head(b, "skybuild_events_received_total", METRIC_COUNTER, "Events received from clients, by name.");
 	collab_each_event(collab, put_event, b);
+	metric_head(b, "skybuild_recoveries_total", METRIC_COUNTER, "Clients that asked for their session back, by result.");
+	collab_each_recovery(collab, put_recovery, b);
 }
 
 static void put_store(struct buf *b, const struct store *store)

@@ -65,6 +65,7 @@ struct config {
 	uint32_t rate_limit_events;
 	uint32_t send_queue_bytes;
 	uint32_t recovery_window_s;
+	uint32_t recovery_events_max;
 	uint32_t presence_grace_ms;
 	uint32_t permessage_deflate;
 	uint32_t http_compression;

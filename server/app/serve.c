@@ -266,7 +266,8 @@ static void on_foreign_events(const struct store_foreign_event *events, size_t n
 	const struct service *s = arg;
 
 	for (size_t i = 0; i < n && s->api; i++)
-		api_foreign_event(s->api, sio_str(events[i].project), events[i].seq, sio_str(events[i].type), events[i].data);
+		api_foreign_event(s->api, sio_str(events[i].project), events[i].seq, events[i].position,
+				  sio_str(events[i].type), events[i].data);
 }
 
 static int open_store(struct service *s)
@@ -294,6 +295,9 @@ static int make_collab(struct service *s)
 		.presence_grace_ms = c->presence_grace_ms,
 		.max_connections_per_user = c->max_connections_per_user,
 		.token_leeway_ms = c->jwt_leeway_s * 1000,
+		.recovery_window_ms = c->recovery_window_s * 1000,
+		.recovery_events_max = c->recovery_events_max,
+		.recovery_bytes_max = c->send_queue_bytes / 2, /* a replay must not cut a client that reads */
 	};
 	int err = collab_new(s->server, s->store, s->verifier, &options, &s->collab);
 
@@ -355,6 +359,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	if (s->signals_seen == 1) {
 		log_info("%s: draining, at most %u s", name, s->config.shutdown_timeout_s);
 		api_drain(s->api);
+		collab_end(s->collab);
 		sio_server_close(s->server, s->config.shutdown_timeout_s * 1000);
 	} else if (s->signals_seen == 2) {
 		log_info("%s again: ending now", name);

@@ -15,6 +15,7 @@
 #ifndef COLLAB_CLIENT_H
 #define COLLAB_CLIENT_H
 
+#include <sio/history.h>
 #include <sio/json.h>
 #include <sio/room.h>
 #include <sio/server.h>
@@ -36,6 +37,8 @@ enum {
 	COLLAB_LIST_MAX = 256 * 1024,    /* bytes of a list of users in one event, then it is cut */
 	COLLAB_LIMITED_EVERY_MS = 1000,  /* one rate_limited error a socket and this time */
 	COLLAB_RECHECK_RETRY_MS = 200,   /* a role could not be read: again after this ... */
+	COLLAB_REPLAY_EVENTS = 1000,     /* missed events that are replayed at most ... */
+	COLLAB_REPLAY_BYTES = 512 * 1024, /* ... and their bytes */
 	COLLAB_RECHECK_TRIES = 15,       /* ... so often, then access is denied */
 };
 
@@ -64,6 +67,29 @@ struct collab_handler {
 	uint64_t received_n;
 };
 
+enum history_result {
+	HISTORY_RECOVERED,
+	HISTORY_UNAVAILABLE, /* the store could not say */
+#define X(name, text) HISTORY_##name,
+	SESSION_REASON_MAP(X)
+#undef X
+	HISTORY_RESULTS_N,
+};
+
+/* history.c's.  All zero when recovery is off. */
+struct history {
+	uint32_t window_ms;           /* 0: off */
+	uint32_t events_max;
+	size_t bytes_max;
+	int64_t newest;               /* position of the newest event that was sent */
+	char stamp[SIO_OFFSET_MAX];   /* the offset of the event that is being sent; empty: it has none */
+	char left_pid[SIO_ID_LEN + 1]; /* whose socket is ending */
+	sio_slice missed;             /* rows for the client that is being accepted */
+	unsigned replayed_n;          /* of the last replay */
+	bool is_ending;
+	uint64_t results[HISTORY_RESULTS_N];
+};
+
 struct collab {
 	struct sio_server *server;
 	struct store *store;
@@ -73,6 +99,7 @@ struct collab {
 	struct sio_timer grace;          /* for presence's next due member */
 	struct recheck *rechecks;        /* recheck.c's work under way */
 	struct gap *gaps;                /* sequence.c's: projects whose rooms wait for an event */
+	struct history history;
 	uint64_t refused[REFUSE_N];
 	struct collab_handler handlers[COLLAB_ROWS_MAX];
 };
@@ -175,6 +202,11 @@ void project_on_leave(struct client *client, const struct sio_event *event);
  * others anything.  seq: the last event of the project when its role was read. */
 void project_enter(struct client *client, uint64_t ack, sio_slice id, enum role role, int64_t seq);
 void project_deny(struct client *client, uint64_t ack, sio_slice id);
+void project_tell_revoked(struct client *client, sio_slice id); /* to the client alone; id is JSON text */
+
+/* project_enter for a client that was in it when its connection was lost.  state: what its
+ * user looked at then, as JSON text; it is taken when the user was not there meanwhile. */
+void project_enter_again(struct client *client, sio_slice id, enum role role, int64_t seq, sio_slice state);
 void project_unavailable(struct client *client, uint64_t ack, sio_slice id);
 
 /* Take a client out of one project; others hear at once when is_clean. */
@@ -193,10 +225,53 @@ void recheck_stop(struct collab *collab); /* drop the work under way */
 
 void sequence_stop(struct collab *collab); /* drop the work under way */
 
+/* ---- history.c -------------------------------------------------------------------------------- */
+
+int history_start(struct collab *collab);   /* 0 or an error of sio_server_set_history */
+
+/* Between the two, sio_broadcast sends the event of that position (0: none), or one whose
+ * place is not known any more. */
+void history_stamp(struct collab *collab, int64_t position);
+void history_stamp_late(struct collab *collab);
+void history_unstamp(struct collab *collab);
+
+/* Could this be a private id of ours? */
+bool history_pid_ok(sio_slice pid);
+
+/* The position in a client's offset, 0 when that is empty.  false: it is no offset of ours. */
+bool history_position(sio_slice offset, int64_t *position);
+
+/* Can this client do with offsets?  wish: auth.recovery. */
+bool history_suits(const struct sio_connect *req, const struct sio_json_field *wish);
+
+/* Submit SESSION_RESUME or SESSION_OPEN: ask holds the ids and whom to call.  projects: JSON
+ * array, may be empty.  Returns as store_submit. */
+int history_ask_resume(struct collab *collab, struct store_ask *ask, sio_slice projects);
+int history_ask_open(struct collab *collab, struct store_ask *ask, const char *sid, sio_slice projects);
+
+/* End the user's own connection with that private id, if its loss was not noticed yet. */
+void history_take_over(struct collab *collab, struct sio_connect *req, sio_slice pid, sio_slice user);
+
+/* req is to get the session of a good answer to SESSION_RESUME, whose events are replayed when it
+ * is accepted; resumed must live until then. */
+bool history_recover(struct collab *collab, struct sio_connect *req, sio_slice pid, const struct store_result *resumed);
+
+enum history_result history_result_of(const struct store_result *result);
+void history_count(struct collab *collab, enum history_result result, sio_slice user);
+
+/* Note that a client is in a project no longer; that a session is no more; what the client,
+ * which has just ended, looked at. */
+void history_left_project(struct client *client, sio_slice project);
+void history_forget(struct collab *collab, sio_slice pid);
+void history_save_states(struct client *client);
+
 /* ---- present.c ---------------------------------------------------------------------------- */
 
 void present_on_list(struct client *client, const struct sio_event *event);
 void present_on_update(struct client *client, const struct sio_event *event);
+
+/* The others hear presence:updated with the member's state. */
+void present_tell_state(struct collab *collab, const struct presence_member *member, const struct sio_socket *skip);
 
 enum present_detail { PRESENT_BRIEF, PRESENT_FULL };
 

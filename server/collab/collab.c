@@ -121,7 +121,9 @@ int collab_new(struct sio_server *server, struct store *store, struct token_veri
 	if (collab->options.token_warning_ms == 0)
 		collab->options.token_warning_ms = TOKEN_WARNING_MS;
 	presence_init(&collab->presence, collab->options.presence_grace_ms);
-	err = install(collab);
+	err = history_start(collab);
+	if (err == SIO_OK)
+		err = install(collab);
 	if (err < 0) {
 		collab_free(collab);
 		return err;
@@ -154,9 +156,14 @@ long collab_emit_room(struct collab *collab, sio_slice room, const struct collab
 	};
 	struct sio_args args = sio_args_json(emit->args);
 
+	long n;
+
 	if (emit->event.n == 0 || emit->event.n > COLLAB_EVENT_MAX || room.n == 0 || room.n > SIO_ROOM_MAX)
 		return SIO_ERR_INVAL;
-	return sio_broadcast(collab->server, &target, emit->event, &args);
+	history_stamp(collab, emit->position);
+	n = sio_broadcast(collab->server, &target, emit->event, &args);
+	history_unstamp(collab);
+	return n;
 }
 
 static long emit_prefixed(struct collab *collab, const char *prefix, sio_slice id, const struct collab_emit *emit)

@@ -40,12 +40,21 @@ struct collab_options {
 	uint32_t typing_timeout_ms;        /* 5000 */
 	uint32_t token_warning_ms;         /* 60000: token:expiring comes so long before the end */
 	uint32_t token_leeway_ms;          /* 0: how far past its end the verifier takes a token */
+	/* Connection state recovery on the store: how long a client that was lost may come back,
+	 * and what it may have missed by then; more, and it starts anew. */
+	uint32_t recovery_window_ms;       /* 0: off */
+	uint32_t recovery_events_max;      /* 1000 */
+	size_t recovery_bytes_max;         /* 524288; must fit the server's send queue */
 };
 
 /* Install the handlers on server.  store and verifier are borrowed; completions
  * are posted to server (store_ask.loop).  Returns 0 and *out, or SIO_ERR_NOMEM. */
 SIO_MUST_CHECK int collab_new(struct sio_server *server, struct store *store, struct token_verifier *verifier,
 			      const struct collab_options *options, struct collab **out);
+
+/* The server is about to close: its clients are not lost but told to go, and may come back
+ * within the window of the next start. */
+void collab_end(struct collab *collab);
 
 /* Free it, after the server's loop has ended.  NULL is allowed. */
 void collab_free(struct collab *collab);
@@ -57,6 +66,7 @@ struct collab_emit {
 	sio_slice args;       /* JSON text of the one argument, usually an object; checked by the caller */
 	sio_slice except_sid; /* this socket does not get it; empty for none */
 	bool is_volatile;     /* may be dropped for a receiver that lags */
+	int64_t position;     /* of a committed event, from the store; 0: it is not recovered.  In their order */
 };
 #define COLLAB_EVENT_MAX 128
 
@@ -109,6 +119,10 @@ void collab_counts(const struct collab *collab, struct collab_counts *out);
  * since the start; unknown names are counted together as "unknown". */
 typedef void collab_event_fn(const char *name, uint64_t received_n, void *arg);
 void collab_each_event(const struct collab *collab, collab_event_fn *fn, void *arg);
+
+/* Call fn for each result that a client which asked for its session back may get, with the
+ * number since the start: "recovered", or why not. */
+void collab_each_recovery(const struct collab *collab, collab_event_fn *fn, void *arg);
 
 /* Append {"project_id":..,"users":[{"user_id","name","connections","joined_at",
  * "state"?}]} to out; a project in which nobody is present has no users.

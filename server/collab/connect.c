@@ -6,6 +6,10 @@
  * anything the client has buffered is handled.  The client then hears, in this
  * order: CONNECT, "connected", "joined_project" (or an error) for each project.
  *
+ * With recovery (history.c) the same question opens a session, or resumes the one that
+ * the client names; one that is not resumed is opened anew with a second question.  A
+ * client that is back hears what it missed behind CONNECT, then the same as any other.
+ *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
 #include <stdlib.h>
@@ -23,7 +27,13 @@ struct pending {
 	unsigned ignored_n;             /* projects past the limit */
 	bool is_bad_list;               /* auth.projects is no array */
 	struct buf wanted;              /* auth.projects: JSON strings, null for what cannot be an id; commas between */
-	struct store_result *roles;     /* answer to ROLE_LIST; NULL: not asked, or failed */
+	struct buf ids;                 /* those that could exist, a JSON array; empty: none */
+	struct store_result *roles;     /* answer to ROLE_LIST or SESSION_OPEN; NULL: not asked, or failed */
+	struct store_result *resumed;   /* good answer to SESSION_RESUME; NULL: a new session, or none */
+	char pid[SIO_ID_LEN + 1];       /* of the session asked for, then of the one it gets; empty: none */
+	int64_t seen;                   /* position up to which it has heard; 0: nothing */
+	bool is_opened;                 /* the store has a new session of that pid */
+	bool is_crowded;                /* the store has too much to do to look for the session */
 };
 
 /* ---- refusals -------------------------------------------------------------------- */
@@ -90,11 +100,10 @@ static enum token_status judge(struct collab *collab, struct sio_connect *req, c
 	return status;
 }
 
-/* Note the projects that the client wants.  Returns the ids that could exist as the
- * body of a ROLE_LIST, empty when there are none. */
-static struct buf want_projects(struct pending *pending, sio_slice list)
+/* Note the projects that the client wants. */
+static void want_projects(struct pending *pending, sio_slice list)
 {
-	struct buf ids = { 0 };
+	struct buf *ids = &pending->ids;
 	sio_slice item;
 	unsigned n = 0;
 
@@ -110,18 +119,21 @@ static struct buf want_projects(struct pending *pending, sio_slice list)
 		buf_slice(&pending->wanted, is_string ? item : SIO_LIT("null"));
 		if (!is_string || !access_id_ok(client_unquoted(item)))
 			continue;
-		buf_byte(&ids, ids.n == 0 ? '[' : ',');
-		buf_slice(&ids, item);
+		buf_byte(ids, ids->n == 0 ? '[' : ',');
+		buf_slice(ids, item);
 	}
-	if (ids.n > 0)
-		buf_byte(&ids, ']');
-	return ids;
+	if (ids->n > 0)
+		buf_byte(ids, ']');
+	if (ids->failed)
+		buf_fini(ids);
 }
 
 static void pending_free(struct pending *pending)
 {
 	store_result_free(pending->roles);
+	store_result_free(pending->resumed);
 	buf_fini(&pending->wanted);
+	buf_fini(&pending->ids);
 	free(pending);
 }
 
@@ -161,11 +173,65 @@ static void admit_to_project(struct client *client, const struct pending *pendin
 		project_deny(client, SIO_ACK_NONE, id);
 }
 
+/* One of a resumed session's rooms, or of those that were asked for beside them. */
+static void readmit_to_project(struct client *client, sio_slice row)
+{
+	struct sio_json_field f[] = { { .key = "project_id" }, { .key = "role" }, { .key = "seq" }, { .key = "was_joined" }, { .key = "state" } };
+	enum role role;
+	int64_t seq;
+
+	if (sio_json_pick(row, f, 5) < 0 || f[0].type != SIO_JSON_STRING || f[1].type != SIO_JSON_STRING ||
+	    sio_json_int(f[2].value, &seq) < 0)
+		return;
+	role = access_role_parse(client_unquoted(f[1].value));
+	if (access_may(role, ACCESS_PROJECT_JOIN))
+		project_enter_again(client, f[0].value, role, seq, f[4].type == SIO_JSON_NULL ? sio_bytes("", 0) : f[4].value);
+	else if (sio_slice_eq(f[3].value, SIO_LIT("true")))
+		project_tell_revoked(client, f[0].value);
+	else
+		project_deny(client, SIO_ACK_NONE, f[0].value);
+}
+
+static sio_slice resumed_rooms(const struct pending *pending)
+{
+	struct sio_json_field rooms = { .key = "rooms" };
+
+	if (sio_json_pick(pending->resumed->json, &rooms, 1) < 0)
+		return sio_bytes("", 0);
+	return sio_json_inside(rooms.value);
+}
+
+static bool is_resumed_room(const struct pending *pending, sio_slice id)
+{
+	sio_slice rooms = resumed_rooms(pending), row;
+
+	while (sio_json_next(&rooms, &row) == 0) {
+		struct sio_json_field field = { .key = "project_id" };
+
+		if (sio_json_pick(row, &field, 1) == 0 && sio_slice_eq(field.value, id))
+			return true;
+	}
+	return false;
+}
+
+static void readmit_to_projects(struct client *client, const struct pending *pending)
+{
+	sio_slice rooms = resumed_rooms(pending), wanted = buf_peek(&pending->wanted), item;
+
+	while (sio_socket_is_open(client->socket) && sio_json_next(&rooms, &item) == 0)
+		readmit_to_project(client, item);
+	while (sio_socket_is_open(client->socket) && sio_json_next(&wanted, &item) == 0)
+		if (!is_resumed_room(pending, item))
+			project_deny(client, SIO_ACK_NONE, item);
+}
+
 static void admit_to_projects(struct client *client, const struct pending *pending)
 {
 	sio_slice wanted = buf_peek(&pending->wanted), none = sio_bytes("", 0), id;
 
-	while (sio_socket_is_open(client->socket) && sio_json_next(&wanted, &id) == 0)
+	if (pending->resumed)
+		readmit_to_projects(client, pending);
+	while (!pending->resumed && sio_socket_is_open(client->socket) && sio_json_next(&wanted, &id) == 0)
 		admit_to_project(client, pending, id);
 	_Static_assert(COLLAB_CONNECT_PROJECTS_MAX == 100, "the message below names the limit");
 	if (pending->ignored_n > 0)
@@ -206,18 +272,75 @@ static void admit_client(struct client *client, const struct pending *pending)
 	}
 	log_info("Client connected: %.*s (user: %s)", SIO_ID_LEN, sio_socket_id(client->socket).p,
 		 client->user->node.key);
+	if (sio_socket_is_recovered(client->socket))
+		log_info("Client recovered: %.*s (user: %s), it had missed %u events", SIO_ID_LEN,
+			 sio_socket_id(client->socket).p, client->user->node.key, client->collab->history.replayed_n);
 	greet(client);
 	admit_to_projects(client, pending);
 	expiry_start(client, pending->exp_s);
+}
+
+/* Accept, with the session that was resumed or opened if there is one.  NULL: the client has
+ * gone; then a session that it never heard of is forgotten. */
+static struct sio_socket *accept_pending(struct pending *pending)
+{
+	struct collab *collab = pending->collab;
+	struct sio_socket *socket;
+
+	if (!pending->resumed && !pending->is_opened)
+		sio_connect_decline_recovery(pending->req);
+	socket = sio_connect_accept(pending->req);
+	collab->history.missed = sio_bytes("", 0);
+	if (!socket && pending->is_opened)
+		history_forget(collab, sio_str(pending->pid));
+	if (socket && pending->resumed)
+		history_count(collab, HISTORY_RECOVERED, presence_id(&pending->user->node));
+	return socket && sio_socket_is_open(socket) ? socket : NULL;
+}
+
+static void open_session(struct pending *pending);
+static void pending_answered(struct pending *pending);
+
+/* The request gets the session that was resumed.  false: another connection has it by now, and
+ * one of its own is asked for. */
+static bool take_resumed(struct pending *pending)
+{
+	if (history_recover(pending->collab, pending->req, sio_str(pending->pid), pending->resumed))
+		return true;
+	store_result_free(pending->resumed);
+	pending->resumed = NULL;
+	pending->waits_n = 1; /* ours, until it is asked */
+	open_session(pending);
+	pending_answered(pending);
+	return false;
+}
+
+/* Thousands come back at once after a kill: whom the store cannot take now would lose its session.
+ * It comes again in a moment by itself, with its private id. */
+static void send_away(struct pending *pending)
+{
+	struct presence *presence = &pending->collab->presence;
+
+	presence_user_disconnect(presence, pending->user);
+	presence_user_unref(presence, pending->user);
+	sio_connect_close(pending->req);
+	pending_free(pending);
 }
 
 /* Everything is known: let the client in. */
 static void admit(struct pending *pending)
 {
 	struct collab *collab = pending->collab;
-	struct client *client = client_new(collab, pending->user);
+	struct client *client;
 	struct sio_socket *socket;
 
+	if (pending->is_crowded) {
+		send_away(pending);
+		return;
+	}
+	if (pending->resumed && !take_resumed(pending))
+		return;
+	client = client_new(collab, pending->user);
 	if (!client) {
 		presence_user_disconnect(&collab->presence, pending->user);
 		presence_user_unref(&collab->presence, pending->user);
@@ -225,7 +348,7 @@ static void admit(struct pending *pending)
 		pending_free(pending);
 		return;
 	}
-	socket = sio_connect_accept(pending->req);
+	socket = accept_pending(pending);
 	if (socket) {
 		client->socket = sio_socket_ref(socket);
 		sio_socket_set_data(socket, client);
@@ -272,30 +395,119 @@ static void on_user(struct store_result *result, void *arg)
 	pending_answered(pending);
 }
 
+static struct store_ask pending_question(struct pending *pending, store_done_fn *done)
+{
+	return (struct store_ask){ .user = presence_id(&pending->user->node),
+				   .item = sio_str(pending->pid),
+				   .done = done,
+				   .arg = pending,
+				   .loop = pending->collab->server };
+}
+
 static void pending_ask(struct pending *pending, enum store_op op, sio_slice body, store_done_fn *done)
 {
-	struct store_ask ask = {
-		.op = op,
-		.user = presence_id(&pending->user->node),
-		.body = body,
-		.is_ordered = op == STORE_ROLE_LIST, /* as a join */
-		.done = done,
-		.arg = pending,
-		.loop = pending->collab->server,
-	};
+	struct store_ask ask = pending_question(pending, done);
 
+	ask.op = op;
+	ask.body = body;
+	ask.is_ordered = op == STORE_ROLE_LIST; /* as a join */
 	/* A store that takes no question leaves the name of the token, and an error
 	 * for each project: the connection itself needs neither. */
 	if (store_submit(pending->collab->store, &ask) == 0)
 		pending->waits_n++;
 }
 
+static void on_opened(struct store_result *result, void *arg)
+{
+	struct pending *pending = arg;
+
+	pending->is_opened = result->status == STORE_OK;
+	on_roles(result, arg);
+}
+
+/* A session for a client that had none, or not this one. */
+static void open_session(struct pending *pending)
+{
+	struct store_ask ask = pending_question(pending, on_opened);
+	char sid[SIO_ID_LEN + 1];
+
+	if (sio_connect_ids(pending->req, sid, pending->pid) < 0)
+		return;
+	ask.item = sio_str(pending->pid);
+	if (history_ask_open(pending->collab, &ask, sid, buf_peek(&pending->ids)) == 0)
+		pending->waits_n++;
+}
+
+static void on_resumed(struct store_result *result, void *arg)
+{
+	struct pending *pending = arg;
+	enum history_result how = history_result_of(result);
+
+	if (how == HISTORY_RECOVERED) {
+		pending->resumed = result;
+	} else if (result->status == STORE_BUSY) {
+		pending->is_crowded = true;
+		store_result_free(result);
+	} else {
+		history_count(pending->collab, how, presence_id(&pending->user->node));
+		store_result_free(result);
+		open_session(pending);
+	}
+	pending_answered(pending);
+}
+
+static void resume_session(struct pending *pending)
+{
+	struct store_ask ask = pending_question(pending, on_resumed);
+
+	int err;
+
+	ask.after = pending->seen;
+	err = history_ask_resume(pending->collab, &ask, buf_peek(&pending->ids));
+	if (err == 0)
+		pending->waits_n++;
+	else if (err == SIO_ERR_BUSY)
+		pending->is_crowded = true;
+	else
+		history_count(pending->collab, HISTORY_UNAVAILABLE, ask.user);
+	if (pending->is_crowded)
+		log_debug("The store has too much to do: a client of user %.*s shall come again", (int)ask.user.n, ask.user.p);
+}
+
+/* Does the client ask for a session?  Notes which. */
+static bool names_session(struct pending *pending)
+{
+	struct sio_json_field f[] = { { .key = "pid" }, { .key = "offset" } };
+	sio_slice user = presence_id(&pending->user->node), offset = sio_bytes("", 0);
+
+	if (sio_json_pick(sio_connect_auth(pending->req), f, 2) < 0 || f[0].type != SIO_JSON_STRING ||
+	    !history_pid_ok(client_unquoted(f[0].value)))
+		return false;
+	memcpy(pending->pid, client_unquoted(f[0].value).p, SIO_ID_LEN);
+	if (f[1].type != SIO_JSON_NONE)
+		offset = f[1].type == SIO_JSON_STRING ? client_unquoted(f[1].value) : SIO_LIT("?");
+	if (history_position(offset, &pending->seen))
+		return true;
+	history_count(pending->collab, HISTORY_OFFSET, user);
+	return false;
+}
+
+/* Ask for roles, and for a session if the client can have one. */
+static void ask_projects(struct pending *pending, bool may_recover)
+{
+	if (may_recover && names_session(pending))
+		resume_session(pending);
+	else if (may_recover)
+		open_session(pending);
+	else if (pending->ids.n > 0)
+		pending_ask(pending, STORE_ROLE_LIST, buf_peek(&pending->ids), on_roles);
+}
+
 /* A good token: ask what is needed, admit at once when that is nothing. */
 static void welcome(struct collab *collab, struct sio_connect *req, struct presence_user *user,
-		    const struct token_claims *claims, const struct sio_json_field *projects)
+		    const struct token_claims *claims, const struct sio_json_field *projects, const struct sio_json_field *recovery)
 {
 	struct pending *pending = calloc(1, sizeof(*pending));
-	struct buf ids;
 
 	if (!pending) {
 		presence_user_disconnect(&collab->presence, user);
@@ -305,7 +517,7 @@ static void welcome(struct collab *collab, struct sio_connect *req, struct prese
 	}
 	*pending = (struct pending){ .collab = collab, .req = req, .user = user, .exp_s = claims->exp_s };
 	pending->is_bad_list = projects->type > SIO_JSON_NULL && projects->type != SIO_JSON_ARRAY;
-	ids = want_projects(pending, sio_json_inside(projects->type == SIO_JSON_ARRAY ? projects->value :
+	want_projects(pending, sio_json_inside(projects->type == SIO_JSON_ARRAY ? projects->value :
 											sio_bytes("", 0)));
 	pending->waits_n = 1; /* ours, until all is asked */
 	if (user->connections_n == 1) {
@@ -313,21 +525,19 @@ static void welcome(struct collab *collab, struct sio_connect *req, struct prese
 			(void)presence_user_rename(user, sio_str(claims->name)); /* until the store knows better */
 		pending_ask(pending, STORE_USER_GET, sio_bytes("", 0), on_user);
 	}
-	if (ids.n > 0 && !ids.failed)
-		pending_ask(pending, STORE_ROLE_LIST, buf_peek(&ids), on_roles);
-	buf_fini(&ids);
+	ask_projects(pending, collab->history.window_ms > 0 && history_suits(req, recovery));
 	pending_answered(pending);
 }
 
 void connect_on_request(struct sio_connect *req, void *arg)
 {
 	struct collab *collab = arg;
-	struct sio_json_field fields[] = { { .key = "token" }, { .key = "projects" } };
+	struct sio_json_field fields[] = { { .key = "token" }, { .key = "projects" }, { .key = "recovery" }, { .key = "pid" } };
 	uint32_t max = collab->options.max_connections_per_user;
 	struct token_claims claims = { .reason = "" };
 	enum token_status status = TOKEN_INVALID;
 	struct presence_user *user;
-	int err = sio_json_pick(sio_connect_auth(req), fields, 2);
+	int err = sio_json_pick(sio_connect_auth(req), fields, 4);
 
 	if (err != SIO_ERR_EXISTS && err != SIO_ERR_LIMIT) /* no object: no token in it */
 		status = judge(collab, req, &fields[0], &claims);
@@ -340,13 +550,15 @@ void connect_on_request(struct sio_connect *req, void *arg)
 		refuse(collab, req, REFUSE_UNAVAILABLE, "");
 		return;
 	}
+	if (fields[3].type == SIO_JSON_STRING) /* back before its loss was noticed: that one ends now */
+		history_take_over(collab, req, client_unquoted(fields[3].value), sio_str(claims.user));
 	if (max > 0 && user->connections_n >= max) {
 		refuse(collab, req, REFUSE_TOO_MANY, user->node.key);
 		presence_user_unref(&collab->presence, user);
 		return;
 	}
 	presence_user_connect(&collab->presence, user);
-	welcome(collab, req, user, &claims, &fields[1]);
+	welcome(collab, req, user, &claims, &fields[1], &fields[2]);
 }
 
 /* ---- going ---------------------------------------------------------------------------------- */
@@ -368,6 +580,7 @@ void connect_on_end(struct sio_socket *socket, sio_slice reason, void *arg)
 	log_info("Client disconnected: %.*s (user: %s)", SIO_ID_LEN, sio_socket_id(socket).p,
 		 client->user->node.key);
 	sio_timer_stop(&client->expiry);
+	history_save_states(client);
 	while (client->seats_n > 0)
 		project_vacate(client, client_seats(client)[client->seats_n - 1], is_clean_end(reason));
 	presence_user_disconnect(&collab->presence, client->user);

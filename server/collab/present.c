@@ -72,12 +72,25 @@ void present_on_list(struct client *client, const struct sio_event *event)
 	emit_answer(client, event->ack, "presence:state", &b);
 }
 
+void present_tell_state(struct collab *collab, const struct presence_member *member, const struct sio_socket *skip)
+{
+	struct buf b = { 0 };
+
+	buf_str(&b, "{\"project_id\":");
+	emit_id(&b, &member->project->node);
+	buf_str(&b, ",\"user_id\":");
+	emit_id(&b, &member->user->node);
+	buf_str(&b, ",\"state\":");
+	buf_slice(&b, member->state ? sio_bytes(member->state->text, member->state->n) : SIO_LIT("null"));
+	buf_byte(&b, '}');
+	emit_to_others(collab, member->project, skip, "presence:updated", &b);
+}
+
 void present_on_update(struct client *client, const struct sio_event *event)
 {
 	struct sio_json_field fields[] = { { .key = "project_id" }, { .key = "state" } };
 	struct presence_member *member = client_ask(client, event, fields, 2);
 	sio_slice state = fields[1].value;
-	struct buf b = { 0 };
 
 	if (!member)
 		return;
@@ -97,14 +110,7 @@ void present_on_update(struct client *client, const struct sio_event *event)
 				   fields[0].value);
 		return;
 	}
-	buf_str(&b, "{\"project_id\":");
-	emit_id(&b, &member->project->node);
-	buf_str(&b, ",\"user_id\":");
-	emit_id(&b, &member->user->node);
-	buf_str(&b, ",\"state\":");
-	buf_slice(&b, state);
-	buf_byte(&b, '}');
-	emit_to_others(client->collab, member->project, client->socket, "presence:updated", &b);
+	present_tell_state(client->collab, member, client->socket);
 	emit_ok(client, event->ack);
 }
 

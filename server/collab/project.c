@@ -27,6 +27,16 @@ void project_unavailable(struct client *client, uint64_t ack, sio_slice id)
 			   "Access to the project could not be checked: try again in a moment", id);
 }
 
+void project_tell_revoked(struct client *client, sio_slice id)
+{
+	struct buf b = { 0 };
+
+	emit_begin(&b);
+	buf_str(&b, "\"project_id\":");
+	buf_slice(&b, id);
+	emit_answer(client, SIO_ACK_NONE, "access:revoked", &b);
+}
+
 static void too_many(struct client *client, uint64_t ack, sio_slice id)
 {
 	char message[128];
@@ -122,7 +132,8 @@ static int enter_room(struct client *client, struct presence_member *member)
 	return err;
 }
 
-void project_enter(struct client *client, uint64_t ack, sio_slice id, enum role role, int64_t seq)
+/* state: of a member that is new, as JSON text; empty for none. */
+static void enter(struct client *client, uint64_t ack, sio_slice id, enum role role, int64_t seq, sio_slice state)
 {
 	struct collab *collab = client->collab;
 	struct presence_member *member = client_seat(client, client_unquoted(id));
@@ -139,6 +150,7 @@ void project_enter(struct client *client, uint64_t ack, sio_slice id, enum role 
 		member->project->seq = seq; /* the room begins here */
 	err = member ? enter_room(client, member) : SIO_ERR_NOMEM;
 	if (err < 0) {
+		history_left_project(client, client_unquoted(id));
 		if (member)
 			enter_undo(client, member, is_new);
 		if (err == SIO_ERR_LIMIT)
@@ -152,7 +164,19 @@ void project_enter(struct client *client, uint64_t ack, sio_slice id, enum role 
 		 member->project->node.key);
 	if (is_new)
 		tell_presence(collab, member, client->socket, "user:joined");
+	if (is_new && state.n > 0 && presence_set_state(member, state) == 0)
+		present_tell_state(collab, member, client->socket);
 	answer_joined(client, ack, member);
+}
+
+void project_enter(struct client *client, uint64_t ack, sio_slice id, enum role role, int64_t seq)
+{
+	enter(client, ack, id, role, seq, sio_bytes("", 0));
+}
+
+void project_enter_again(struct client *client, sio_slice id, enum role role, int64_t seq, sio_slice state)
+{
+	enter(client, SIO_ACK_NONE, id, role, seq, state);
 }
 
 /* A join that waits for the store. */
@@ -172,6 +196,8 @@ static void join_answer(const struct join *join, const struct store_result *resu
 	if (!sio_socket_is_open(client->socket))
 		return;
 	role = access_role_parse(sio_str(result->role));
+	if (result->status == STORE_OK && result->role[0] && !access_may(role, ACCESS_PROJECT_JOIN))
+		history_left_project(client, client_unquoted(id)); /* noted as joined, for it has a role */
 	if (result->status == STORE_OK && access_may(role, ACCESS_PROJECT_JOIN))
 		project_enter(client, join->ack, id, role, result->seq);
 	else if (result->status == STORE_BUSY || result->status == STORE_UNAVAILABLE)
@@ -191,12 +217,15 @@ static void join_done(struct store_result *result, void *arg)
 	free(join);
 }
 
-/* Ask the store; returns 0 or an error (then nothing is under way). */
+/* Ask the store; returns 0 or an error (then nothing is under way).  A client that may come
+ * back is answered when the store knows that it is there. */
 static int join_ask(struct client *client, uint64_t ack, sio_slice id)
 {
 	struct join *join = malloc(sizeof(*join));
+	sio_slice pid = sio_socket_pid(client->socket);
 	struct store_ask ask = {
-		.op = STORE_ROLE_GET,
+		.op = pid.n ? STORE_SESSION_JOIN : STORE_ROLE_GET,
+		.item = pid,
 		.project = client_unquoted(id),
 		.user = presence_id(&client->user->node),
 		.is_ordered = true, /* the room begins behind exactly those events that were sent before */
@@ -251,6 +280,7 @@ void project_vacate(struct client *client, struct presence_member *member, bool 
 	struct collab *collab = client->collab;
 
 	typing_end(client, member);
+	history_left_project(client, presence_id(&member->project->node)); /* unless its socket has ended */
 	sio_room_leave(client->socket, presence_project_room(member->project));
 	client_seat_drop(client, member);
 	if (presence_leave(&collab->presence, member, sio_server_now_ms(collab->server), is_clean))

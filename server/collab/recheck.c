@@ -44,7 +44,7 @@ static void evict_socket(struct sio_socket *socket, void *arg)
 	const sio_slice *id = arg;
 	struct client *client = sio_socket_data(socket);
 	struct presence_member *member = client ? client_seat(client, *id) : NULL;
-	struct buf b = { 0 };
+	char quoted[PRESENCE_ID_MAX + 2];
 
 	if (!member)
 		return;
@@ -52,10 +52,9 @@ static void evict_socket(struct sio_socket *socket, void *arg)
 		 member->project->node.key);
 	client_ref(client);
 	project_vacate(client, member, true);
-	emit_begin(&b);
-	buf_str(&b, "\"project_id\":");
-	buf_json(&b, *id);
-	emit_answer(client, SIO_ACK_NONE, "access:revoked", &b);
+	quoted[0] = quoted[id->n + 1] = '"'; /* plain: no escapes */
+	memcpy(quoted + 1, id->p, id->n);
+	project_tell_revoked(client, sio_bytes(quoted, id->n + 2));
 	client_unref(client);
 }
 

@@ -197,6 +197,7 @@ static void send_row(struct gap *gap, sio_slice row)
 	emit.event = sio_bytes(type, n > 0 ? (size_t)n : 0);
 	emit.args = fields[2].value;
 	emit.except_sid = except_of(gap, seq);
+	history_stamp_late(gap->collab);
 	if (n <= 0 || send_next(gap->collab, project, seq, &emit) < 0)
 		log_error("Event %lld of project %.*s could not be sent", (long long)seq, (int)gap->project_n, gap->project);
 	else

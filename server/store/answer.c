@@ -97,7 +97,7 @@ void answer_fail(struct store_answer *a, enum store_status status, const char *f
 	va_end(ap);
 }
 
-void answer_notice(struct store_answer *a, sio_slice user, sio_slice data)
+void answer_notice(struct store_answer *a, sio_slice user, sio_slice data, int64_t position)
 {
 	struct store_notice *n = realloc(a->notices, (a->notices_n + 1) * sizeof(*n));
 
@@ -107,6 +107,7 @@ void answer_notice(struct store_answer *a, sio_slice user, sio_slice data)
 	}
 	a->notices = n;
 	n += a->notices_n++;
+	n->position = position;
 	n->user = (sio_slice){ (const char *)(uintptr_t)a->notice_text.n, user.n };
 	buf_slice(&a->notice_text, user);
 	n->data = (sio_slice){ (const char *)(uintptr_t)a->notice_text.n, data.n };
@@ -115,7 +116,7 @@ void answer_notice(struct store_answer *a, sio_slice user, sio_slice data)
 
 void answer_untell(struct store_answer *a)
 {
-	a->r.seq = 0;
+	a->r.seq = a->r.position = 0;
 	buf_clear(&a->event);
 	buf_clear(&a->type);
 	notices_fini(a);

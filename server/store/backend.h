@@ -72,8 +72,8 @@ extern const struct store_ops sqlite_ops, pg_ops;
 
 /* Set status and one sentence; a later call does not replace the first. */
 void answer_fail(struct store_answer *a, enum store_status status, const char *fmt, ...) SIO_PRINTF(3, 4);
-/* A notification for user, with a copy of data.  Out of memory shows at the seal. */
-void answer_notice(struct store_answer *a, sio_slice user, sio_slice data);
+/* A notification for user, with a copy of data; its event's position.  Out of memory shows at the seal. */
+void answer_notice(struct store_answer *a, sio_slice user, sio_slice data, int64_t position);
 /* Take back the event and the notices: the request has failed. */
 void answer_untell(struct store_answer *a);
 /* Forget all that was written, as if not yet executed. */

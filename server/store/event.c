@@ -46,6 +46,25 @@ static int64_t next_seq(struct db *db, struct store_answer *a, sio_slice stream)
 	return 0;
 }
 
+/* The row, whose id is the event's position: all writers wait for each other, so ids grow
+ * as commits do.  PostgreSQL is asked for the id first; the row itself then goes out with
+ * whatever follows. */
+static bool event_insert(struct db *db, sio_slice stream, int64_t seq, sio_slice type, sio_slice data)
+{
+	int r;
+
+	if (!db->driver->is_postgres) {
+		r = sql_exec(db, "INSERT INTO events (project, seq, type, data, created_at) VALUES (?1, ?2, ?3, ?4, ?5)", "tittt",
+			     stream, seq, type, data, sio_str(db->now));
+		db->position = r == SQL_DONE ? db->driver->new_id(db) : 0;
+		return r == SQL_DONE;
+	}
+	db->position = sql_ask_int(db, "SELECT nextval('events_id_seq')", 0);
+	return db->position > 0 &&
+	       sql_push(db, "INSERT INTO events (project, seq, type, data, created_at, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)", "tittti",
+			stream, seq, type, data, sio_str(db->now), db->position) == SQL_DONE;
+}
+
 int64_t stream_put(struct db *db, struct store_answer *a, sio_slice stream, sio_slice type, struct buf *data)
 {
 	int64_t seq = next_seq(db, a, stream);
@@ -58,8 +77,7 @@ int64_t stream_put(struct db *db, struct store_answer *a, sio_slice stream, sio_
 		answer_fail(a, STORE_UNAVAILABLE, "out of memory");
 		return 0;
 	}
-	if (sql_push(db, "INSERT INTO events (project, seq, type, data, created_at) VALUES (?1, ?2, ?3, ?4, ?5)", "tittt",
-		     stream, seq, type, buf_peek(data), sio_str(db->now)) != SQL_DONE) {
+	if (!event_insert(db, stream, seq, type, buf_peek(data))) {
 		sql_fail(db, a);
 		return 0;
 	}
@@ -72,6 +90,7 @@ bool stream_add(struct db *db, struct store_answer *a, sio_slice stream, sio_sli
 	a->r.seq = stream_put(db, a, stream, type, &a->event);
 	if (!a->r.seq)
 		return false;
+	a->r.position = db->position;
 	buf_clear(&a->type);
 	buf_slice(&a->type, type);
 	return true;

@@ -64,6 +64,7 @@ static bool event_append(struct store_news *news, struct sql_stmt *st)
 	news->events = list;
 	e = &list[news->events_n++];
 	e->project = text_add(news, sql_text(st, 1));
+	e->position = sql_int(st, 0);
 	e->seq = sql_int(st, 2);
 	e->type = text_add(news, sql_text(st, 3));
 	e->data = (sio_slice){ text_add(news, sql_text(st, 4)), sql_text(st, 4).n };

@@ -124,6 +124,7 @@ void op_notify_add(struct db *db, const struct store_ask *ask, struct store_answ
 	id = notify_put(db, a, ask->user, &a->event, &a->r.seq);
 	if (!id)
 		return;
+	a->r.position = db->position;
 	buf_str(&a->type, "notification:new");
 	notify_read(db, ask, id, a);
 }

@@ -62,8 +62,14 @@ static const char step_2_rest[] =
 	"  FOR EACH ROW EXECUTE FUNCTION skybuild_access_log();"
 	"CREATE TABLE batches (writer " T " PRIMARY KEY, number bigint NOT NULL, at_ms bigint NOT NULL) WITH (fillfactor = 50);";
 
+static const char step_3[] =
+	"CREATE TABLE sessions (pid " T " PRIMARY KEY, sid " T ", user_id " T ", left_ms bigint);"
+	"CREATE INDEX sessions_left ON sessions(left_ms) WHERE left_ms IS NOT NULL;"
+	"CREATE TABLE session_streams (pid " T " REFERENCES sessions(pid) ON DELETE CASCADE, stream " T ", seq bigint NOT NULL,"
+	"  state text COLLATE \"C\", PRIMARY KEY (pid, stream));";
+
 enum { PARTS_MAX = 2 }; /* of a step: a string may not be of any length */
-static const char *const steps[][PARTS_MAX] = { { NULL }, { step_2_data, step_2_rest } };
+static const char *const steps[][PARTS_MAX] = { { NULL }, { step_2_data, step_2_rest }, { step_3 } };
 enum { STEPS_N = (int)(sizeof(steps) / sizeof(steps[0])) };
 
 /* The state of a migration: the first failure ends it and leaves its line in error. */

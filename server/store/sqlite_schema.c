@@ -83,7 +83,18 @@ static const char step_2[] =
 	"UPDATE notifications SET data = json_insert(data, '$.id', id) WHERE json_valid(data) AND json_type(data) = 'object';"
 	"ALTER TABLE streams ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;";
 
-static const char *const steps[] = { step_1, step_2 };
+/* Step 3.  What connection state recovery must know of a connected client.  A stream is a
+ * project or "user:<id>"; seq is its last event when the client came into it.  left_ms is
+ * NULL while the client is connected. */
+static const char step_3[] =
+	"CREATE TABLE sessions (pid TEXT PRIMARY KEY, sid TEXT NOT NULL, user_id TEXT NOT NULL, left_ms INTEGER)"
+	" STRICT, WITHOUT ROWID;"
+	"CREATE INDEX sessions_left ON sessions(left_ms) WHERE left_ms IS NOT NULL;"
+	"CREATE TABLE session_streams ("
+	"  pid TEXT NOT NULL REFERENCES sessions(pid) ON DELETE CASCADE, stream TEXT NOT NULL, seq INTEGER NOT NULL,"
+	"  state TEXT, PRIMARY KEY (pid, stream)) STRICT, WITHOUT ROWID;";
+
+static const char *const steps[] = { step_1, step_2, step_3 };
 enum { STEPS_N = (int)(sizeof(steps) / sizeof(steps[0])) };
 
 static const char version_table[] =

@@ -96,6 +96,19 @@ struct store;
 	 * project's event, if it is an object, gets "seq" as its last member. */                                    \
 	X(EVENT_APPEND, "event_append", 1)     /* P event B=payload -> event */                                      \
 	X(EVENT_LIST, "event_list", 0)         /* P after [L] -> rows; seq = the stream's last number, oldest */     \
+	/* sessions: what connection state recovery must know of a connected client, by its private id I.  Their       \
+	 * window W is the time in ms for which one that was left may be resumed; older ones are deleted on the way. */\
+	X(SESSION_RESET, "session_reset", 1)   /* -> all that are connected are left now: the server has started */  \
+	X(SESSION_OPEN, "session_open", 1)     /* U I after=W B{sid, projects} -> rows as ROLE_LIST: those are joined */\
+	X(SESSION_JOIN, "session_join", 1)     /* P U I -> as ROLE_GET; joined when there is a role */               \
+	X(SESSION_LEAVE, "session_leave", 1)   /* P I -> no longer joined */                                         \
+	X(SESSION_STATE, "session_state", 1)   /* P I B=state (any JSON) -> kept for the resumption */               \
+	X(SESSION_LEFT, "session_left", 1)     /* I after=W -> its client has gone and may come back */              \
+	X(SESSION_END, "session_end", 1)       /* I -> forgotten */                                                  \
+	X(SESSION_RESUME, "session_resume", 1) /* U I [after: the position that was heard] L B{window_ms, bytes_max, \
+						* projects} -> json {sid, rooms: [{project_id, role, seq, was_joined, state}],\
+						* events: [{position, stream, seq, type, data}]}; REFUSED with json    \
+						* {reason} of SESSION_REASON_MAP */                                    \
 	X(COUNTS, "counts", 0)                 /* -> json {users, projects, boq_items, tasks, comments, events} */   \
 	X(PING, "ping", 0)                     /* -> OK when the database answers (readiness) */
 
@@ -148,10 +161,24 @@ enum {
 	STORE_ERROR_MAX = 256,
 };
 
+/* Positions: each event row has one, over all streams.  They grow in the order in which the
+ * events become visible, and completions and foreign events are told in their order: whoever
+ * was told of one has been told of all below it.  Not dense. */
+
+/* X(name, text): why a session was not resumed. */
+#define SESSION_REASON_MAP(X)                                                                                        \
+	X(UNKNOWN, "unknown")             /* no such session */                                                      \
+	X(FOREIGN, "foreign")             /* another user's */                                                       \
+	X(EXPIRED, "expired")             /* left longer ago than the window */                                      \
+	X(OFFSET, "offset")               /* a position that is none, or not reached yet */                          \
+	X(RETENTION, "retention")         /* something that was missed is not kept any more */                       \
+	X(TOO_MANY, "too_many")           /* more was missed than is replayed */
+
 /* A notification that a write has made beside its own event: emit data as
  * "notification:new" to all of the user's connections. */
 struct store_notice {
 	sio_slice user, data;
+	int64_t position;
 };
 
 struct store_result {
@@ -163,6 +190,7 @@ struct store_result {
 	sio_slice cursor;            /* of the next page; empty: this was the last */
 	int64_t version;             /* of the row; 0 when it has none */
 	int64_t seq;                 /* of the committed event; EVENT_LIST, ROLE_GET: last of the stream */
+	int64_t position;            /* of the committed event among those of all streams, see below; 0: none */
 	int64_t oldest;              /* EVENT_LIST: the least number kept; seq + 1 when none is */
 	int64_t unread;              /* NOTIFY_LIST: all unread ones of U */
 	sio_slice event_type;        /* "boq:item:updated"; empty when there is none */
@@ -197,7 +225,7 @@ struct store_ask {
 	sio_slice cursor;                     /* result.cursor of the page before */
 	uint32_t limit;
 	int64_t version;                      /* expected; a "version" in the body counts too */
-	int64_t after;                        /* EVENT_LIST: numbers greater than this; NOTIFY_READ_ALL */
+	int64_t after;                        /* EVENT_LIST: numbers greater than this; NOTIFY_READ_ALL; SESSION_* */
 	int64_t task;                         /* COMMENT_LIST */
 	bool is_unread;                       /* NOTIFY_LIST: only those */
 	bool is_ordered;                      /* a read: behind the writes asked before, its answer before theirs that follow */
@@ -238,7 +266,7 @@ struct store_access_change {
 /* An event row that another process has committed (the CLI, a second server). */
 struct store_foreign_event {
 	const char *project, *type;
-	int64_t seq;
+	int64_t seq, position;
 	sio_slice data;
 };
 

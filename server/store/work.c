@@ -84,7 +84,7 @@ static void notify(struct db *db, const struct store_ask *ask, sio_slice user, s
 	buf_json(data, ask->actor);
 	buf_byte(data, '}');
 	if (notify_put(db, a, user, data, &seq))
-		answer_notice(a, user, buf_peek(data));
+		answer_notice(a, user, buf_peek(data), db->position);
 	buf_clear(data);
 }
 

@@ -131,6 +131,8 @@ void frame_free(struct frame *f)
 		frame_unref(f->b64);
 	if (f->deflated)
 		frame_unref(f->deflated);
+	if (f->plain)
+		frame_unref(f->plain);
 	if (f->class == FRAME_CLASSES)
 		free(f);
 	else

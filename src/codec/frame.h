@@ -43,6 +43,7 @@ struct frame {
 	struct frame *poll;     /* polling form; NULL: not made, or the text itself */
 	struct frame *b64;      /* WebSocket form without binary messages; NULL: not made */
 	struct frame *deflated; /* compressed WebSocket form, in it the one for the next window; NULL: not made */
+	struct frame *plain;    /* for receivers that are to see no offset; NULL: this one does */
 	uint32_t refs;
 	uint32_t key;           /* volatile: gives way to a newer one of the same key; 0: none */
 	uint32_t n;             /* bytes of the WebSocket form, from start */

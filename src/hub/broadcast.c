@@ -122,9 +122,29 @@ static long send_room(const struct room *room, const struct sio_socket *skip, st
 	return n;
 }
 
+/* The form of f that s is to get. */
+static struct frame *form_for(const struct sio_socket *s, struct frame *f)
+{
+	return f->plain && !s->recovery ? f->plain : f;
+}
+
 static void send_one(struct sio_socket *s, void *frame)
 {
-	eio_send(s->client->session, frame);
+	eio_send(s->client->session, form_for(s, frame));
+}
+
+/* As send_room, when some may not see the offset. */
+static long send_room_forms(const struct room *room, const struct sio_socket *skip, struct frame *f)
+{
+	long n = 0;
+
+	for (uint32_t i = 0; i < room->n; i++) {
+		if (room->members[i].socket == skip)
+			continue;
+		eio_send(room->members[i].session, form_for(room->members[i].socket, f));
+		n++;
+	}
+	return n;
 }
 
 long broadcast_local(struct sio_namespace *nsp, const struct sio_target *t, struct frame *f)
@@ -132,7 +152,7 @@ long broadcast_local(struct sio_namespace *nsp, const struct sio_target *t, stru
 	if (t->rooms_n == 1 && t->except_n == 0 && !nsp->hub->leaving) {
 		struct room *room = room_find(nsp, t->rooms[0]);
 		if (room && !sio_sockets_find(nsp, t->rooms[0])) /* unless it is named like a socket */
-			return send_room(room, t->skip, f);
+			return f->plain ? send_room_forms(room, t->skip, f) : send_room(room, t->skip, f);
 	}
 	return walk(nsp, t, send_one, f);
 }
@@ -148,6 +168,13 @@ static uint32_t key_in(const struct sio_namespace *nsp, uint32_t key)
 	return own ? own : 1;
 }
 
+static void set_flags(const struct sio_namespace *nsp, const struct sio_target *target, struct frame *f)
+{
+	f->is_volatile = target->is_volatile;
+	f->no_compress = target->no_compress;
+	f->key = target->is_volatile ? key_in(nsp, target->latest_key) : 0;
+}
+
 /* Queue the event to the target in nsp; whose catch-all handler is to hear of it goes on
  * the list. */
 static long send_event(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
@@ -159,9 +186,9 @@ static long send_event(struct sio_namespace *nsp, const struct sio_target *targe
 
 	if (err < 0)
 		return err;
-	f->is_volatile = target->is_volatile;
-	f->no_compress = target->no_compress;
-	f->key = target->is_volatile ? key_in(nsp, target->latest_key) : 0;
+	set_flags(nsp, target, f);
+	if (f->plain)
+		set_flags(nsp, target, f->plain);
 	nsp->hub->broadcasts++;
 	n = broadcast_local(nsp, target, f);
 	if (!target->is_volatile)

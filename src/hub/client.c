@@ -253,8 +253,8 @@ struct sio_socket *sio_connect_accept(struct sio_connect *req)
 	if (req->saved && sio_sockets_find(req->nsp, recover_sid(req->saved)))
 		sio_connect_forget(req); /* somebody has that id */
 	saved = req->saved;
-	s = socket_new(c, req->nsp, saved ? recover_sid(saved).p : NULL);
-	if (s && (recover_begin(s, saved) < 0 || emit_connect(c, s) < 0)) {
+	s = socket_new(c, req->nsp, saved ? recover_sid(saved).p : req->has_ids ? req->sid : NULL);
+	if (s && (recover_begin(s, req) < 0 || emit_connect(c, s) < 0)) {
 		socket_cancel(s);
 		s = NULL;
 	}
@@ -278,6 +278,16 @@ void sio_connect_refuse(struct sio_connect *req, sio_slice message, sio_slice da
 	if (sio_connect_is_open(req))
 		emit_refusal(req->client, sio_str(req->nsp->name), message, data);
 	connect_free(req);
+}
+
+void sio_connect_close(struct sio_connect *req)
+{
+	struct hub_client *c = req->client;
+
+	HUB_CHECK(req->hub);
+	connect_free(req);
+	if (c)
+		eio_close(c->session, "forced close");
 }
 
 sio_slice sio_connect_auth(const struct sio_connect *req)

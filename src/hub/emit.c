@@ -47,11 +47,22 @@ int emit_event(struct sio_namespace *nsp, sio_slice name, const struct sio_args 
 	buf_clear(quoted);
 	buf_json(quoted, name);
 	/* Behind the arguments of an event with an id clients find their acknowledgement. */
-	if (quoted->failed || (id == PACKET_NO_ID && recover_stamp(nsp->hub, &p.data, kind == EMIT_KEPT) < 0))
+	if (quoted->failed ||
+	    (id == PACKET_NO_ID && kind != EMIT_PLAIN && recover_stamp(nsp->hub, &p.data, kind == EMIT_KEPT) < 0))
 		return SIO_ERR_NOMEM;
 	p.name = buf_peek(quoted);
 	*out = emit_encode(nsp->hub, &p, args->attachments);
-	return *out ? SIO_OK : SIO_ERR_NOMEM;
+	if (!*out)
+		return SIO_ERR_NOMEM;
+	if (p.data.n == args->json.n || nsp->hub->plain_n == 0)
+		return SIO_OK;
+	p.data = args->json; /* as it is, for those that know no offsets */
+	(*out)->plain = emit_encode(nsp->hub, &p, args->attachments);
+	if ((*out)->plain)
+		return SIO_OK;
+	frame_unref(*out);
+	*out = NULL;
+	return SIO_ERR_NOMEM;
 }
 
 void emit_tell(struct sio_socket *s, sio_slice name, const struct sio_args *args)
@@ -85,11 +96,12 @@ int sio_socket_emit_with(struct sio_socket *s, sio_slice name, const struct sio_
 	if (flags & ~(unsigned)SIO_EMIT_NO_COMPRESS)
 		return SIO_ERR_INVAL;
 	args = args_or_none(args);
-	err = emit_event(s->nsp, name, args, PACKET_NO_ID, EMIT_KEPT, &f);
+	err = emit_event(s->nsp, name, args, PACKET_NO_ID, s->recovery ? EMIT_KEPT : EMIT_PLAIN, &f);
 	if (err < 0)
 		return err;
 	f->no_compress = flags & SIO_EMIT_NO_COMPRESS;
-	recover_append(s->nsp, &target, f, args);
+	if (s->recovery)
+		recover_append(s->nsp, &target, f, args);
 	eio_send(s->client->session, f);
 	frame_unref(f);
 	emit_tell(s, name, args);

@@ -63,6 +63,8 @@ struct hub {
 	const struct sio_history_ops *history; /* NULL: no recovery */
 	void *history_self;
 	struct map by_pid;            /* sockets that may come back, when there is a history */
+	uint32_t plain_n;             /* sockets that cannot: they are to see no offsets */
+	bool is_kept;                 /* the event stamped last is the history's */
 	uint64_t sockets, rooms, events, broadcasts, refused, limited, dropped, recovered, replayed;
 	uint64_t adapter_sent, adapter_received, adapter_refused, adapter_failed;
 };
@@ -125,6 +127,9 @@ struct sio_connect {
 	const struct connect_step *step;
 	enum { STEPS_NONE, STEPS_OF_PARENT, STEPS_OWN, STEPS_DONE } list;
 	struct saved *saved;          /* the session it will get back; NULL: a new one */
+	bool has_ids;                 /* told by sio_connect_ids: it will have these */
+	bool is_plain;                /* no recovery for it */
+	char sid[SIO_ID_LEN], pid[SIO_ID_LEN];
 	struct buf auth;
 };
 
@@ -337,9 +342,9 @@ struct saved;
 
 /* Look whether req asks for a session that is kept, then let it go its way. */
 void recover_ask(struct sio_connect *req);
-/* A socket begins, as the saved one or as a new one; ends (reason NULL: nobody has heard
+/* A socket begins, as req's saved one or as a new one; ends (reason NULL: nobody has heard
  * of it); has other rooms. */
-SIO_MUST_CHECK int recover_begin(struct sio_socket *s, const struct saved *saved);
+SIO_MUST_CHECK int recover_begin(struct sio_socket *s, const struct sio_connect *req);
 void recover_end(struct sio_socket *s, const char *reason);
 void recover_changed(const struct sio_socket *s);
 sio_slice recover_pid(const struct sio_socket *s);   /* empty: none */
@@ -348,7 +353,8 @@ sio_slice recover_sid(const struct saved *saved);
 void recover_replay(struct sio_socket *s, struct saved *saved);
 void recover_give_back(struct hub *hub, struct saved *saved);   /* NULL allowed */
 /* Put the offset behind the arguments that want one; *json is good until the next call. */
-SIO_MUST_CHECK int recover_stamp(struct hub *hub, sio_slice *json, bool is_kept);
+SIO_MUST_CHECK int recover_stamp(struct hub *hub, sio_slice *json, bool may_keep);
+/* What was stamped last goes to the history, if it keeps it. */
 void recover_append(struct sio_namespace *nsp, const struct sio_target *target, struct frame *f,
 		    const struct sio_args *args);
 void recover_fini(struct hub *hub);
@@ -369,6 +375,7 @@ static inline const struct sio_args *args_or_none(const struct sio_args *args)
 enum emit_kind {
 	EMIT_KEPT,      /* the history keeps it: the caller calls recover_append */
 	EMIT_PASSING,   /* nobody will miss it */
+	EMIT_PLAIN,     /* nobody who gets it knows offsets */
 };
 int emit_event(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args, uint64_t id, enum emit_kind kind,
 	       struct frame **out);

@@ -14,15 +14,15 @@
 
 #include "hub/hub.h"
 
-/* A socket that may come back. */
+/* A socket that may come back.  There may be tens of thousands, so it is one block of no more than
+ * it holds: with a history that names no offset and an application that notes no identity, 56 bytes. */
 struct recovery {
 	struct map_node by_pid;
 	struct sio_socket *socket;
-	char *identity;                /* identity_n bytes; NULL: none */
-	uint8_t identity_n;
-	bool is_recovered;
 	char pid[SIO_ID_LEN];
-	char since[SIO_OFFSET_MAX];    /* the newest offset when it began */
+	bool is_recovered;
+	uint8_t since_n, identity_n;
+	char text[];                   /* the newest offset when it began, then the identity */
 };
 
 /* A session that was taken from the history, all of it in one block. */
@@ -43,21 +43,25 @@ static bool ends_in_string(sio_slice json)
 	return json.n == 0 || json.p[json.n - 1] == '"';
 }
 
-int recover_stamp(struct hub *hub, sio_slice *json, bool is_kept)
+/* What is not kept gets null when it ends in a string: the newest offset would be true now,
+ * but a volatile event may take the place of an older one in a queue, in front of events that
+ * the client has not seen. */
+int recover_stamp(struct hub *hub, sio_slice *json, bool may_keep)
 {
-	char offset[SIO_OFFSET_MAX];
+	char offset[SIO_OFFSET_MAX] = "";
 
-	if (!hub->history || (!is_kept && !ends_in_string(*json)))
+	hub->is_kept = false;
+	if (!hub->history)
 		return SIO_OK;
-	if (is_kept)
+	if (may_keep)
 		hub->history->next(hub->history_self, offset);
-	else
-		hub->history->newest(hub->history_self, offset);
+	hub->is_kept = offset[0] != '\0';
+	if (!hub->is_kept && !ends_in_string(*json))
+		return SIO_OK;
 	buf_clear(&hub->stamped);
 	buf_slice(&hub->stamped, *json);
-	buf_str(&hub->stamped, json->n ? ",\"" : "\"");
-	buf_str(&hub->stamped, offset);
-	buf_byte(&hub->stamped, '"');
+	buf_str(&hub->stamped, json->n ? "," : "");
+	buf_printf(&hub->stamped, hub->is_kept ? "\"%s\"" : "null", offset);
 	*json = buf_peek(&hub->stamped);
 	return hub->stamped.failed ? SIO_ERR_NOMEM : SIO_OK;
 }
@@ -78,7 +82,7 @@ void recover_append(struct sio_namespace *nsp, const struct sio_target *target, 
 		.attachments_n = args->attachments_n,
 	};
 
-	if (hub->history)
+	if (hub->history && hub->is_kept)
 		hub->history->append(hub->history_self, &event, hub->engine->now_ms);
 }
 
@@ -95,8 +99,8 @@ static struct sio_history_session facts_of(const struct sio_socket *s, sio_slice
 		.pid = sio_bytes(r->pid, SIO_ID_LEN),
 		.sid = sio_bytes(s->id, SIO_ID_LEN),
 		.nsp = sio_str(s->nsp->name),
-		.offset = sio_str(r->since),
-		.identity = sio_bytes(r->identity, r->identity_n),
+		.offset = sio_bytes(r->text, r->since_n),
+		.identity = sio_bytes(r->text + r->since_n, r->identity_n),
 		.rooms = rooms,
 		.rooms_n = s->rooms_n,
 	};
@@ -130,14 +134,19 @@ void recover_changed(const struct sio_socket *s)
 
 void recover_end(struct sio_socket *s, const char *reason)
 {
-	if (!s->recovery)
+	struct hub *hub = s->nsp->hub;
+
+	if (!s->recovery) {
+		hub->plain_n -= hub->history != NULL;
 		return;
+	}
 	if (reason && !is_final(reason))
-		tell(s, s->nsp->hub->history->left);
-	map_del(&s->nsp->hub->by_pid, &s->recovery->by_pid);
-	free(s->recovery->identity);
+		tell(s, hub->history->left);
+	else if (reason && hub->history->ended)
+		tell(s, hub->history->ended);
+	map_del(&hub->by_pid, &s->recovery->by_pid);
 	free(s->recovery);
-	s->recovery = NULL;
+	s->recovery = NULL; /* and no plain one now: it gets nothing any more */
 }
 
 /* ---- sessions that come back ------------------------------------------------------------ */
@@ -201,13 +210,20 @@ static void on_found(const struct sio_history_session *session, void *arg)
 	sio_connect_next(req);
 }
 
-/* A client that is back before we noticed that it had gone: its old session ends now. */
-static void end_predecessor(struct sio_connect *req, sio_slice pid)
+struct sio_socket *sio_connect_predecessor(const struct sio_connect *req, sio_slice pid)
 {
-	struct map_node *node = map_get(&req->hub->by_pid, pid);
+	struct map_node *node = req->hub->history ? map_get(&req->hub->by_pid, pid) : NULL;
 	struct sio_socket *s = node ? MAP_OWNER(node, struct recovery, by_pid)->socket : NULL;
 
-	if (s && s->nsp == req->nsp && s->client != req->client)
+	return s && s->nsp == req->nsp && s->client != req->client ? s : NULL;
+}
+
+void sio_connect_take_over(struct sio_connect *req, sio_slice pid)
+{
+	struct sio_socket *s = sio_connect_predecessor(req, pid);
+
+	HUB_CHECK(req->hub);
+	if (s)
 		eio_discard(s->client->session, "transport close");
 }
 
@@ -219,7 +235,7 @@ void recover_ask(struct sio_connect *req)
 	char pid[SIO_ID_LEN + 1];
 	long n = 0;
 
-	if (hub->history && sio_json_pick(buf_peek(&req->auth), fields, 2) == SIO_OK &&
+	if (hub->history && hub->history->take && sio_json_pick(buf_peek(&req->auth), fields, 2) == SIO_OK &&
 	    sio_json_unquote(fields[0].value, pid, sizeof(pid)) == SIO_ID_LEN)
 		asking = calloc(1, sizeof(*asking));
 	if (asking && fields[1].type != SIO_JSON_NONE)
@@ -230,48 +246,53 @@ void recover_ask(struct sio_connect *req)
 		return;
 	}
 	asking->req = req;
-	end_predecessor(req, sio_bytes(pid, SIO_ID_LEN));
+	sio_connect_take_over(req, sio_bytes(pid, SIO_ID_LEN)); /* it is back before we noticed that it had gone */
 	hub->history->take(hub->history_self, sio_bytes(pid, SIO_ID_LEN), sio_str(asking->offset), hub->engine->now_ms,
 			   on_found, asking);
 }
 
-static int identity_set(struct recovery *r, sio_slice identity)
+static struct recovery *recovery_new(struct sio_socket *s, const char *pid, sio_slice since, sio_slice identity)
 {
-	char *copy = identity.n ? malloc(identity.n) : NULL;
+	struct recovery *r = calloc(1, offsetof(struct recovery, text) + since.n + identity.n);
 
-	if (identity.n && !copy)
-		return SIO_ERR_NOMEM;
-	if (copy)
-		memcpy(copy, identity.p, identity.n);
-	free(r->identity);
-	r->identity = copy;
+	if (!r)
+		return NULL;
+	r->socket = s;
+	memcpy(r->pid, pid, SIO_ID_LEN);
+	r->since_n = (uint8_t)since.n;
 	r->identity_n = (uint8_t)identity.n;
-	return SIO_OK;
+	if (since.n)
+		memcpy(r->text, since.p, since.n);
+	if (identity.n)
+		memcpy(r->text + since.n, identity.p, identity.n);
+	return r;
 }
 
-int recover_begin(struct sio_socket *s, const struct saved *saved)
+int recover_begin(struct sio_socket *s, const struct sio_connect *req)
 {
 	struct hub *hub = s->nsp->hub;
+	const struct saved *saved = req->saved;
+	char pid[RANDOM_ID_LEN + 1], since[SIO_OFFSET_MAX] = "";
 	struct recovery *r;
-	char pid[RANDOM_ID_LEN + 1];
 
-	if (!hub->history)
+	hub->plain_n += hub->history != NULL; /* until it is more */
+	if (!hub->history || req->is_plain)
 		return SIO_OK;
-	r = calloc(1, sizeof(*r));
-	if (!r)
-		return SIO_ERR_NOMEM;
-	r->socket = s;
-	random_id(pid);
-	memcpy(r->pid, saved ? saved->session.pid.p : pid, SIO_ID_LEN);
-	hub->history->newest(hub->history_self, r->since);
-	r->is_recovered = saved != NULL;
-	if ((saved && identity_set(r, saved->session.identity) < 0) ||
-	    map_put(&hub->by_pid, &r->by_pid, sio_bytes(r->pid, SIO_ID_LEN)) < 0) {
-		free(r->identity);
+	if (saved)
+		memcpy(pid, saved->session.pid.p, SIO_ID_LEN);
+	else if (req->has_ids)
+		memcpy(pid, req->pid, SIO_ID_LEN);
+	else
+		random_id(pid);
+	hub->history->newest(hub->history_self, since);
+	r = recovery_new(s, pid, sio_str(since), saved ? saved->session.identity : sio_bytes("", 0));
+	if (!r || map_put(&hub->by_pid, &r->by_pid, sio_bytes(r->pid, SIO_ID_LEN)) < 0) {
 		free(r);
 		return SIO_ERR_NOMEM;
 	}
+	r->is_recovered = saved != NULL;
 	s->recovery = r;
+	hub->plain_n--;
 	return SIO_OK;
 }
 
@@ -359,6 +380,47 @@ void sio_connect_forget(struct sio_connect *req)
 	req->saved = NULL;
 }
 
+void sio_connect_decline_recovery(struct sio_connect *req)
+{
+	sio_connect_forget(req);
+	req->is_plain = true;
+}
+
+int sio_connect_ids(struct sio_connect *req, char sid[SIO_ID_LEN + 1], char pid[SIO_ID_LEN + 1])
+{
+	if (!req->hub->history || req->is_plain)
+		return SIO_ERR_INVAL;
+	if (!req->has_ids) {
+		random_id(sid);
+		memcpy(req->sid, sid, SIO_ID_LEN);
+		random_id(pid);
+		memcpy(req->pid, pid, SIO_ID_LEN);
+		req->has_ids = true;
+	}
+	memcpy(sid, req->sid, SIO_ID_LEN);
+	memcpy(pid, req->pid, SIO_ID_LEN);
+	sid[SIO_ID_LEN] = pid[SIO_ID_LEN] = '\0';
+	return SIO_OK;
+}
+
+int sio_connect_recover(struct sio_connect *req, const struct sio_history_session *session, sio_slice offset)
+{
+	HUB_CHECK(req->hub);
+	if (!req->hub->history || req->is_plain || session->pid.n != SIO_ID_LEN || session->sid.n != SIO_ID_LEN ||
+	    offset.n >= SIO_OFFSET_MAX || session->identity.n > SIO_IDENTITY_MAX ||
+	    !sio_slice_eq(session->nsp, sio_str(req->nsp->name)))
+		return SIO_ERR_INVAL;
+	if (req->saved || sio_connect_predecessor(req, session->pid) || sio_sockets_find(req->nsp, session->sid))
+		return SIO_ERR_EXISTS;
+	req->saved = saved_new(session, offset);
+	return req->saved ? SIO_OK : SIO_ERR_NOMEM;
+}
+
+sio_slice sio_socket_pid(const struct sio_socket *s)
+{
+	return recover_pid(s);
+}
+
 bool sio_socket_is_recovered(const struct sio_socket *s)
 {
 	return s->recovery && s->recovery->is_recovered;
@@ -366,12 +428,21 @@ bool sio_socket_is_recovered(const struct sio_socket *s)
 
 int sio_socket_set_identity(struct sio_socket *s, sio_slice identity)
 {
+	struct recovery *old, *r;
+
 	if (!s->client)
 		return SIO_ERR_CLOSED;
 	if (!s->recovery || identity.n > SIO_IDENTITY_MAX)
 		return SIO_ERR_INVAL;
-	if (identity_set(s->recovery, identity) < 0)
+	old = s->recovery;
+	r = recovery_new(s, old->pid, sio_bytes(old->text, old->since_n), identity);
+	if (!r)
 		return SIO_ERR_NOMEM;
+	r->is_recovered = old->is_recovered;
+	map_del(&s->nsp->hub->by_pid, &old->by_pid);
+	(void)!map_put(&s->nsp->hub->by_pid, &r->by_pid, sio_bytes(r->pid, SIO_ID_LEN)); /* a map that was in use takes it */
+	s->recovery = r;
+	free(old);
 	recover_changed(s);
 	return SIO_OK;
 }

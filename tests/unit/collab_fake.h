@@ -23,6 +23,7 @@
 
 #include <cmocka.h>
 
+#include <sio/history.h>
 #include <sio/room.h>
 #include <sio/server.h>
 #include <sio/socket.h>
@@ -44,6 +45,8 @@ struct sio_socket {
 	bool is_open;
 	bool is_fragile;             /* the next emit ends it */
 	bool was_closed;             /* sio_socket_close_transport */
+	bool is_recovered;
+	char pid[SIO_ID_LEN + 1];    /* empty: it cannot come back */
 	int paused;
 	char rooms[FAKE_ROOMS][64];
 	unsigned rooms_n;
@@ -56,6 +59,10 @@ struct sio_connect {
 	bool is_gone;
 	struct sio_socket *socket;   /* once accepted */
 	char refused[256];           /* "message data" */
+	char url[128], agent[64];
+	bool is_plain;               /* sio_connect_decline_recovery */
+	bool was_closed;             /* sio_connect_close */
+	char pid[SIO_ID_LEN + 1], sid[SIO_ID_LEN + 1]; /* of a session it was given */
 	bool is_answered;
 };
 
@@ -76,6 +83,9 @@ struct sio_server {
 	sio_limited_fn *on_limited;
 	void *arg;
 	uint32_t last_key;           /* of the last volatile broadcast */
+	const struct sio_history_ops *history; /* NULL: none */
+	void *history_self;
+	void (*on_broadcast)(void);  /* NULL: nobody looks */
 };
 
 struct store {
@@ -137,7 +147,78 @@ sio_slice sio_connect_address(const struct sio_connect *req)
 
 sio_slice sio_connect_header(const struct sio_connect *req, const char *name)
 {
+	if (strcmp(name, "user-agent") == 0)
+		return sio_str(req->agent);
 	return strcmp(name, "authorization") == 0 ? sio_str(req->authorization) : sio_bytes("", 0);
+}
+
+sio_slice sio_connect_url(const struct sio_connect *req)
+{
+	return sio_str(req->url);
+}
+
+static void fake_missed(sio_slice packet, const sio_slice *attachments, unsigned attachments_n, void *arg)
+{
+	struct sio_socket *socket = arg;
+
+	assert_true(attachments_n == 0 && !attachments);
+	buf_slice(&socket->out, packet);
+	buf_byte(&socket->out, '\n');
+}
+
+static void fake_replayed(int status, void *arg)
+{
+	assert_int_equal(status, SIO_OK);
+	assert_non_null(arg);
+}
+
+/* ---- recovery ------------------------------------------------------------------ */
+
+int sio_server_set_history(struct sio_server *s, const struct sio_history_ops *ops, void *self)
+{
+	s->history = ops;
+	s->history_self = self;
+	return SIO_OK;
+}
+
+int sio_connect_ids(struct sio_connect *req, char sid[SIO_ID_LEN + 1], char pid[SIO_ID_LEN + 1])
+{
+	snprintf(sid, SIO_ID_LEN + 1, "sid-%016u", server.sockets_n);
+	snprintf(pid, SIO_ID_LEN + 1, "pid-%016u", server.sockets_n);
+	memcpy(req->pid, pid, sizeof(req->pid));
+	return server.history && !req->is_plain ? SIO_OK : SIO_ERR_INVAL;
+}
+
+int sio_connect_recover(struct sio_connect *req, const struct sio_history_session *session, sio_slice offset)
+{
+	assert_int_equal(offset.n, 0);
+	snprintf(req->pid, sizeof(req->pid), "%.*s", (int)session->pid.n, session->pid.p);
+	snprintf(req->sid, sizeof(req->sid), "%.*s", (int)session->sid.n, session->sid.p);
+	return SIO_OK;
+}
+
+void sio_connect_decline_recovery(struct sio_connect *req)
+{
+	req->is_plain = true;
+}
+
+struct sio_socket *sio_connect_predecessor(const struct sio_connect *req, sio_slice pid)
+{
+	(void)req;
+	for (unsigned i = 0; i < server.sockets_n; i++)
+		if (server.sockets[i] && server.sockets[i]->is_open && sio_slice_eq(sio_str(server.sockets[i]->pid), pid))
+			return server.sockets[i];
+	return NULL;
+}
+
+bool sio_socket_is_recovered(const struct sio_socket *socket)
+{
+	return socket->is_recovered;
+}
+
+sio_slice sio_socket_pid(const struct sio_socket *socket)
+{
+	return sio_str(socket->is_open ? socket->pid : "");
 }
 
 struct sio_socket *sio_connect_accept(struct sio_connect *req)
@@ -154,6 +235,13 @@ struct sio_socket *sio_connect_accept(struct sio_connect *req)
 	socket->refs = 1;
 	socket->is_open = true;
 	server.sockets[server.sockets_n++] = socket;
+	if (server.history && !req->is_plain)
+		memcpy(socket->pid, req->pid, sizeof(socket->pid));
+	if (req->sid[0]) {
+		memcpy(socket->id, req->sid, sizeof(socket->id));
+		socket->is_recovered = true;
+		server.history->replay(server.history_self, NULL, sio_bytes("", 0), fake_missed, fake_replayed, socket);
+	}
 	return req->socket = socket;
 }
 
@@ -164,16 +252,35 @@ void sio_connect_refuse(struct sio_connect *req, sio_slice message, sio_slice da
 	snprintf(req->refused, sizeof(req->refused), "%.*s %.*s", (int)message.n, message.p, (int)data.n, data.p);
 }
 
+void sio_connect_close(struct sio_connect *req)
+{
+	assert_false(req->is_answered);
+	req->is_answered = req->was_closed = true;
+}
+
 /* ---- sockets -------------------------------------------------------------------- */
 
 static void fake_end(struct sio_socket *socket, const char *reason)
 {
 	if (!socket->is_open)
 		return;
+	if (socket->pid[0]) {
+		struct sio_history_session session = { .pid = sio_str(socket->pid) };
+
+		(strstr(reason, "namespace disconnect") ? server.history->ended : server.history->left)(server.history_self, &session, server.now);
+	}
 	socket->is_open = false;
 	socket->rooms_n = 0;
 	server.on_disconnect(socket, sio_str(reason), server.arg);
 	sio_socket_unref(socket);
+}
+
+void sio_connect_take_over(struct sio_connect *req, sio_slice pid)
+{
+	struct sio_socket *socket = sio_connect_predecessor(req, pid);
+
+	if (socket)
+		fake_end(socket, "transport close");
 }
 
 sio_slice sio_socket_id(const struct sio_socket *socket)
@@ -310,6 +417,8 @@ long sio_broadcast(struct sio_server *s, const struct sio_target *target, sio_sl
 	long n = 0;
 
 	snprintf(head, sizeof(head), "%.*s", (int)name.n, name.p);
+	if (s->on_broadcast)
+		s->on_broadcast();
 	if (target->is_volatile)
 		s->last_key = target->latest_key;
 	for (unsigned i = 0; i < s->sockets_n; i++) {
@@ -402,6 +511,11 @@ int store_submit(struct store *s, const struct store_ask *ask)
 	s->asks[s->asks_n].done = ask->done;
 	s->asks[s->asks_n++].arg = ask->arg;
 	return 0;
+}
+
+const char *store_op_name(enum store_op op)
+{
+	return op == STORE_SESSION_RESET ? "session_reset" : "op";
 }
 
 void store_result_free(struct store_result *result)

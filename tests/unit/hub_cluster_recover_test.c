@@ -157,7 +157,7 @@ static void test_no_string_is_taken_for_an_offset(void **state)
 	memcpy(before, offset, sizeof(before));
 	assert_int_equal(sio_broadcast(cluster[1].server, &passing, SIO_LIT("v"), &text), 0);
 	cluster_turn();
-	expect_heard("42[\"e\",1 42[\"v\",\"t\" ");
+	expect_heard("42[\"e\",1 42[\"v\",\"t\",null] ");
 	assert_string_equal(offset, before);
 }
 

@@ -187,16 +187,16 @@ static void test_what_is_not_kept(void **state)
 	say_to_r("1");
 	fake_turn(server->fake);
 	memcpy(known, offset, sizeof(known));
-	/* A text at the end is not taken for an offset, for one stands behind it. */
+	/* A text at the end is not taken for an offset, for null stands behind it. */
 	assert_int_equal(sio_broadcast(server, &volatile_to_r, SIO_LIT("v"), &text), 1);
 	assert_int_equal(sio_broadcast(server, &volatile_to_r, SIO_LIT("v"), &number), 1);
 	fake_turn(server->fake);
-	expect_heard("42[\"e\",1 42[\"v\",\"t\" 42[\"v\",7] ");
+	expect_heard("42[\"e\",1 42[\"v\",\"t\",null] 42[\"v\",7] ");
 	assert_string_equal(offset, known);
 	/* Without arguments the event's own name is the last string. */
 	assert_int_equal(sio_broadcast(server, &volatile_to_r, SIO_LIT("v"), &nothing), 1);
 	fake_turn(server->fake);
-	expect_heard("42[\"v\" ");
+	expect_heard("42[\"v\",null] ");
 	assert_string_equal(offset, known);
 	go();
 	assert_int_equal(sio_broadcast(server, &volatile_to_r, SIO_LIT("v"), &number), 0);

@@ -122,6 +122,7 @@ static inline void help_hold(void)
 static inline void help_release(void)
 {
 	if (help_kind == HELP_POSTGRES) {
+		PQclear(PQexec(help_pg_holder, "ROLLBACK")); /* the end of a connection alone would be noticed later */
 		PQfinish(help_pg_holder);
 		return;
 	}
