@@ -70,12 +70,11 @@ void db_fini(struct db *db)
 
 /* ---- what each operation needs and who does it --------------------------- */
 
-enum { NEEDS_PROJECT = 1, NEEDS_USER = 2, NEEDS_ITEM = 4, NEEDS_STREAM = 8, NEEDS_BODY = 16 };
+enum { NEEDS_PROJECT = 1, NEEDS_USER = 2, NEEDS_ITEM = 4, NEEDS_STREAM = 8, NEEDS_BODY = 16, ASKS_AHEAD = 32 };
 
 static const struct {
 	op_fn *fn;
 	unsigned needs;
-	op_fn *ahead;
 } table[STORE_OP_N] = {
 	[STORE_USER_GET] = { op_user_get, NEEDS_USER },
 	[STORE_USER_ADD] = { op_user_add, NEEDS_USER | NEEDS_BODY },
@@ -85,7 +84,7 @@ static const struct {
 	[STORE_PROJECT_ADD] = { op_project_add, NEEDS_USER | NEEDS_BODY },
 	[STORE_PROJECT_LIST] = { op_project_list, 0 },
 	[STORE_PROJECT_GET] = { op_project_get, NEEDS_PROJECT },
-	[STORE_PROJECT_PATCH] = { op_entity_patch, NEEDS_PROJECT | NEEDS_BODY, entity_ahead },
+	[STORE_PROJECT_PATCH] = { op_entity_patch, NEEDS_PROJECT | NEEDS_BODY | ASKS_AHEAD },
 	[STORE_PROJECT_DELETE] = { op_project_delete, NEEDS_PROJECT },
 	[STORE_COLLAB_LIST] = { op_collab_list, NEEDS_PROJECT },
 	[STORE_COLLAB_PUT] = { op_collab_put, NEEDS_PROJECT | NEEDS_USER | NEEDS_BODY },
@@ -94,18 +93,18 @@ static const struct {
 	[STORE_ROLE_LIST] = { op_role_list, NEEDS_USER | NEEDS_BODY },
 	[STORE_BOQ_LIST] = { op_entity_list, NEEDS_PROJECT },
 	[STORE_BOQ_GET] = { op_entity_get, NEEDS_PROJECT | NEEDS_ITEM },
-	[STORE_BOQ_CREATE] = { op_entity_create, NEEDS_PROJECT | NEEDS_BODY, entity_ahead },
-	[STORE_BOQ_PATCH] = { op_entity_patch, NEEDS_PROJECT | NEEDS_ITEM | NEEDS_BODY, entity_ahead },
+	[STORE_BOQ_CREATE] = { op_entity_create, NEEDS_PROJECT | NEEDS_BODY | ASKS_AHEAD },
+	[STORE_BOQ_PATCH] = { op_entity_patch, NEEDS_PROJECT | NEEDS_ITEM | NEEDS_BODY | ASKS_AHEAD },
 	[STORE_BOQ_DELETE] = { op_entity_delete, NEEDS_PROJECT | NEEDS_ITEM },
 	[STORE_BOQ_BULK] = { op_boq_bulk, NEEDS_PROJECT | NEEDS_BODY },
 	[STORE_TASK_LIST] = { op_entity_list, NEEDS_PROJECT },
 	[STORE_TASK_GET] = { op_entity_get, NEEDS_PROJECT | NEEDS_ITEM },
-	[STORE_TASK_ADD] = { op_entity_create, NEEDS_PROJECT | NEEDS_BODY, entity_ahead },
-	[STORE_TASK_PATCH] = { op_entity_patch, NEEDS_PROJECT | NEEDS_ITEM | NEEDS_BODY, entity_ahead },
+	[STORE_TASK_ADD] = { op_entity_create, NEEDS_PROJECT | NEEDS_BODY | ASKS_AHEAD },
+	[STORE_TASK_PATCH] = { op_entity_patch, NEEDS_PROJECT | NEEDS_ITEM | NEEDS_BODY | ASKS_AHEAD },
 	[STORE_TASK_DELETE] = { op_entity_delete, NEEDS_PROJECT | NEEDS_ITEM },
 	[STORE_COMMENT_LIST] = { op_entity_list, NEEDS_PROJECT },
 	[STORE_COMMENT_GET] = { op_entity_get, NEEDS_PROJECT | NEEDS_ITEM },
-	[STORE_COMMENT_ADD] = { op_entity_create, NEEDS_PROJECT | NEEDS_BODY, entity_ahead },
+	[STORE_COMMENT_ADD] = { op_entity_create, NEEDS_PROJECT | NEEDS_BODY | ASKS_AHEAD },
 	[STORE_COMMENT_DELETE] = { op_entity_delete, NEEDS_PROJECT | NEEDS_ITEM },
 	[STORE_NOTIFY_LIST] = { op_notify_list, NEEDS_USER },
 	[STORE_NOTIFY_ADD] = { op_notify_add, NEEDS_USER | NEEDS_BODY },
@@ -189,8 +188,8 @@ static void run_write(struct db *db, struct store_job *job)
 		sql_fail(db, a);
 		return;
 	}
-	if (table[ask->op].ahead && !db->is_careful)
-		table[ask->op].ahead(db, ask, a);
+	if ((table[ask->op].needs & ASKS_AHEAD) && !db->is_careful)
+		entity_ahead(db, ask);
 	if (may_pass(db, ask, a) && (ask->key.n == 0 || !repeat_load(db, ask, a))) {
 		table[ask->op].fn(db, ask, a);
 		if (ask->key.n && a->r.status == STORE_OK)

@@ -224,7 +224,7 @@ bool project_exists(struct db *db, struct store_answer *a, sio_slice project);
 bool role_read(struct db *db, sio_slice project, sio_slice user, struct store_answer *a);
 
 /* What the operation will ask first, sent with the question for the role. */
-op_fn entity_ahead;
+void entity_ahead(struct db *db, const struct store_ask *ask);
 void stream_ahead(struct db *db, sio_slice stream);
 void project_ahead(struct db *db, sio_slice project);
 

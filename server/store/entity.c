@@ -295,11 +295,10 @@ void entity_change(struct db *db, const struct entity *e, const struct store_ask
 		row_read(db, e, ask->project, id, a);
 }
 
-void entity_ahead(struct db *db, const struct store_ask *ask, struct store_answer *a)
+void entity_ahead(struct db *db, const struct store_ask *ask)
 {
 	const struct entity *e = entity_of(ask->op);
 
-	(void)a;
 	if (ask->op == STORE_BOQ_CREATE || ask->op == STORE_TASK_ADD || ask->op == STORE_COMMENT_ADD)
 		project_ahead(db, ask->project);
 	else if (!e->id_is_number || is_number_id(ask->item))

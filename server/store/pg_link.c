@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "store/pg.h"
 
 uint64_t pg_now_us(void)
@@ -160,7 +161,8 @@ int link_connect(struct pg_link *link)
 		return SQL_FAILED; /* why is still that of the last attempt */
 	link->conn = link_dial(link);
 	if (link->conn && set_up(link)) {
-		link->number++;
+		if (link->number++ > 0)
+			log_info("PostgreSQL at %s: connected again", link->shown);
 		link->retry_ms = PG_RETRY_MIN_MS;
 		return SQL_DONE;
 	}
@@ -175,6 +177,7 @@ static int lost(struct pg_link *link, const char *why)
 {
 	if (why)
 		link_fail(link, "", "%s", why);
+	log_warning("PostgreSQL at %s: connection lost: %s", link->shown, link->why);
 	link_lose(link);
 	return SQL_FAILED;
 }

@@ -141,6 +141,8 @@ describe('a database that goes and comes', () => {
       assert.ok(writers.answered.size > 50 && writers.refused > 0, `${writers.answered.size} answered, ${writers.refused} refused`);
       assert.equal(writers.unanswered, 0, 'each request was answered');
       assert.equal(await ready(server), 200);
+      assert.ok(server.logged(/PostgreSQL at postgres@127\.0\.0\.1:\d+\/postgres: connection lost: /).length >= 2, 'logged as lost');
+      assert.ok(server.logged(/PostgreSQL at \S+: connected again/).length >= 2, 'and as found again');
       await checkWrites(server, [writers]);
       await stop(server);
     });
