@@ -533,7 +533,7 @@ static void test_project_deleted(void **state)
 static void test_emit_and_kick(void **state)
 {
 	struct sio_socket *ben = come("ben", "p1"), *anna = come("anna", "p1");
-	struct collab_emit emit = { SIO_LIT("task:updated"), SIO_LIT("{\"task_id\":1}"), sio_bytes("", 0), false };
+	struct collab_emit emit = { SIO_LIT("task:updated"), SIO_LIT("{\"task_id\":1}"), sio_bytes("", 0), false, false };
 	struct buf b = { 0 };
 
 	(void)state;
