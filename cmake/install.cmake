@@ -6,7 +6,7 @@
 
 # What the static library needs, by its pkg-config names.  libuv's own archive has a name
 # of its own in some distributions: without it nobody could link with -static.
-set(SIO_REQUIRES "libuv libssl libcrypto zlib")
+set(SIO_REQUIRES "libuv libssl libcrypto zlib hiredis")
 if(LLHTTP_FOUND)
   string(APPEND SIO_REQUIRES " libllhttp")
 endif()

@@ -41,7 +41,14 @@ SIO_API void sio_namespace_on_server_event(struct sio_namespace *nsp, sio_server
  * (SIO_ADAPTER_MESSAGE_MAX) or SIO_ERR_NOMEM. */
 SIO_API long sio_servers_emit(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args);
 
-/* The same, and ask each of them for an answer.  fn is called as by sio_sockets_ask, with
+/* The same, to those servers alone that have sockets in room, as one message whatever their
+ * number; in the order of the broadcasts to that room.  Others may get it, too, for a
+ * moment after sockets were put into a room from elsewhere.  Returns 0, also when there
+ * is nobody; SIO_ERR_INVAL (as sio_servers_emit, or the room's name), SIO_ERR_LIMIT,
+ * SIO_ERR_BUSY, SIO_ERR_CLOSED or SIO_ERR_NOMEM. */
+SIO_API int sio_servers_tell(struct sio_namespace *nsp, sio_slice room, sio_slice name, const struct sio_args *args);
+
+/* The same as sio_servers_emit, and ask each of them for an answer.  fn is called as by sio_sockets_ask, with
  * asked_n the servers that have a handler for events in this namespace; those that have
  * none are not waited for.  Returns as sio_servers_emit (SIO_ERR_INVAL,
  * SIO_ERR_LIMIT, SIO_ERR_NOMEM); on an error fn is not called. */

@@ -59,6 +59,7 @@ struct sio_answers {
 	size_t answers_n;
 	size_t asked_n;          /* clients that were asked, on all servers that replied */
 	size_t missing_nodes_n;  /* servers that did not reply in time, or could not be asked */
+	const sio_slice *missing_nodes; /* their ids; NULL when there are none, or memory ran out for them */
 };
 
 /* Emit an event to the target and ask every receiver to acknowledge it.  fn is called

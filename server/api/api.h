@@ -41,6 +41,7 @@ struct api_options {
 	const char *web_dir;        /* the folder with the pages of /docs; NULL: answered 404 */
 	const char *client_dir;     /* dist folder of socket.io-client; NULL: answered 404 */
 	const char *node;           /* name of this node, for status */
+	const struct sio_redis *redis; /* what joins the servers; NULL: it is alone */
 	const char *version;
 	uint32_t workers;
 };

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include <sio/redis.h>
 #include <sio/server.h>
 
 #include "api/call.h"
@@ -129,7 +130,30 @@ static void put_api(struct buf *b, const struct api *api)
 	       api->login_failures_total);
 	metric_head(b, "skybuild_build_info", METRIC_GAUGE, "Version of the program; always 1.");
 	metric_labelled(b, "skybuild_build_info", "version", sio_str(api->options.version), 1);
-	metric(b, "skybuild_redis_up", METRIC_GAUGE, "1 when Redis is in use and answers.", 0);
+}
+
+static void put_redis(struct buf *b, const struct api *api, const struct sio_stats *server)
+{
+	struct sio_redis_stats s = { .is_up = false };
+
+	if (api->options.redis)
+		sio_redis_stats(api->options.redis, &s);
+	metric(b, "skybuild_redis_up", METRIC_GAUGE, "1 when Redis is in use and answers.", s.is_up);
+	metric(b, "skybuild_nodes", METRIC_GAUGE, "Servers of the cluster known now, this one included.", s.nodes + 1);
+	metric_head(b, "skybuild_redis_messages_total", METRIC_COUNTER, "Messages to and from other servers.");
+	metric_labelled(b, "skybuild_redis_messages_total", "direction", SIO_LIT("out"), s.published_total);
+	metric_labelled(b, "skybuild_redis_messages_total", "direction", SIO_LIT("in"), s.received_total);
+	metric_head(b, "skybuild_redis_dropped_total", METRIC_COUNTER, "Messages that were not taken, by why.");
+	metric_labelled(b, "skybuild_redis_dropped_total", "why", SIO_LIT("forged"), s.forged_total);
+	metric_labelled(b, "skybuild_redis_dropped_total", "why", SIO_LIT("repeated"), s.repeated_total);
+	metric_labelled(b, "skybuild_redis_dropped_total", "why", SIO_LIT("malformed"), server->adapter_refused_total);
+	metric_labelled(b, "skybuild_redis_dropped_total", "why", SIO_LIT("full"), s.full_total);
+	metric_labelled(b, "skybuild_redis_dropped_total", "why", SIO_LIT("expired"), s.expired_total);
+	metric(b, "skybuild_redis_outbox_messages", METRIC_GAUGE, "Messages that Redis has not taken yet.", s.outbox_messages);
+	metric(b, "skybuild_redis_outbox_bytes", METRIC_GAUGE, "Their bytes.", s.outbox_bytes);
+	metric(b, "skybuild_redis_connects_total", METRIC_COUNTER, "Connections to Redis made, two each time.", s.connects_total);
+	metric(b, "skybuild_redis_failures_total", METRIC_COUNTER, "Connections to Redis lost, or not made.", s.failures_total);
+	metric(b, "skybuild_redis_deaf_total", METRIC_COUNTER, "Connections made anew because nothing was heard.", s.deaf_total);
 }
 
 void measure(struct call *call)
@@ -143,6 +167,7 @@ void measure(struct call *call)
 	put_server(&b, &stats);
 	put_store(&b, o->store);
 	put_api(&b, call->api);
+	put_redis(&b, call->api, &stats);
 	metric_process(&b);
 	if (b.failed)
 		respond_later(call, 503, "out_of_memory", 1, "out of memory");

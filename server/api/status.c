@@ -9,11 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <sio/json.h>
+#include <sio/redis.h>
 #include <sio/server.h>
+#include <sio/servers.h>
 #include <sio/work.h>
 
-#include "api/call.h"
+#include "api/gather.h"
 #include "api/routes.h"
+#include "base/map.h"
 
 enum { STORE_WAIT_MS = 2000 };
 
@@ -77,54 +81,93 @@ static void ask_store(struct call *call, probe_fn *answer)
 
 /* ---- /ws/status ------------------------------------------------------------------------ */
 
-/* The guide's five fields, in its order, without the closing brace. */
-static void put_status(const struct call *call, struct buf *b)
+static const char *redis_state(const struct api *api)
 {
-	struct collab_counts counts;
+	struct sio_redis_stats stats;
 
-	collab_counts(call->api->options.collab, &counts);
+	if (!api->options.redis)
+		return "off";
+	sio_redis_stats(api->options.redis, &stats);
+	return stats.is_up ? "ok" : "down";
+}
+
+/* In how many projects somebody is, on whichever server. */
+static size_t count_projects(const struct gathered *got)
+{
+	struct map_node *nodes, *next;
+	struct map projects;
+	size_t n = 0, cap = 0;
+
+	for (size_t i = 0; i < got->n; i++)
+		cap += got->answers[i].n / 3 + 1; /* a name, its quotes, a comma */
+	nodes = calloc(cap, sizeof(*nodes));
+	next = nodes;
+	map_init(&projects);
+	for (size_t i = 0; nodes && i < got->n; i++) {
+		struct sio_json_field field = { .key = "projects" };
+		sio_slice rest, item;
+		if (sio_json_pick(got->answers[i], &field, 1) < 0)
+			continue;
+		for (rest = sio_json_inside(field.value); sio_json_next(&rest, &item) == 0;)
+			if (!map_get(&projects, item) && map_put(&projects, next, item) == 0)
+				next++;
+	}
+	n = projects.n;
+	map_fini(&projects);
+	free(nodes);
+	return n;
+}
+
+/* The guide's five fields, in its order, without the closing brace. */
+static void put_status(const struct call *call, const struct gathered *got, struct buf *b)
+{
 	buf_printf(b,
-		   "{\"enabled\":true,\"redis_enabled\":false,\"endpoint\":\"/socket.io\","
-		   "\"active_connections\":%zu,\"active_project_rooms\":%zu",
-		   counts.connections, counts.project_rooms);
+		   "{\"enabled\":true,\"redis_enabled\":%s,\"endpoint\":\"/socket.io\","
+		   "\"active_connections\":%lld,\"active_project_rooms\":%zu",
+		   call->api->options.redis ? "true" : "false", (long long)gather_sum(got, "connections"), count_projects(got));
 }
 
 static void answer_verbose(struct call *call, const char *store)
 {
 	const struct api *api = call->api;
-	struct buf b = { 0 };
 
-	put_status(call, &b);
-	buf_str(&b, ",\"node\":");
-	buf_json(&b, sio_str(api->options.node));
-	buf_printf(&b, ",\"nodes\":1,\"workers\":%u,\"redis\":\"off\",\"store\":\"%s\"", api->options.workers, store);
-	buf_printf(&b, ",\"uptime\":%llu,\"version\":",
+	buf_str(&call->text, ",\"node\":");
+	buf_json(&call->text, sio_str(api->options.node));
+	buf_printf(&call->text, ",\"nodes\":%zu,\"workers\":%u,\"redis\":\"%s\",\"store\":\"%s\"",
+		   sio_server_nodes_n(api->options.server), api->options.workers, redis_state(api), store);
+	buf_printf(&call->text, ",\"uptime\":%llu,\"version\":",
 		   (unsigned long long)((sio_server_now_ms(api->options.server) - api->started_ms) / 1000));
-	buf_json(&b, sio_str(api->options.version));
-	buf_byte(&b, '}');
-	respond_buf(call, 200, &b);
+	buf_json(&call->text, sio_str(api->options.version));
+	buf_byte(&call->text, '}');
+	respond_json(call, call->text.failed ? 500 : 200, call->text.failed ? SIO_LIT("{}") : buf_peek(&call->text));
+}
+
+static void counts_gathered(struct call *call, const struct gathered *got)
+{
+	char verbose[8];
+
+	put_status(call, got, &call->text);
+	if (sio_request_query_get(call->req, "verbose", verbose, sizeof(verbose)) == 1 && verbose[0] == '1') {
+		buf_byte(&call->text, ',');
+		gather_put_missing(&call->text, got);
+		ask_store(call, answer_verbose);
+		return;
+	}
+	buf_byte(&call->text, '}');
+	respond_json(call, call->text.failed ? 500 : 200, call->text.failed ? SIO_LIT("{}") : buf_peek(&call->text));
 }
 
 void status_get(struct call *call)
 {
-	char verbose[8];
-	struct buf b = { 0 };
-
-	if (sio_request_query_get(call->req, "verbose", verbose, sizeof(verbose)) == 1 && verbose[0] == '1') {
-		ask_store(call, answer_verbose);
-		return;
-	}
-	put_status(call, &b);
-	buf_byte(&b, '}');
-	respond_buf(call, 200, &b);
+	gather(call, COLLAB_ASK_COUNTS, sio_bytes("", 0), counts_gathered);
 }
 
 /* ---- health ------------------------------------------------------------------------------ */
 
 static void put_parts(const struct call *call, struct buf *b, const char *state, const char *store)
 {
-	buf_printf(b, "{\"status\":\"%s\",\"store\":\"%s\",\"redis\":\"off\",\"draining\":%s}", state, store,
-		   call->api->is_draining ? "true" : "false");
+	buf_printf(b, "{\"status\":\"%s\",\"store\":\"%s\",\"redis\":\"%s\",\"draining\":%s}", state, store,
+		   redis_state(call->api), call->api->is_draining ? "true" : "false");
 }
 
 /* Alive: the loop answers.  A restart would not mend the store, so it does not count. */
@@ -141,13 +184,14 @@ void status_healthz(struct call *call)
 	ask_store(call, answer_health);
 }
 
-/* Ready: requests should be sent here. */
+/* Ready: requests should be sent here.  Without Redis they may: its loss meets all servers,
+ * and each of them still serves its own. */
 static void answer_ready(struct call *call, const char *store)
 {
 	struct buf b = { 0 };
 	bool is_ready = !call->api->is_draining && store[0] == 'o'; /* "ok" */
 
-	put_parts(call, &b, is_ready ? "ok" : call->api->is_draining ? "draining" : "unavailable", store);
+	put_parts(call, &b, is_ready ? redis_state(call->api)[0] == 'd' ? "degraded" : "ok" : call->api->is_draining ? "draining" : "unavailable", store);
 	if (!is_ready)
 		sio_reply_header(call->req, SIO_LIT("Retry-After"), SIO_LIT("1"));
 	respond_buf(call, is_ready ? 200 : 503, &b);

@@ -44,6 +44,8 @@ struct config {
 	uint32_t redis_required;
 	char *redis_url;
 	char *redis_channel;
+	char *redis_prefix;
+	char *redis_secret;
 
 	char *database_url;
 	char *access_url;

@@ -186,6 +186,11 @@ static bool is_word(const char *s)
 	return true;
 }
 
+static bool is_prefix(const char *s)
+{
+	return is_word(s) && strlen(s) <= 64 && !strpbrk(s, "{}");
+}
+
 /* ---- the table --------------------------------------------------------------- */
 
 #define FIELD(f) .offset = offsetof(struct config, f)
@@ -219,12 +224,15 @@ const struct config_row config_rows[] = {
 	{ "JWT_USER_CLAIM", TEXT(jwt_user_claim, is_word, "a claim's name"), .fallback = "sub",
 	  .text = "claim that holds the user id" },
 
-	{ "REDIS_ENABLED", SWITCH(redis_enabled, "false"), .only = "false", .what = "several servers over Redis",
-	  .text = "several servers over Redis" },
+	{ "REDIS_ENABLED", SWITCH(redis_enabled, "false"), .text = "several servers over Redis" },
 	{ "REDIS_URL",
 	  TEXT(redis_url, is_redis_url, "redis://, rediss://, valkey://, valkeys://, unix:// or redis+sentinel:// and an address"),
 	  .fallback = "redis://localhost:6379/0", .is_url_with_secret = true, .text = "address of Redis" },
 	{ "REDIS_REQUIRED", SWITCH(redis_required, "true"), .text = "refuse to start without Redis" },
+	{ "REDIS_PREFIX", TEXT(redis_prefix, is_prefix, "1 to 64 letters, digits and marks without braces"), .fallback = "skybuild",
+	  .text = "begins the channels of this cluster's servers" },
+	{ "REDIS_SECRET", TEXT(redis_secret, NULL, "32 bytes or more"), .is_secret = true,
+	  .text = "signs messages between servers; unset: JWT_SECRET does" },
 	{ "REDIS_CHANNEL", TEXT(redis_channel, is_word, "a channel's name"), .fallback = "socketio",
 	  .text = "channel of python-socketio processes" },
 

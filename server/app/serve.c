@@ -1,6 +1,6 @@
 /* serve.c -- "skybuild serve": puts the parts together, runs them, ends them.
  *
- * Start: configuration, log, server, store, verifier, collab, api, listen.
+ * Start: configuration, log, verifier, server, Redis, store, collab, api, wait for Redis, listen.
  * End (SIGTERM, SIGINT): not ready any more, the server drains for at most
  * SHUTDOWN_TIMEOUT; a second signal ends the drain, a third the process.  When the
  * loop has nothing left, the parts go in the opposite order; the store first, for
@@ -19,7 +19,9 @@
 
 #include <uv.h>
 
+#include <sio/redis.h>
 #include <sio/server.h>
+#include <sio/servers.h>
 #include <sio/work.h>
 
 #include "api/api.h"
@@ -31,7 +33,7 @@
 #include "collab/collab.h"
 #include "store/store.h"
 
-enum { SIGNALS_N = 3, LIST_MAX = 256, PEM_MAX = 65536 };
+enum { SIGNALS_N = 3, LIST_MAX = 256, PEM_MAX = 65536, REDIS_WAIT_MS = 4500 };
 
 /* A comma list of the configuration as the list that the server wants. */
 struct list {
@@ -52,6 +54,8 @@ struct service {
 	char algorithm[8];      /* that tokens are signed with; "" for none */
 	char node[RANDOM_ID_LEN + 1];
 	struct sio_server *server;
+	struct sio_redis *redis;  /* NULL: not in use */
+	bool is_joining;          /* Redis is waited for: what goes wrong is told at the end */
 	struct store *store;
 	struct token_verifier *verifier;
 	struct collab *collab;
@@ -248,6 +252,83 @@ static int make_server(struct service *s)
 	return err ? command_fail("the server could not be made: %s", sio_strerror(err)) : EXIT_DONE;
 }
 
+/* ---- Redis ------------------------------------------------------------------------------ */
+
+static void on_redis_line(enum sio_log_level level, const char *line, void *arg)
+{
+	const struct service *s = arg;
+
+	if (!s->is_joining || level < SIO_LOG_WARNING)
+		log_fields(level, line, (char *)NULL);
+}
+
+/* What is wrong with the settings is told now. */
+static int make_redis(struct service *s)
+{
+	const struct config *c = &s->config;
+	const char *secret = c->redis_secret ? c->redis_secret : c->jwt_secret;
+	const struct sio_redis_options options = {
+		.url = c->redis_url,
+		.prefix = c->redis_prefix,
+		.secret = sio_str(secret),
+		.log = on_redis_line,
+		.log_arg = s,
+	};
+	char error[SIO_REDIS_ERROR_MAX];
+	int err = sio_redis_new(&options, &s->redis, error);
+
+	if (err == SIO_ERR_INVAL)
+		return command_fail("REDIS_URL cannot be used: %s", error);
+	if (!secret)
+		log_warning("REDIS_SECRET and JWT_SECRET are unset: whoever may publish on Redis can speak for a server");
+	return err ? command_fail("Redis cannot be joined: %s", sio_strerror(err)) : EXIT_DONE;
+}
+
+/* Begin to connect. */
+static int join_redis(struct service *s)
+{
+	int code = make_redis(s), err;
+
+	if (code)
+		return code;
+	s->is_joining = true;
+	err = sio_redis_join(s->redis, s->server);
+	return err ? command_fail("Redis cannot be joined: %s", sio_strerror(err)) : EXIT_DONE;
+}
+
+static void on_redis_late(uv_timer_t *timer)
+{
+	*(bool *)timer->data = true;
+}
+
+/* Let the loop run until Redis answers, refuses us, or REDIS_WAIT_MS have passed. */
+static int await_redis(struct service *s)
+{
+	struct sio_redis_stats stats;
+	bool is_late = false;
+	uv_timer_t timer;
+
+	uv_timer_init(&s->loop, &timer);
+	timer.data = &is_late;
+	uv_timer_start(&timer, on_redis_late, REDIS_WAIT_MS, 0);
+	do {
+		uv_run(&s->loop, UV_RUN_ONCE);
+		sio_redis_stats(s->redis, &stats);
+	} while (!stats.is_up && !stats.is_refused && !is_late && s->signals_seen == 0);
+	uv_close((uv_handle_t *)&timer, NULL);
+	uv_run(&s->loop, UV_RUN_NOWAIT); /* the timer is ours no longer than this */
+	s->is_joining = false;
+	if (stats.is_up || s->signals_seen > 0)
+		return EXIT_DONE;
+	if (s->config.redis_required)
+		return command_fail("REDIS_URL=%s cannot be used: %s. Is Redis running (redis-cli ping)? REDIS_REQUIRED=false starts "
+				    "without it, REDIS_ENABLED=false needs none", stats.address, stats.error);
+	log_warning("Redis: %s; started without it, local clients are served, trying again", stats.error);
+	return EXIT_DONE;
+}
+
+/* ---- the store -------------------------------------------------------------------------- */
+
 static int post(void *ctx, void (*fn)(void *arg), void *arg)
 {
 	return sio_server_post(ctx, fn, arg);
@@ -295,11 +376,17 @@ static int make_collab(struct service *s)
 		.presence_grace_ms = c->presence_grace_ms,
 		.max_connections_per_user = c->max_connections_per_user,
 		.token_leeway_ms = c->jwt_leeway_s * 1000,
-		.recovery_window_ms = c->recovery_window_s * 1000,
+		/* Sessions and offsets are those of one server: with several, events of the others come in an
+		 * order that no offset tells (decision 0026). */
+		.recovery_window_ms = c->redis_enabled ? 0 : c->recovery_window_s * 1000,
 		.recovery_events_max = c->recovery_events_max,
 		.recovery_bytes_max = c->send_queue_bytes / 2, /* a replay must not cut a client that reads */
 	};
 	int err = collab_new(s->server, s->store, s->verifier, &options, &s->collab);
+
+	if (c->redis_enabled && c->recovery_window_s > 0)
+		log_info("RECOVERY_WINDOW has no effect with REDIS_ENABLED=true: a client that was lost comes back anew and reads "
+			 "what it missed");
 
 	return err ? command_fail("collaboration could not be set up: %s", sio_strerror(err)) : EXIT_DONE;
 }
@@ -322,12 +409,16 @@ static int make_api(struct service *s)
 		.web_dir = s->assets.web_dir[0] ? s->assets.web_dir : NULL,
 		.client_dir = s->assets.client_dir[0] ? s->assets.client_dir : NULL,
 		.node = s->node,
+		.redis = s->redis,
 		.version = SKYBUILD_VERSION,
 		.workers = c->workers,
 	};
 	int err;
 
-	random_id(s->node);
+	if (s->redis)
+		snprintf(s->node, sizeof(s->node), "%.*s", SIO_NODE_ID_LEN, sio_server_node(s->server).p);
+	else
+		random_id(s->node);
 	err = api_new(&options, &s->api);
 	return err ? command_fail("the API could not be set up: %s", sio_strerror(err)) : EXIT_DONE;
 }
@@ -444,10 +535,12 @@ static int start(struct service *s)
 	int code;
 
 	raise_descriptor_limit();
-	if ((code = make_server(s)) || (code = open_store(s)) || (code = make_collab(s)) || (code = make_api(s)) ||
-	    (code = watch_signals(s)))
+	if ((code = make_server(s)) || (s->config.redis_enabled && (code = join_redis(s))) || (code = open_store(s)) ||
+	    (code = make_collab(s)) || (code = make_api(s)) || (code = watch_signals(s)))
 		return code;
-	return listen_on(s);
+	if (s->redis && (code = await_redis(s)))
+		return code;
+	return s->signals_seen > 0 ? EXIT_DONE : listen_on(s);
 }
 
 static void stop(struct service *s)
@@ -462,6 +555,7 @@ static void stop(struct service *s)
 	api_free(s->api);
 	collab_free(s->collab);
 	sio_server_free(s->server);
+	sio_redis_free(s->redis);
 	token_verifier_free(s->verifier);
 	if (s->has_loop)
 		uv_loop_close(&s->loop);
@@ -485,7 +579,8 @@ int command_serve(const struct command *self, int argc, char **argv)
 	code = configure(&service, is_check);
 	if (!code)
 		code = rehearse(&service);
-	if (!code && is_check && (code = make_server(&service)) == EXIT_DONE) /* it reads the files of TLS */
+	if (!code && is_check && (code = make_server(&service)) == EXIT_DONE && /* it reads the files of TLS */
+	    (!service.config.redis_enabled || (code = make_redis(&service)) == EXIT_DONE))
 		puts("The configuration is valid.");
 	else if (!code && !is_check && (code = start(&service)) == EXIT_DONE) {
 		uv_run(&service.loop, UV_RUN_DEFAULT);

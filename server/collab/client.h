@@ -19,6 +19,7 @@
 #include <sio/json.h>
 #include <sio/room.h>
 #include <sio/server.h>
+#include <sio/servers.h>
 #include <sio/socket.h>
 #include <sio/work.h>
 
@@ -220,6 +221,12 @@ void project_on_grace(struct sio_timer *timer);
 /* ---- recheck.c ----------------------------------------------------------------------------- */
 
 void recheck_stop(struct collab *collab); /* drop the work under way */
+
+/* ---- servers.c ------------------------------------------------------------------------------ */
+
+void servers_start(struct collab *collab);
+/* Tell the servers that have members in it of a durable event of a project. */
+void servers_tell(struct collab *collab, sio_slice project_id, int64_t seq, const struct collab_emit *emit);
 
 /* ---- sequence.c ----------------------------------------------------------------------------- */
 

@@ -92,6 +92,7 @@ static int install(struct collab *collab)
 	sio_on_connect(collab->server, connect_on_request, collab);
 	sio_on_disconnect(collab->server, connect_on_end, collab);
 	sio_on_limited(collab->server, on_limited, collab);
+	servers_start(collab);
 	for (unsigned i = 0; i < ROWS_N; i++) {
 		int err;
 
@@ -153,6 +154,7 @@ long collab_emit_room(struct collab *collab, sio_slice room, const struct collab
 		.except = &emit->except_sid,
 		.except_n = emit->except_sid.n > 0,
 		.is_volatile = emit->is_volatile,
+		.is_local = emit->is_local,
 	};
 	struct sio_args args = sio_args_json(emit->args);
 

@@ -67,6 +67,7 @@ struct collab_emit {
 	sio_slice except_sid; /* this socket does not get it; empty for none */
 	bool is_volatile;     /* may be dropped for a receiver that lags */
 	int64_t position;     /* of a committed event, from the store; 0: it is not recovered.  In their order */
+	bool is_local;        /* only to users of this server; for what each server finds in the store by itself */
 };
 #define COLLAB_EVENT_MAX 128
 
@@ -82,7 +83,8 @@ long collab_emit_room(struct collab *collab, sio_slice room, const struct collab
  * such events in the order of their numbers, each once: one that was sent already is
  * not sent again; when a number is missing, the event waits until the missing ones
  * have come or were read from the store (then it goes to as many as are there now, which
- * is what is returned).  seq 0: the event has no number and goes at once.  Returns as
+ * is what is returned).  Other servers that have members there are told, unless it is_local,
+ * and do the same.  seq 0: the event has no number and goes at once.  Returns as
  * collab_emit_project. */
 long collab_emit_durable(struct collab *collab, sio_slice project_id, int64_t seq, const struct collab_emit *emit);
 
@@ -98,6 +100,17 @@ void collab_access_changed(struct collab *collab, sio_slice project_id, sio_slic
 /* Disconnect all sockets of a user (Socket.IO DISCONNECT, then the session is
  * closed: the stock client does not come back by itself).  Returns how many. */
 size_t collab_disconnect_user(struct collab *collab, sio_slice user_id);
+
+/* ---- other servers --------------------------------------------------------------- */
+
+/* What the servers ask each other.  Each one answers for itself, with one object. */
+#define COLLAB_ASK_PRESENCE "presence"     /* project id: as collab_presence_json */
+#define COLLAB_ASK_USER "user"             /* user id: as collab_user_json */
+#define COLLAB_ASK_DISCONNECT "disconnect" /* user id: {"disconnected":N} */
+#define COLLAB_ASK_COUNTS "counts"         /* "": {"connections":N,"projects":[..]} */
+
+/* Append this server's answer to one of these.  false: there is no such question. */
+bool collab_answer(struct collab *collab, sio_slice what, sio_slice id, struct buf *out);
 
 /* ---- questions ------------------------------------------------------------------- */
 

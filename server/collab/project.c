@@ -63,7 +63,7 @@ static void tell_presence(struct collab *collab, const struct presence_member *m
 
 void project_gone(struct collab *collab, struct presence_member *member)
 {
-	if (member->project->connections_n > 0)
+	if (member->project->connections_n > 0 || sio_server_nodes_n(collab->server) > 1)
 		tell_presence(collab, member, NULL, "user:left");
 	presence_remove(&collab->presence, member);
 }

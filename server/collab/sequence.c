@@ -117,8 +117,11 @@ void sequence_stop(struct collab *collab)
 
 static long send_next(struct collab *collab, struct presence_project *project, int64_t seq, const struct collab_emit *emit)
 {
+	struct collab_emit here = *emit;
+
+	here.is_local = true; /* other servers' rooms have a sequence of their own */
 	project->seq = seq;
-	return collab_emit_room(collab, presence_project_room(project), emit);
+	return collab_emit_room(collab, presence_project_room(project), &here);
 }
 
 static sio_slice except_of(const struct gap *gap, int64_t seq)
@@ -158,10 +161,12 @@ long collab_emit_durable(struct collab *collab, sio_slice project_id, int64_t se
 	struct presence_project *project = presence_project_find(&collab->presence, project_id);
 	struct gap *gap;
 
+	if (seq <= 0) /* of an event without a number: project:deleted */
+		return collab_emit_project(collab, project_id, emit);
+	if (!emit->is_local)
+		servers_tell(collab, project_id, seq, emit);
 	if (!project)
 		return 0;
-	if (seq <= 0) /* of an event without a number: project:deleted */
-		return collab_emit_room(collab, presence_project_room(project), emit);
 	if (seq <= project->seq)
 		return 0;
 	if (seq == project->seq + 1)

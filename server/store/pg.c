@@ -74,7 +74,7 @@ static void rollback(struct db *db)
 	if (!pg->in_transaction)
 		return;
 	if (pg->link.conn && pg_queue(pg, "ROLLBACK") == SQL_DONE)
-		link_wait(&pg->link, NULL, &is_other);
+		pg_link_wait(&pg->link, NULL, &is_other);
 	pg->in_transaction = false;
 }
 
@@ -95,7 +95,7 @@ static int try_lock(struct pg_db *pg)
 	if (r == SQL_ROW && sio_slice_eq(sql_text(st, 0), SIO_LIT("t")))
 		return SQL_DONE;
 	if (r == SQL_ROW)
-		link_fail(&pg->link, "55P03", "another process is writing");
+		pg_link_fail(&pg->link, "55P03", "another process is writing");
 	return SQL_FAILED;
 }
 
@@ -116,7 +116,7 @@ static int begin(struct db *db, enum db_begin how)
 
 	pg->is_unknown = false;
 	/* A server that was started anew while nobody asked is noticed now: once more, at once. */
-	for (int tries = 0; tries < 2 && link_connect(&pg->link) == SQL_DONE; tries++) {
+	for (int tries = 0; tries < 2 && pg_link_connect(&pg->link) == SQL_DONE; tries++) {
 		enter(pg, how == DB_WRITE);
 		if (how == DB_READ ? pg_queue(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") == SQL_DONE : begin_write(pg, how) == SQL_DONE)
 			return SQL_DONE;
@@ -138,7 +138,7 @@ static int look_for_batch(struct pg_db *pg)
 	struct sql_stmt *st;
 	int r = SQL_FAILED, got;
 
-	if (link_connect(&pg->link) != SQL_DONE)
+	if (pg_link_connect(&pg->link) != SQL_DONE)
 		return SQL_FAILED;
 	enter(pg, false);
 	if (pg_queue(pg, "BEGIN") == SQL_DONE && pg_queue(pg, "SELECT pg_advisory_xact_lock(" PG_LOCK_KEYS ")") == SQL_DONE) {
@@ -177,11 +177,11 @@ static int commit(struct db *db)
 	if (is_write) /* the others wake up; our own listener knows our name */
 		sql_push(db, "SELECT pg_notify('" PG_CHANNEL "', ?1)", "t", sio_str(pg->writer));
 	st = sql_start(db, "COMMIT", "");
-	if (!st || pg->is_failed || link_send(&pg->link, (struct pg_stmt *)st, false) != SQL_DONE) {
+	if (!st || pg->is_failed || pg_link_send(&pg->link, (struct pg_stmt *)st, false) != SQL_DONE) {
 		rollback(db);
 		return SQL_AGAIN;
 	}
-	if (link_wait(&pg->link, (struct pg_stmt *)st, &is_other) == SQL_DONE) {
+	if (pg_link_wait(&pg->link, (struct pg_stmt *)st, &is_other) == SQL_DONE) {
 		/* A transaction in which something has failed answers ROLLBACK. */
 		bool is_committed = strcmp(PQcmdStatus(((struct pg_stmt *)st)->result), "COMMIT") == 0;
 		pg->in_transaction = false;
@@ -290,7 +290,7 @@ static void pg_close(void *arg)
 	if (pg->link.conn && pg->writer[0])
 		sql_exec(&pg->db, "DELETE FROM batches WHERE writer = ?1", "t", sio_str(pg->writer));
 	db_fini(&pg->db);
-	link_fini(&pg->link);
+	pg_link_fini(&pg->link);
 	free(pg);
 }
 
@@ -305,7 +305,7 @@ static struct pg_db *pg_new(const struct store_options *options, const char *url
 {
 	struct pg_db *pg = calloc(1, sizeof(*pg));
 
-	if (pg && link_init(&pg->link, url) == SIO_OK) {
+	if (pg && pg_link_init(&pg->link, url) == SIO_OK) {
 		pg->db.driver = &pg_driver;
 		db_init(&pg->db, options);
 		return pg;
@@ -323,7 +323,7 @@ static int pg_open(const struct store_options *options, const char *url, void **
 
 	if (!pg)
 		return SIO_ERR_NOMEM;
-	conn = link_dial(&pg->link);
+	conn = pg_link_dial(&pg->link);
 	if (!conn)
 		return cannot_connect(pg, error);
 	r = pg_migrate(conn, pg->link.shown, error);
@@ -332,7 +332,7 @@ static int pg_open(const struct store_options *options, const char *url, void **
 		pg_close(pg);
 		return r;
 	}
-	if (link_connect(&pg->link) != SQL_DONE)
+	if (pg_link_connect(&pg->link) != SQL_DONE)
 		return cannot_connect(pg, error);
 	random_id(pg->writer);
 	/* Of processes that have not ended well. */
@@ -349,7 +349,7 @@ static int pg_open_reader(const struct store_options *options, const char *url, 
 
 	if (!pg)
 		return SIO_ERR_NOMEM;
-	if (link_connect(&pg->link) != SQL_DONE)
+	if (pg_link_connect(&pg->link) != SQL_DONE)
 		return cannot_connect(pg, error);
 	*out = pg;
 	return SIO_OK;

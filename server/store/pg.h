@@ -2,7 +2,7 @@
  *
  * A link is one connection that mends itself.  Statements go into libpq's pipeline: what
  * was sent waits in a queue until somebody needs an answer, then one message carries all
- * (link_wait).  After a failure the rest of that message is skipped by the server.
+ * (pg_link_wait).  After a failure the rest of that message is skipped by the server.
  *
  *   pg_link.c  connecting, back-off, the pipeline, what a failure was
  *   pg_stmt.c  statements, parameters and rows
@@ -86,20 +86,20 @@ static inline struct pg_db *pg_of(struct db *db)
 /* ---- pg_link.c -------------------------------------------------------------- */
 
 uint64_t pg_now_us(void);
-int link_init(struct pg_link *link, const char *url);
-void link_fini(struct pg_link *link);
+int pg_link_init(struct pg_link *link, const char *url);
+void pg_link_fini(struct pg_link *link);
 /* Connect if there is no connection and the time for it has come.  SQL_DONE or SQL_FAILED. */
-int link_connect(struct pg_link *link);
-void link_lose(struct pg_link *link);
+int pg_link_connect(struct pg_link *link);
+void pg_link_lose(struct pg_link *link);
 /* Put a statement behind the others.  is_ahead: its answer goes to ahead_result.  SQL_DONE or
  * SQL_FAILED. */
-int link_send(struct pg_link *link, struct pg_stmt *st, bool is_ahead);
+int pg_link_send(struct pg_link *link, struct pg_stmt *st, bool is_ahead);
 /* Send what is queued and read all answers; wanted keeps its last result.  SQL_DONE; or the
  * failure of the first that failed, and *is_other: it was not wanted's own. */
-int link_wait(struct pg_link *link, struct pg_stmt *wanted, bool *is_other);
-void link_fail(struct pg_link *link, const char *state, const char *fmt, ...) SIO_PRINTF(3, 4);
+int pg_link_wait(struct pg_link *link, struct pg_stmt *wanted, bool *is_other);
+void pg_link_fail(struct pg_link *link, const char *state, const char *fmt, ...) SIO_PRINTF(3, 4);
 /* A connection that nobody has set up yet, for who reads it by himself.  NULL: why is set. */
-PGconn *link_dial(struct pg_link *link);
+PGconn *pg_link_dial(struct pg_link *link);
 
 /* ---- pg_stmt.c ---------------------------------------------------------------- */
 

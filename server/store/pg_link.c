@@ -38,7 +38,7 @@ static void one_line(char *text)
 			*p = ' ';
 }
 
-void link_fail(struct pg_link *link, const char *state, const char *fmt, ...)
+void pg_link_fail(struct pg_link *link, const char *state, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -56,7 +56,7 @@ static void take_failure(struct pg_link *link, const PGresult *result)
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE), *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 	const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
 
-	link_fail(link, state ? state : "", "%s", text ? text : PQresultErrorMessage(result));
+	pg_link_fail(link, state ? state : "", "%s", text ? text : PQresultErrorMessage(result));
 	snprintf(link->constraint, sizeof(link->constraint), "%s", constraint ? constraint : "");
 }
 
@@ -74,23 +74,23 @@ static bool is_end(const char *state)
 
 /* ---- connecting ----------------------------------------------------------------- */
 
-int link_init(struct pg_link *link, const char *url)
+int pg_link_init(struct pg_link *link, const char *url)
 {
 	*link = (struct pg_link){ .url = strdup(url), .retry_ms = PG_RETRY_MIN_MS };
 	pg_url_show(url, link->shown, sizeof(link->shown));
 	return link->url ? SIO_OK : SIO_ERR_NOMEM;
 }
 
-void link_lose(struct pg_link *link)
+void pg_link_lose(struct pg_link *link)
 {
 	PQfinish(link->conn);
 	link->conn = NULL;
 	link->queue_n = 0;
 }
 
-void link_fini(struct pg_link *link)
+void pg_link_fini(struct pg_link *link)
 {
-	link_lose(link);
+	pg_link_lose(link);
 	if (link->url)
 		explicit_bzero(link->url, strlen(link->url));
 	free(link->url);
@@ -103,7 +103,7 @@ static void ignore_notice(void *arg, const char *text)
 }
 
 /* What stands before dbname the URL may set otherwise. */
-PGconn *link_dial(struct pg_link *link)
+PGconn *pg_link_dial(struct pg_link *link)
 {
 	static const char timeout[] = { '0' + PG_CONNECT_S, '\0' };
 	const char *const names[] = { "connect_timeout", "application_name", "target_session_attrs", "tcp_user_timeout", "keepalives_idle",
@@ -115,7 +115,7 @@ PGconn *link_dial(struct pg_link *link)
 		PQsetNoticeProcessor(conn, ignore_notice, NULL);
 		return conn;
 	}
-	link_fail(link, "", "%s", conn ? PQerrorMessage(conn) : "out of memory");
+	pg_link_fail(link, "", "%s", conn ? PQerrorMessage(conn) : "out of memory");
 	PQfinish(conn);
 	return NULL;
 }
@@ -136,7 +136,7 @@ static bool set_up(struct pg_link *link)
 		take_failure(link, result);
 	PQclear(result);
 	if (is_good && (PQsetnonblocking(link->conn, 1) != 0 || !PQenterPipelineMode(link->conn))) {
-		link_fail(link, "", "%s", PQerrorMessage(link->conn));
+		pg_link_fail(link, "", "%s", PQerrorMessage(link->conn));
 		is_good = false;
 	}
 	return is_good;
@@ -152,21 +152,21 @@ static void put_off(struct pg_link *link)
 	link->retry_ms = 2 * link->retry_ms < PG_RETRY_MAX_MS ? 2 * link->retry_ms : PG_RETRY_MAX_MS;
 }
 
-int link_connect(struct pg_link *link)
+int pg_link_connect(struct pg_link *link)
 {
 
 	if (link->conn)
 		return SQL_DONE;
 	if (pg_now_us() < link->retry_us)
 		return SQL_FAILED; /* why is still that of the last attempt */
-	link->conn = link_dial(link);
+	link->conn = pg_link_dial(link);
 	if (link->conn && set_up(link)) {
 		if (link->number++ > 0)
 			log_info("PostgreSQL at %s: connected again", link->shown);
 		link->retry_ms = PG_RETRY_MIN_MS;
 		return SQL_DONE;
 	}
-	link_lose(link);
+	pg_link_lose(link);
 	put_off(link);
 	return SQL_FAILED;
 }
@@ -176,9 +176,9 @@ int link_connect(struct pg_link *link)
 static int lost(struct pg_link *link, const char *why)
 {
 	if (why)
-		link_fail(link, "", "%s", why);
+		pg_link_fail(link, "", "%s", why);
 	log_warning("PostgreSQL at %s: connection lost: %s", link->shown, link->why);
-	link_lose(link);
+	pg_link_lose(link);
 	return SQL_FAILED;
 }
 
@@ -192,7 +192,7 @@ static int queue(struct pg_link *link, struct pg_stmt *st, bool is_prepare, bool
 	return SQL_DONE;
 }
 
-int link_send(struct pg_link *link, struct pg_stmt *st, bool is_ahead)
+int pg_link_send(struct pg_link *link, struct pg_stmt *st, bool is_ahead)
 {
 	const char *values[PG_PARAMS_MAX];
 
@@ -200,7 +200,7 @@ int link_send(struct pg_link *link, struct pg_stmt *st, bool is_ahead)
 		return SQL_FAILED;
 	if (link->queue_n + 2 > PG_QUEUE_MAX) {
 		bool is_other;
-		int r = link_wait(link, NULL, &is_other);
+		int r = pg_link_wait(link, NULL, &is_other);
 		if (r != SQL_DONE)
 			return r;
 	}
@@ -226,14 +226,14 @@ static bool is_answered(struct pg_link *link, uint64_t until_us)
 		if (!PQisBusy(link->conn))
 			return true;
 		if (now >= until_us) {
-			link_fail(link, "", "the server has not answered for %d s", PG_ANSWER_MS / 1000);
+			pg_link_fail(link, "", "the server has not answered for %d s", PG_ANSWER_MS / 1000);
 			return false;
 		}
 		poll(&p, 1, (int)((until_us - now) / 1000 + 1));
 		if ((p.revents & (POLLIN | POLLERR | POLLHUP)) && !PQconsumeInput(link->conn))
 			break;
 	}
-	link_fail(link, "", "%s", PQerrorMessage(link->conn));
+	pg_link_fail(link, "", "%s", PQerrorMessage(link->conn));
 	return false;
 }
 
@@ -294,7 +294,7 @@ static bool take_answers(struct pg_link *link, struct pg_stmt *wanted, int *fail
 	return !is_lost;
 }
 
-int link_wait(struct pg_link *link, struct pg_stmt *wanted, bool *is_other)
+int pg_link_wait(struct pg_link *link, struct pg_stmt *wanted, bool *is_other)
 {
 	int failed_at = -1;
 	bool is_here;

@@ -67,7 +67,7 @@ static void *run(void *arg)
 	bool goes_on = true;
 
 	while (goes_on) {
-		PGconn *conn = link_dial(&l->link);
+		PGconn *conn = pg_link_dial(&l->link);
 		if (conn && begin(conn))
 			goes_on = hear(l, conn);
 		PQfinish(conn);
@@ -86,11 +86,11 @@ struct pg_listener *pg_listen(const char *url, const char *own, void (*fn)(void 
 	l->arg = arg;
 	memcpy(l->own, own, sizeof(l->own));
 	l->end_fd = eventfd(0, EFD_CLOEXEC);
-	if (l->end_fd >= 0 && link_init(&l->link, url) == SIO_OK && pthread_create(&l->thread, NULL, run, l) == 0)
+	if (l->end_fd >= 0 && pg_link_init(&l->link, url) == SIO_OK && pthread_create(&l->thread, NULL, run, l) == 0)
 		return l;
 	if (l->end_fd >= 0)
 		close(l->end_fd);
-	link_fini(&l->link);
+	pg_link_fini(&l->link);
 	free(l);
 	return NULL;
 }
@@ -104,6 +104,6 @@ void pg_listen_end(struct pg_listener *l)
 	if (write(l->end_fd, &one, sizeof(one)) == sizeof(one))
 		pthread_join(l->thread, NULL);
 	close(l->end_fd);
-	link_fini(&l->link);
+	pg_link_fini(&l->link);
 	free(l);
 }

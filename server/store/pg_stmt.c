@@ -47,7 +47,7 @@ struct sql_stmt *pg_prepare(struct db *db, const char *text)
 	struct pg_stmt *st = calloc(1, sizeof(*st));
 
 	if (!st || !(st->text = strdup(text))) {
-		link_fail(&pg_of(db)->link, "", "out of memory");
+		pg_link_fail(&pg_of(db)->link, "", "out of memory");
 		free(st);
 		return NULL;
 	}
@@ -127,12 +127,12 @@ static bool may_run(struct pg_db *pg, struct pg_stmt *st)
 {
 	if (pg->in_transaction && pg->is_failed)
 		return false;
-	if (!pg->in_transaction && link_connect(&pg->link) != SQL_DONE)
+	if (!pg->in_transaction && pg_link_connect(&pg->link) != SQL_DONE)
 		return false;
 	if (st->is_bad)
-		link_fail(&pg->link, "22021", "a text holds a zero byte");
+		pg_link_fail(&pg->link, "22021", "a text holds a zero byte");
 	else if (st->bytes.failed)
-		link_fail(&pg->link, "53200", "out of memory");
+		pg_link_fail(&pg->link, "53200", "out of memory");
 	else
 		return true;
 	/* As if the server had said it; the transaction itself is still good. */
@@ -150,7 +150,7 @@ int pg_queue(struct pg_db *pg, const char *text)
 {
 	struct sql_stmt *st = sql_start(&pg->db, text, "");
 
-	return st && link_send(&pg->link, of(st), false) == SQL_DONE ? SQL_DONE : failed(pg, true);
+	return st && pg_link_send(&pg->link, of(st), false) == SQL_DONE ? SQL_DONE : failed(pg, true);
 }
 
 /* A savepoint is made only before something that could have to be taken back. */
@@ -172,7 +172,7 @@ void pg_ahead(struct sql_stmt *base)
 	st->ahead_n = 0;
 	PQclear(st->ahead_result);
 	st->ahead_result = NULL;
-	if (!pg->in_transaction || pg->is_failed || st->is_bad || st->bytes.failed || link_send(&pg->link, st, true) != SQL_DONE)
+	if (!pg->in_transaction || pg->is_failed || st->is_bad || st->bytes.failed || pg_link_send(&pg->link, st, true) != SQL_DONE)
 		return; /* it is asked when it is needed, and fails then */
 	st->ahead_n = base->db->job_n;
 	st->ahead_bytes = st->bytes;
@@ -195,7 +195,7 @@ static int take_ahead(struct pg_db *pg, struct pg_stmt *st)
 	bool is_other;
 
 	st->ahead_n = 0;
-	if (!st->ahead_result && link_wait(&pg->link, NULL, &is_other) != SQL_DONE)
+	if (!st->ahead_result && pg_link_wait(&pg->link, NULL, &is_other) != SQL_DONE)
 		return failed(pg, true);
 	st->result = st->ahead_result;
 	st->ahead_result = NULL;
@@ -212,9 +212,9 @@ static int execute(struct pg_stmt *st)
 		return SQL_FAILED;
 	if (is_asked(st))
 		return take_ahead(pg, st);
-	if (guard(pg, st) != SQL_DONE || link_send(&pg->link, st, false) != SQL_DONE)
+	if (guard(pg, st) != SQL_DONE || pg_link_send(&pg->link, st, false) != SQL_DONE)
 		return failed(pg, true);
-	if (link_wait(&pg->link, st, &is_other) != SQL_DONE) {
+	if (pg_link_wait(&pg->link, st, &is_other) != SQL_DONE) {
 		failed(pg, is_other);
 		/* Primary keys have the name that PostgreSQL gives them. */
 		const char *tail = strrchr(pg->link.constraint, '_');
@@ -249,7 +249,7 @@ int pg_send(struct sql_stmt *base)
 	}
 	if (!may_run(pg, st))
 		return SQL_FAILED;
-	if (guard(pg, st) != SQL_DONE || link_send(&pg->link, st, false) != SQL_DONE)
+	if (guard(pg, st) != SQL_DONE || pg_link_send(&pg->link, st, false) != SQL_DONE)
 		return failed(pg, true);
 	pg_reset(base);
 	return SQL_DONE;

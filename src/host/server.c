@@ -568,6 +568,7 @@ void sio_server_free(struct sio_server *server)
 	buf_fini(&server->hooks.cookie);
 	buf_fini(&server->hooks.cookie_end);
 	if (server->owns_loop && server->loop) {
+		uv_run(server->loop, UV_RUN_DEFAULT); /* an adapter may have something left to send */
 		uv_loop_close(server->loop);
 		free(server->loop);
 	}

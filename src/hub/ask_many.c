@@ -68,15 +68,36 @@ static int outcome(const struct poll *poll)
 	return poll->is_late ? SIO_ERR_TIMEOUT : SIO_ERR_CLOSED;
 }
 
+/* The ids of the n servers that have not replied: slices, and their bytes behind them.
+ * NULL: there are none, or no memory. */
+static sio_slice *missing_ids(const struct inquiry *q, size_t n)
+{
+	sio_slice *ids = n ? malloc(n * (sizeof(*ids) + SIO_NODE_ID_LEN)) : NULL;
+	char *at = (char *)(ids + n);
+	size_t k = 0;
+
+	for (uint32_t i = 0; ids && i < q->nodes_n && k < n; i++) {
+		if (!inquiry_is_missing(q, &q->nodes[i]))
+			continue;
+		ids[k++] = sio_bytes(at, SIO_NODE_ID_LEN);
+		memcpy(at, q->nodes[i].id, SIO_NODE_ID_LEN);
+		at += SIO_NODE_ID_LEN;
+	}
+	return ids;
+}
+
 static void poll_finish(struct poll *poll, int status)
 {
 	struct sio_args *all = calloc(poll->answers_n + 1, sizeof(*all));
-	struct sio_answers got = { all, all ? poll->answers_n : 0, poll->asked_n, 0 };
+	struct sio_answers got = { all, all ? poll->answers_n : 0, poll->asked_n, 0, NULL };
+	sio_slice *missing = NULL;
 	sio_answers_fn *fn = poll->fn;
 	size_t i = 0;
 
-	if (poll->far)
+	if (poll->far) {
 		got.missing_nodes_n = inquiry_missing_n(poll->far);
+		got.missing_nodes = missing = missing_ids(poll->far, got.missing_nodes_n);
+	}
 	poll_unlink(poll);
 	for (struct answer *a = poll->first; all && a; a = a->next)
 		all[i++] = a->args;
@@ -85,6 +106,7 @@ static void poll_finish(struct poll *poll, int status)
 	fn(poll->nsp, all ? status : SIO_ERR_NOMEM, &got, poll->arg);
 	poll->open_n--;
 	free(all);
+	free(missing);
 	while (poll->first) {
 		struct answer *a = poll->first;
 		poll->first = a->next;

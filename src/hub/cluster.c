@@ -36,12 +36,20 @@ static int count_sent(struct cluster *c, int err)
 	return err;
 }
 
-static void publish(struct cluster *c, sio_slice channel, const struct cluster_message *m)
+static int publish(struct cluster *c, sio_slice channel, const struct cluster_message *m)
 {
 	sio_slice bytes;
+	int err = c->is_open ? cluster_encode(c, m, &bytes) : SIO_ERR_CLOSED;
 
-	if (c->is_open && cluster_encode(c, m, &bytes) == SIO_OK)
-		count_sent(c, c->ops->publish(c->self, channel, bytes));
+	return err < 0 ? err : count_sent(c, c->ops->publish(c->self, channel, bytes));
+}
+
+int cluster_tell(struct sio_namespace *nsp, sio_slice room, const struct cluster_message *m)
+{
+	const struct sio_target target = { .rooms = &room, .rooms_n = 1 };
+	char channel[SIO_CHANNEL_MAX];
+
+	return publish(nsp->hub->cluster, interest_channel(nsp, &target, channel), m);
 }
 
 int cluster_send_bytes(struct cluster *c, sio_slice node, sio_slice bytes)

@@ -67,6 +67,8 @@ void cluster_emit(struct sio_namespace *nsp, const struct sio_target *target, si
 /* The target's sockets of other nodes: CLUSTER_JOIN and CLUSTER_LEAVE room. */
 void cluster_move(struct sio_namespace *nsp, const struct sio_target *target, enum cluster_type type, sio_slice room);
 void cluster_disconnect(struct sio_namespace *nsp, const struct sio_target *target, bool close_session);
+/* m to the nodes that have sockets in room. */
+int cluster_tell(struct sio_namespace *nsp, sio_slice room, const struct cluster_message *m);
 /* m as bytes, valid until the next call: 0, SIO_ERR_LIMIT or SIO_ERR_NOMEM, which is counted
  * as a failure. */
 int cluster_encode(struct cluster *c, const struct cluster_message *m, sio_slice *out);
@@ -125,7 +127,8 @@ struct inquiry *inquiry_find(const struct cluster *c, uint64_t id);
 struct inquiry_node *inquiry_node(struct inquiry *q, sio_slice node);
 /* How many nodes and clients are still to be heard of. */
 size_t inquiry_open_n(const struct inquiry *q);
-/* How many nodes have not said what they had to say. */
+/* Which, and how many, nodes have not said what they had to say. */
+bool inquiry_is_missing(const struct inquiry *q, const struct inquiry_node *node);
 size_t inquiry_missing_n(const struct inquiry *q);
 /* A node is gone, node empty: all are; those who wait are told. */
 void inquiries_lose(struct cluster *c, sio_slice node);

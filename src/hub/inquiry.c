@@ -109,15 +109,18 @@ size_t inquiry_open_n(const struct inquiry *q)
 	return n;
 }
 
+bool inquiry_is_missing(const struct inquiry *q, const struct inquiry_node *node)
+{
+	/* A poll's node that has told its number has replied; its clients have not. */
+	return node->state == NODE_SILENT || node->state == NODE_GONE || (node->state == NODE_TELLING && q->fetch);
+}
+
 size_t inquiry_missing_n(const struct inquiry *q)
 {
 	size_t n = 0;
 
-	for (uint32_t i = 0; i < q->nodes_n; i++) {
-		const struct inquiry_node *node = &q->nodes[i];
-		/* A poll's node that has told its number has replied; its clients have not. */
-		n += node->state == NODE_SILENT || node->state == NODE_GONE || (node->state == NODE_TELLING && q->fetch);
-	}
+	for (uint32_t i = 0; i < q->nodes_n; i++)
+		n += inquiry_is_missing(q, &q->nodes[i]);
 	return n;
 }
 

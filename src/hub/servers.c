@@ -1,6 +1,7 @@
 /* servers.c -- events that the servers of a cluster send to each other.
  *
- * Sent to each node, whether it has sockets in the namespace or not.  One that is to be
+ * Sent to each node, whether it has sockets in the namespace or not; sio_servers_tell goes
+ * by the channel of a room to those that have some there.  One that is to be
  * answered is a poll in which each server that has a handler counts as one client (far.c).
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -40,6 +41,14 @@ long sio_servers_emit(struct sio_namespace *nsp, sio_slice name, const struct si
 	n = inquiry_send(q, &m);
 	inquiry_free(q);
 	return n;
+}
+
+int sio_servers_tell(struct sio_namespace *nsp, sio_slice room, sio_slice name, const struct sio_args *args)
+{
+	struct cluster_message m = message(nsp, name, args);
+	int err = room.n == 0 || room.n > SIO_ROOM_MAX ? SIO_ERR_INVAL : check(nsp, name, args);
+
+	return err < 0 || !nsp->hub->cluster ? err : cluster_tell(nsp, room, &m);
 }
 
 long sio_servers_ask(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args, uint32_t timeout_ms,

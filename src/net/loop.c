@@ -16,7 +16,7 @@ static void on_timer(uv_timer_t *handle);
 
 /* Whatever wakes the loop, timers and posts too: those who keep the time hear of it
  * before anything else is called. */
-static void begin_turn(struct net *net)
+void net_begin_turn(struct net *net)
 {
 	net_enter(net);
 	net->now_ms = uv_now(net->loop);
@@ -32,7 +32,7 @@ static void on_ready(uv_poll_t *handle, int status, int events)
 	int n;
 
 	(void)status, (void)events;
-	begin_turn(net);
+	net_begin_turn(net);
 	if (net->tls)
 		net->tls->handshakes_n = 0;
 	n = epoll_wait(net->epoll_fd, ev, NET_EVENTS, 0);
@@ -108,7 +108,7 @@ static void on_timer(uv_timer_t *handle)
 {
 	struct net *net = handle->data;
 
-	begin_turn(net);
+	net_begin_turn(net);
 	wheel_run(&net->wheel, net->now_ms);
 	net_leave(net);
 }
@@ -133,7 +133,7 @@ void loop_run_posts(struct net *net)
 
 static void on_wake(uv_async_t *handle)
 {
-	begin_turn(handle->data);
+	net_begin_turn(handle->data);
 	loop_run_posts(handle->data);
 	net_leave(handle->data);
 }
@@ -203,7 +203,7 @@ static void on_work_done(uv_work_t *work, int status)
 	struct net *net = job->net;
 
 	(void)status;
-	begin_turn(net);
+	net_begin_turn(net);
 	loop_job_done(job);
 	net_leave(net);
 }
@@ -339,7 +339,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	struct net *net = handle->data;
 
 	(void)number;
-	begin_turn(net);
+	net_begin_turn(net);
 	net->ops->signalled(net->owner);
 	net_leave(net);
 }

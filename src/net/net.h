@@ -145,6 +145,8 @@ void net_free(struct net *net);
 int net_watch_signals(struct net *net);
 /* Around everything from which the owner's callbacks may be called; net does it by itself
  * for its own.  net_is_inside: one of them has not returned yet. */
+/* The first is a net_enter by whom something outside has woken: the time is read anew. */
+void net_begin_turn(struct net *net);
 void net_enter(struct net *net);
 void net_leave(struct net *net);
 bool net_is_inside(const struct net *net);

@@ -31,6 +31,8 @@
 #include "base/buf.h"
 #include "base/random.h"
 #include "bus/memory.h"
+#include "lib/redis_server.h"
+#include "redis/redis.h"
 
 enum { NODES = 3, PATIENCE_MS = 20000, LOGGED_MAX = 40 };
 
@@ -54,7 +56,7 @@ static pthread_mutex_t heard_lock = PTHREAD_MUTEX_INITIALIZER;
 struct kind {
 	void (*begin)(void);          /* what the nodes share */
 	void (*end)(void);
-	int (*node)(const struct sio_adapter_ops **ops, void **self);
+	int (*node)(struct node *node);   /* sets ops and self; on the node's thread */
 	bool has_threads;             /* each node's loop runs in one of its own */
 	unsigned settle_ms;           /* for what is under way to arrive, when nothing tells */
 };
@@ -72,14 +74,77 @@ static void memory_end(void)
 	sio_bus_memory_free(bus);
 }
 
-static int memory_node(const struct sio_adapter_ops **ops, void **self)
+static int memory_node(struct node *node)
 {
-	return bus_node(bus, ops, self);
+	return bus_node(bus, &node->ops, &node->self);
+}
+
+/* One server of each kind for all checks, which have a prefix each. */
+static struct redis_server single, sharded, *redis;
+static char prefix[RANDOM_ID_LEN + 1];
+
+static void redis_begin(void)
+{
+	if (!single.pid)
+		redis_server_start(&single, NULL);
+	redis = &single;
+	random_id(prefix);
+}
+
+/* A cluster of one node that has all slots. */
+static void sharded_begin(void)
+{
+	char answer[4096], port[8];
+	const char *const settings[] = { "--cluster-enabled", "yes", "--port", port, "--bind", "127.0.0.1", NULL };
+	uint32_t r;
+
+	redis = &sharded;
+	random_id(prefix);
+	if (sharded.pid)
+		return;
+	/* It wants a port, and the one 10,000 above; nobody connects to them. */
+	random_bytes(&r, sizeof(r));
+	snprintf(port, sizeof(port), "%u", 12000 + r % 20000);
+	redis_server_start(&sharded, settings);
+	redis_server_ask(&sharded, "CLUSTER ADDSLOTSRANGE 0 16383", answer, sizeof(answer));
+	do
+		redis_server_ask(&sharded, "CLUSTER INFO", answer, sizeof(answer));
+	while (!strstr(answer, "cluster_state:ok"));
+}
+
+static void redis_end(void)
+{
+}
+
+static int stop_servers(void **state)
+{
+	(void)state;
+	redis_server_remove(&single);
+	redis_server_remove(&sharded);
+	return 0;
+}
+
+static int redis_node_new(struct node *node)
+{
+	static const struct redis_turn turn = { NULL, NULL };
+	const struct sio_redis_options o = { .url = redis->url, .prefix = prefix, .secret = SIO_LIT("a secret of all nodes") };
+	char error[SIO_REDIS_ERROR_MAX];
+	struct sio_redis *r;
+	int err = sio_redis_new(&o, &r, error);
+
+	if (err < 0)
+		return err;
+	err = redis_node(r, &node->loop, &turn, &node->ops, &node->self);
+	sio_redis_free(r);
+	return err;
 }
 
 static const struct kind kinds[] = {
 	{ memory_begin, memory_end, memory_node, false, 0 },
 	{ memory_begin, memory_end, memory_node, true, 20 },
+	{ redis_begin, redis_end, redis_node_new, false, 40 },
+	{ redis_begin, redis_end, redis_node_new, true, 40 },
+	{ sharded_begin, redis_end, redis_node_new, false, 40 },
 };
 static const struct kind *kind;
 
@@ -319,6 +384,7 @@ static void on_open(void *arg)
 {
 	struct node *node = arg;
 
+	assert_int_equal(kind->node(node), SIO_OK);
 	node->is_open = true;
 	assert_int_equal(node->ops->open(node->self, node->server, sio_bytes(node->id, SIO_NODE_ID_LEN)), SIO_OK);
 }
@@ -336,7 +402,6 @@ static void on_close(void *arg)
 static void open_node(int i)
 {
 	random_id(nodes[i].id);
-	assert_int_equal(kind->node(&nodes[i].ops, &nodes[i].self), SIO_OK);
 	on_thread(i, on_open, &nodes[i]);
 	settle();
 }
@@ -720,7 +785,9 @@ static void the_bus_goes_with_its_last_node(void **state)
 }
 
 #define ON(f, i, name) { name ": " #f, f, setup, teardown, (void *)(uintptr_t)&kinds[i] }
-#define EACH(f) ON(f, 0, "memory"), ON(f, 1, "memory, a thread each")
+#define EACH(f)                                                                                      \
+	ON(f, 0, "memory"), ON(f, 1, "memory, a thread each"), ON(f, 2, "redis"), ON(f, 3, "redis, a thread each"), \
+		ON(f, 4, "redis, sharded")
 
 int main(void)
 {
@@ -742,5 +809,5 @@ int main(void)
 		ON(the_bus_goes_with_its_last_node, 0, "memory"),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, stop_servers);
 }

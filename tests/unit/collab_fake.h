@@ -25,7 +25,9 @@
 
 #include <sio/history.h>
 #include <sio/room.h>
+#include <sio/namespace.h>
 #include <sio/server.h>
+#include <sio/servers.h>
 #include <sio/socket.h>
 #include <sio/work.h>
 
@@ -86,6 +88,10 @@ struct sio_server {
 	const struct sio_history_ops *history; /* NULL: none */
 	void *history_self;
 	void (*on_broadcast)(void);  /* NULL: nobody looks */
+	unsigned others_n;           /* other servers of the cluster */
+	struct buf told;             /* what they were told and answered */
+	sio_server_event_fn *on_server_event;
+	void *server_event_arg;
 };
 
 struct store {
@@ -411,6 +417,40 @@ void sio_room_each(struct sio_server *s, sio_slice room, sio_room_fn *fn, void *
 			fn(s->sockets[i], arg);
 }
 
+/* Other servers: there are server.others_n, and what they are told stands in server.told, one
+ * line each. */
+struct sio_namespace *sio_namespace_main(struct sio_server *s)
+{
+	return (struct sio_namespace *)(void *)s;
+}
+
+size_t sio_server_nodes_n(const struct sio_server *s)
+{
+	return 1 + s->others_n;
+}
+
+int sio_servers_tell(struct sio_namespace *nsp, sio_slice room, sio_slice name, const struct sio_args *args)
+{
+	struct sio_server *s = (struct sio_server *)(void *)nsp;
+
+	buf_printf(&s->told, "%.*s %.*s %.*s\n", (int)room.n, room.p, (int)name.n, name.p, (int)args->json.n, args->json.p);
+	return 0;
+}
+
+int sio_servers_answer(struct sio_server *s, sio_slice node, uint64_t ack, const struct sio_args *args)
+{
+	buf_printf(&s->told, "%.*s %u %.*s\n", (int)node.n, node.p, (unsigned)ack, (int)args->json.n, args->json.p);
+	return 0;
+}
+
+void sio_namespace_on_server_event(struct sio_namespace *nsp, sio_server_event_fn *fn, void *arg)
+{
+	struct sio_server *s = (struct sio_server *)(void *)nsp;
+
+	s->on_server_event = fn;
+	s->server_event_arg = arg;
+}
+
 long sio_broadcast(struct sio_server *s, const struct sio_target *target, sio_slice name, const struct sio_args *args)
 {
 	char head[64];
@@ -568,6 +608,7 @@ static inline void fake_teardown(void)
 	while (store.asks_n > 0)
 		answer(store.asks[0].op, STORE_UNAVAILABLE, "", "");
 	collab_free(collab);
+	buf_fini(&server.told);
 }
 
 /* What the socket was sent since the last look must be exactly this. */

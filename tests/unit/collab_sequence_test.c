@@ -262,6 +262,100 @@ static void rooms_wait_alone(void **state)
 	emit(15);
 }
 
+/* ---- other servers ------------------------------------------------------------------------ */
+
+static void expect_told(const char *want)
+{
+	buf_byte(&server.told, '\0');
+	assert_string_equal(server.told.p, want);
+	buf_clear(&server.told);
+}
+
+static void another_server_says(const char *name, uint64_t ack, const char *json)
+{
+	const struct sio_server_event event = {
+		.name = sio_str(name), .args = { .json = sio_str(json) }, .node = SIO_LIT("node"), .ack = ack
+	};
+
+	server.on_server_event(NULL, &event, server.server_event_arg);
+}
+
+static void own_events_are_told_to_other_servers(void **state)
+{
+	const struct collab_emit news = { .event = SIO_LIT("e"), .args = SIO_LIT("{}"), .is_local = true };
+	struct sio_socket *anna = anna_at_10();
+
+	(void)state;
+	buf_clear(&anna->out);
+	emit(11);
+	expect_told(""); /* there is nobody */
+	server.others_n = 1;
+	emit_except(12, SIO_LIT("sid \"1\""));
+	expect_told("project:p1 durable \"p1\",12,\"e\",\"sid \\\"1\\\"\",{\"seq\":12}\n");
+	collab_emit_durable(collab, SIO_LIT("p1"), 13, &news); /* they find it themselves */
+	expect_told("");
+	emit(15); /* though our own room has to wait */
+	expect_told("project:p1 durable \"p1\",15,\"e\",\"\",{\"seq\":15}\n");
+	collab_emit_durable(collab, SIO_LIT("p9"), 3, &(struct collab_emit){ .event = SIO_LIT("e"), .args = SIO_LIT("{}") });
+	expect_told("project:p9 durable \"p9\",3,\"e\",\"\",{}\n"); /* nobody is here, maybe there */
+}
+
+static void events_of_other_servers_are_in_sequence(void **state)
+{
+	const struct collab_emit news = { .event = SIO_LIT("e"), .args = SIO_LIT("{\"seq\":11}"), .is_local = true };
+	struct sio_socket *anna = anna_at_10();
+
+	(void)state;
+	server.others_n = 1;
+	buf_clear(&anna->out);
+	another_server_says("durable", SIO_ACK_NONE, "\"p1\",11,\"e\",\"\",{\"seq\":11}");
+	another_server_says("durable", SIO_ACK_NONE, "\"p1\",11,\"e\",\"\",{\"seq\":11}");
+	collab_emit_durable(collab, SIO_LIT("p1"), 11, &news); /* the store tells of it, too */
+	expect(anna, "e {\"seq\":11}\n");
+	another_server_says("durable", SIO_ACK_NONE, "\"p1\",13,\"e\",\"\",{\"seq\":13}");
+	expect(anna, "");
+	another_server_says("durable", SIO_ACK_NONE, "\"p1\",12,\"e\",\"\",{\"seq\":12}");
+	expect(anna, "e {\"seq\":12}\n");
+	pass(100);
+	answer(STORE_EVENT_LIST, STORE_OK, "", "[" ROW("13") "]");
+	expect(anna, "e {\"seq\":13}\n");
+	expect_told(""); /* nothing of this goes on to others */
+}
+
+static void nonsense_of_other_servers(void **state)
+{
+	static const char *const all[] = { "", "1", "\"p1\"", "\"p1\",11", "\"p1\",11,\"e\",\"\"", "\"p1\",0,\"e\",\"\",{}",
+					   "\"p1\",\"11\",\"e\",\"\",{}", "1,11,\"e\",\"\",{}", "\"p1\",11,\"\",\"\",{}" };
+	struct sio_socket *anna = anna_at_10();
+
+	(void)state;
+	server.others_n = 1;
+	buf_clear(&anna->out);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		another_server_says("durable", SIO_ACK_NONE, all[i]);
+	another_server_says("unknown", SIO_ACK_NONE, "\"p1\"");
+	another_server_says("unknown", 7, "\"p1\"");
+	another_server_says("presence", 7, "");
+	another_server_says("presence", 7, "{}");
+	expect(anna, "");
+	expect_told("");
+}
+
+static void questions_of_other_servers(void **state)
+{
+	(void)state;
+	anna_at_10();
+	server.others_n = 1;
+	another_server_says("counts", 7, "\"\"");
+	expect_told("node 7 {\"connections\":1,\"projects\":[\"p1\"]}\n");
+	another_server_says("presence", 8, "\"nobody\"");
+	expect_told("node 8 {\"project_id\":\"nobody\",\"users\":[]}\n");
+	another_server_says("disconnect", 9, "\"anna\"");
+	expect_told("node 9 {\"disconnected\":1}\n");
+	another_server_says("user", 9, "\"anna\"");
+	expect_told("node 9 {\"user_id\":\"anna\",\"connections\":0,\"sockets\":[]}\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +369,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_store_that_is_away, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_room_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(rooms_wait_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(own_events_are_told_to_other_servers, setup, teardown),
+		cmocka_unit_test_setup_teardown(events_of_other_servers_are_in_sequence, setup, teardown),
+		cmocka_unit_test_setup_teardown(nonsense_of_other_servers, setup, teardown),
+		cmocka_unit_test_setup_teardown(questions_of_other_servers, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,9 +38,23 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* Each that is missing is named, and is one of ours. */
+static void check_missing(const struct sio_answers *got)
+{
+	assert_int_equal(got->missing_nodes != NULL, got->missing_nodes_n > 0);
+	for (size_t i = 0; i < got->missing_nodes_n; i++) {
+		unsigned k = 0;
+		while (k < cluster_n && !(cluster[k].server && sio_slice_eq(sio_server_node(cluster[k].server), got->missing_nodes[i])))
+			k++;
+		if (k == cluster_n) /* one that has ended may be named, too */
+			assert_int_equal(got->missing_nodes[i].n, SIO_NODE_ID_LEN);
+	}
+}
+
 static void on_answers(struct sio_namespace *of, int status, const struct sio_answers *got, void *arg)
 {
 	(void)of;
+	check_missing(got);
 	buf_printf(&heard, "%s %d asked %zu missing %zu:", arg ? (const char *)arg : "done", status, got->asked_n,
 		   got->missing_nodes_n);
 	for (size_t i = 0; i < got->answers_n; i++) {
@@ -716,6 +730,37 @@ static void test_server_time_out(void **state)
 	expect_heard("who ?; done -12 asked 1 missing 1:; ");
 }
 
+static void on_told(struct sio_namespace *of, const struct sio_server_event *e, void *arg)
+{
+	(void)of;
+	assert_int_equal(e->ack, SIO_ACK_NONE);
+	buf_printf(&heard, "%s %.*s %.*s; ", (const char *)arg, (int)e->name.n, e->name.p, (int)e->args.json.n, e->args.json.p);
+}
+
+/* Only servers that have members hear of it, and none of these clients does. */
+static void test_server_tell(void **state)
+{
+	struct sio_args args = sio_args_json(SIO_LIT("1"));
+	uint64_t sent;
+
+	(void)state;
+	sio_namespace_on_server_event(nsp(0), on_told, (void *)(uintptr_t) "0");
+	sio_namespace_on_server_event(nsp(1), on_told, (void *)(uintptr_t) "1");
+	sio_namespace_on_server_event(nsp(2), on_told, (void *)(uintptr_t) "2");
+	assert_int_equal(sio_servers_tell(nsp(0), SIO_LIT("s"), SIO_LIT("e"), &args), SIO_OK);
+	cluster_turn();
+	expect_heard("");
+	assert_int_equal(sio_room_join(hub_socket(cluster_client(0, NULL)), SIO_LIT("s")), SIO_OK);
+	assert_int_equal(sio_room_join(hub_socket(cluster_client(1, NULL)), SIO_LIT("s")), SIO_OK);
+	sent = cluster[0].server->hub.adapter_sent;
+	assert_int_equal(sio_servers_tell(nsp(0), SIO_LIT("s"), SIO_LIT("e"), &args), SIO_OK);
+	assert_int_equal(cluster[0].server->hub.adapter_sent, sent + 1);
+	cluster_turn();
+	expect_heard("1 e 1; ");
+	assert_int_equal(sio_servers_tell(nsp(0), SIO_LIT(""), SIO_LIT("e"), &args), SIO_ERR_INVAL);
+	assert_int_equal(sio_servers_tell(nsp(0), SIO_LIT("s"), SIO_LIT("connect"), &args), SIO_ERR_INVAL);
+}
+
 static void test_server_lies(void **state)
 {
 	struct cluster_message reserved = { .type = CLUSTER_SERVER_EMIT, .nsp = SIO_LIT("/"), .name = SIO_LIT("connection") },
@@ -808,6 +853,7 @@ int main(void)
 		TEST(test_server_ask),
 		TEST(test_server_answers_later),
 		TEST(test_server_time_out),
+		TEST(test_server_tell),
 		TEST(test_server_lies),
 		TEST(test_a_handler_closes_its_namespace),
 		cmocka_unit_test_setup_teardown(test_without_an_adapter, setup_alone, teardown),

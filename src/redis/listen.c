@@ -1,0 +1,189 @@
+/* listen.c -- what comes in: subscriptions, and messages to whom they are for.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#include "redis/inner.h"
+
+enum { FORGED_EVERY_MS = 10000 }; /* one line in the log for them */
+
+/* ---- the link that listens ------------------------------------------------------------------------- */
+
+void listen_flush(struct sio_redis *r)
+{
+	struct buf empty = r->commands_sent;
+	uv_buf_t piece;
+
+	if (!link_can_write(&r->sub) || r->commands.n == 0)
+		return;
+	r->commands_sent = r->commands;
+	r->commands = empty;
+	buf_clear(&r->commands);
+	piece = uv_buf_init(r->commands_sent.p, (unsigned)r->commands_sent.n);
+	link_write(&r->sub, &piece, 1);
+}
+
+void listen_put(struct sio_redis *r, bool is_on, sio_slice wire)
+{
+	const char *command = r->sub.is_cluster ? is_on ? "SSUBSCRIBE" : "SUNSUBSCRIBE" : is_on ? "SUBSCRIBE" : "UNSUBSCRIBE";
+
+	buf_printf(&r->commands, "*2\r\n$%zu\r\n%s\r\n$%zu\r\n", strlen(command), command, wire.n);
+	buf_slice(&r->commands, wire);
+	buf_str(&r->commands, "\r\n");
+}
+
+static void on_sub_ready(struct redis_link *link)
+{
+	struct sio_redis *r = link->owner;
+	char space[REDIS_WIRE_MAX];
+	uint32_t i;
+
+	r->stats.connects_total++;
+	buf_clear(&r->commands);
+	for (struct map_node *m = map_first(&r->channels, &i); m; m = map_next(&r->channels, &i, m))
+		listen_put(r, true, redis_wire(r, 'c', sio_bytes(m->key, m->key_n), space));
+	listen_put(r, true, redis_wire(r, 'n', redis_own_id(r), space));
+	/* The last one: when it is confirmed, all are. */
+	listen_put(r, true, redis_wire(r, 'a', sio_bytes("", 0), space));
+	if (r->commands.failed) {
+		buf_fini(&r->commands);
+		link_drop(link, false, "out of memory");
+	} else
+		listen_flush(r);
+}
+
+static void on_sub_written(struct redis_link *link)
+{
+	listen_flush(link->owner);
+}
+
+static void on_sub_down(struct redis_link *link)
+{
+	struct sio_redis *r = link->owner;
+
+	r->is_subscribed = false;
+	health_down(r, link);
+}
+
+/* ---- what is heard -------------------------------------------------------------------------------- */
+
+static void on_forged(struct sio_redis *r)
+{
+	uint64_t now = uv_now(r->loop);
+
+	r->stats.forged_total++;
+	if (r->forged_ms && now - r->forged_ms < FORGED_EVERY_MS)
+		return;
+	r->forged_ms = now;
+	redis_tell(r, SIO_LOG_WARNING, "Redis: messages of somebody who has another secret, or another version, are refused");
+}
+
+void listen_leave(struct sio_redis *r, struct node *node)
+{
+	char id[SIO_NODE_ID_LEN];
+
+	if (!node->is_live)
+		return;
+	memcpy(id, node->id, sizeof(id));
+	nodes_leave(&r->nodes, node);
+	redis_tell(r, SIO_LOG_INFO, "Redis: node %.*s is gone", SIO_NODE_ID_LEN, id);
+	if (r->turn.begin)
+		r->turn.begin(r->server);
+	sio_adapter_node_gone(r->server, sio_bytes(id, sizeof(id)));
+	if (r->turn.end)
+		r->turn.end(r->server);
+}
+
+/* A message for the hub: on our own channel, or on one that it wants to hear still. */
+static void hand_in(struct sio_redis *r, const struct node *node, sio_slice wire, sio_slice message)
+{
+	sio_slice name = sio_bytes(wire.p + r->prefix_n + 1, wire.n - r->prefix_n - 1);
+	char kind = wire.p[r->prefix_n];
+
+	if (kind == 'n' ? !sio_slice_eq(name, redis_own_id(r)) : kind != 'c' || !redis_channel(r, name))
+		return;
+	r->stats.received_total++;
+	if (r->turn.begin)
+		r->turn.begin(r->server);
+	sio_adapter_deliver(r->server, sio_bytes(node->id, SIO_NODE_ID_LEN), message);
+	if (r->turn.end)
+		r->turn.end(r->server);
+}
+
+static struct node *hear(struct sio_redis *r, const struct seal_head *head)
+{
+	uint32_t known_n = r->nodes.live_n;
+	struct node *node = NULL;
+
+	switch (nodes_hear(&r->nodes, head->sender, head->counter, uv_now(r->loop), redis_wall_us(), &node)) {
+	case NODES_OK:
+		if (r->nodes.live_n > known_n)
+			redis_tell(r, SIO_LOG_INFO, "Redis: node %.*s is there", SIO_NODE_ID_LEN, node->id);
+		return node;
+	case NODES_REPEATED:
+	case NODES_STALE:
+		r->stats.repeated_total++;
+		return NULL;
+	default:
+		r->stats.forged_total++;
+		return NULL;
+	}
+}
+
+static void on_message(struct sio_redis *r, sio_slice wire, sio_slice bytes)
+{
+	struct seal_head head;
+	struct node *node;
+
+	if (wire.n <= r->prefix_n || !seal_read(&r->seal, bytes, wire, &head)) {
+		on_forged(r);
+		return;
+	}
+	if (sio_slice_eq(head.sender, redis_own_id(r))) {
+		if (head.kind != SEAL_MESSAGE) /* what we say to a channel that we hear comes back as well */
+			health_hear(r, &head);
+		return;
+	}
+	node = hear(r, &head);
+	if (!node)
+		return;
+	if (head.kind == SEAL_MESSAGE)
+		hand_in(r, node, wire, head.message);
+	else if (head.kind == SEAL_BYE)
+		listen_leave(r, node);
+	else if (head.kind == SEAL_HELLO && link_is_ready(&r->pub))
+		publish_beat(r, SEAL_BEAT);
+}
+
+static bool is_word(const redisReply *reply, const char *word)
+{
+	return strcmp(reply->str, word) == 0 || (reply->str[0] == 's' && strcmp(reply->str + 1, word) == 0);
+}
+
+static void on_sub_reply(struct redis_link *link, const redisReply *reply)
+{
+	struct sio_redis *r = link->owner;
+	const redisReply *kind = reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 ? reply->element[0] : NULL;
+	const redisReply *channel = kind ? reply->element[1] : NULL;
+	char space[REDIS_WIRE_MAX];
+	sio_slice wire, all = redis_wire(r, 'a', sio_bytes("", 0), space);
+
+	if (!kind || kind->type != REDIS_REPLY_STRING || channel->type != REDIS_REPLY_STRING) {
+		link_drop(link, false, "%s gives an answer that nothing was asked for", link->target.shown);
+		return;
+	}
+	wire = sio_bytes(channel->str, channel->len);
+	if (is_word(kind, "message") && reply->element[2]->type == REDIS_REPLY_STRING)
+		on_message(r, wire, sio_bytes(reply->element[2]->str, reply->element[2]->len));
+	else if (is_word(kind, "subscribe") && sio_slice_eq(wire, all)) {
+		r->is_subscribed = true;
+		health_hello(r);
+	} else if (is_word(kind, "unsubscribe") && sio_slice_eq(wire, all))
+		link_drop(link, false, "%s has given our channels to another node", link->target.shown);
+}
+
+static void on_sub_ended(struct redis_link *link)
+{
+	redis_ended(link->owner);
+}
+
+const struct redis_link_ops listen_ops = { on_sub_ready, on_sub_reply, on_sub_written, on_sub_down, on_sub_ended };

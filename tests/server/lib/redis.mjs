@@ -1,0 +1,52 @@
+// A real redis-server for a test: on a free port of loopback, in a folder of its own.  It can
+// be killed and started again where it was.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { freePort, run } from './harness.mjs';
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const running = new Set();
+process.on('exit', () => running.forEach((r) => r.child?.kill('SIGKILL')));
+
+export class Redis {
+  constructor(port, settings) {
+    this.port = port;
+    this.settings = settings;
+    this.dir = mkdtempSync(path.join(tmpdir(), 'skybuild-redis-'));
+    this.url = `redis://127.0.0.1:${port}/0`;
+  }
+
+  async start() {
+    const args = ['--port', this.port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', this.dir,
+      '--enable-debug-command', 'yes', ...this.settings].map(String);
+    this.child = spawn('redis-server', args, { cwd: this.dir, stdio: 'ignore' });
+    running.add(this);
+    this.exited = new Promise((resolve) => this.child.on('close', resolve));
+    for (let i = 0; i < 500; i++) {
+      await sleep(20);
+      if (/PONG|NOAUTH/.test(await this.cli('PING'))) return this;
+    }
+    throw new Error('redis-server does not start');
+  }
+
+  // What redis-cli prints.
+  async cli(...args) {
+    const got = await run('redis-cli', ['-p', String(this.port), ...args.map(String)]);
+    return (got.stdout + got.stderr).trim();
+  }
+
+  async kill() {
+    this.child.kill('SIGKILL');
+    await this.exited;
+    running.delete(this);
+  }
+
+  async stop() {
+    await this.kill();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+export const startRedis = async (...settings) => new Redis(await freePort(), settings).start();
