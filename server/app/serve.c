@@ -384,10 +384,6 @@ static int make_collab(struct service *s)
 	};
 	int err = collab_new(s->server, s->store, s->verifier, &options, &s->collab);
 
-	if (c->redis_enabled && c->recovery_window_s > 0)
-		log_info("RECOVERY_WINDOW has no effect with REDIS_ENABLED=true: a client that was lost comes back anew and reads "
-			 "what it missed");
-
 	return err ? command_fail("collaboration could not be set up: %s", sio_strerror(err)) : EXIT_DONE;
 }
 
@@ -540,6 +536,9 @@ static int start(struct service *s)
 		return code;
 	if (s->redis && (code = await_redis(s)))
 		return code;
+	if (s->redis && s->config.recovery_window_s > 0)
+		log_info("RECOVERY_WINDOW has no effect with REDIS_ENABLED=true: a client that was lost comes back anew and reads "
+			 "what it missed");
 	return s->signals_seen > 0 ? EXIT_DONE : listen_on(s);
 }
 
