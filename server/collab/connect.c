@@ -256,7 +256,7 @@ static void greet(struct client *client)
 	buf_str(&b, ",\"message\":\"Successfully connected as ");
 	/* A JSON string without its opening quote goes on where ours has begun. */
 	size_t at = b.n;
-	buf_json(&b, user->name ? sio_str(user->name) : presence_id(&user->node));
+	buf_json(&b, presence_user_name(user));
 	if (!b.failed) {
 		memmove(b.p + at, b.p + at + 1, b.n - at - 1);
 		b.n--;

@@ -106,23 +106,35 @@ void presence_user_unref(struct presence *p, struct presence_user *user)
 		return;
 	assert(!user->members && user->connections_n == 0);
 	map_del(&p->users, &user->node);
-	free(user->name);
+	if (user->is_name_far)
+		free(user->name.far);
 	free(user);
+}
+
+sio_slice presence_user_name(const struct presence_user *user)
+{
+	sio_slice name = sio_str(user->is_name_far ? user->name.far : user->name.near);
+
+	return name.n ? name : presence_id(&user->node);
 }
 
 int presence_user_rename(struct presence_user *user, sio_slice name)
 {
-	char *copy;
+	char *copy = user->name.near;
 
-	if (user->name && sio_slice_eq(sio_str(user->name), name))
+	if (sio_slice_eq(presence_user_name(user), name))
 		return SIO_OK;
-	copy = malloc(name.n + 1);
+	if (name.n > PRESENCE_NAME_NEAR)
+		copy = malloc(name.n + 1);
 	if (!copy)
 		return SIO_ERR_NOMEM;
+	if (user->is_name_far)
+		free(user->name.far);
 	memcpy(copy, name.p, name.n);
 	copy[name.n] = '\0';
-	free(user->name);
-	user->name = copy;
+	user->is_name_far = name.n > PRESENCE_NAME_NEAR;
+	if (user->is_name_far)
+		user->name.far = copy;
 	return SIO_OK;
 }
 

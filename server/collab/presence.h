@@ -30,12 +30,18 @@ struct typing;
 #define PRESENCE_USER_PREFIX "user:"
 #define PRESENCE_PROJECT_PREFIX "project:"
 
+enum { PRESENCE_NAME_NEAR = 15 }; /* bytes of a name that needs no block of its own: most do not */
+
 struct presence_user {
 	struct map_node node;              /* in presence.users, by id */
 	struct presence_member *members;   /* the projects it is in, newest first */
-	char *name;                        /* what people call it; UTF-8, NUL-terminated */
+	union {                            /* what people call it: presence_user_name */
+		char near[PRESENCE_NAME_NEAR + 1];
+		char *far;
+	} name;
 	uint32_t refs;
-	uint32_t connections_n;            /* sockets, and connects under way */
+	uint32_t connections_n : 31;       /* sockets, and connects under way */
+	uint32_t is_name_far : 1;
 };
 
 struct presence_project {
@@ -106,6 +112,9 @@ void presence_user_unref(struct presence *p, struct presence_user *user);
 
 struct presence_user *presence_user_find(const struct presence *p, sio_slice id);
 
+/* What others read: its display name, or its id as long as there is none.  Until the next
+ * rename. */
+sio_slice presence_user_name(const struct presence_user *user);
 /* Change the display name.  Returns 0 or SIO_ERR_NOMEM (the old one stays). */
 int presence_user_rename(struct presence_user *user, sio_slice name);
 

@@ -28,7 +28,7 @@ static void put_user(struct buf *b, const struct presence_member *member, enum p
 	buf_str(b, "{\"user_id\":");
 	emit_id(b, &user->node);
 	buf_str(b, ",\"name\":");
-	buf_json(b, user->name ? sio_str(user->name) : presence_id(&user->node));
+	buf_json(b, presence_user_name(user));
 	if (detail == PRESENT_FULL) {
 		buf_printf(b, ",\"connections\":%u,\"joined_at\":", (unsigned)member->connections_n);
 		put_time(b, member->joined_at_ms);

@@ -177,6 +177,28 @@ static void test_ids_have_a_limit(void **state)
 	presence_fini(&p);
 }
 
+/* Short names lie in the user, long ones in a block of their own. */
+static void test_names(void **state)
+{
+	static const char *const names[] = { "Anna", "fifteen bytes..", "sixteen bytes...", "Anna", "a name that is quite long", "another that is long",
+					     "fifteen bytes.." };
+	struct presence p;
+	struct presence_user *anna;
+
+	(void)state;
+	presence_init(&p, GRACE_MS);
+	anna = open_user(&p, "anna");
+	assert_true(sio_slice_eq(presence_user_name(anna), SIO_LIT("anna"))); /* its id */
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_int_equal(presence_user_rename(anna, sio_str(names[i])), 0);
+		assert_true(sio_slice_eq(presence_user_name(anna), sio_str(names[i])));
+		assert_int_equal(presence_user_rename(anna, presence_user_name(anna)), 0);
+	}
+	assert_true(sizeof(*anna) <= 56);
+	presence_user_unref(&p, anna);
+	presence_fini(&p);
+}
+
 static void test_fini_frees_what_is_left(void **state)
 {
 	struct presence p;
@@ -361,6 +383,7 @@ int main(void)
 		cmocka_unit_test(test_no_grace_means_at_once),
 		cmocka_unit_test(test_names_are_made_once),
 		cmocka_unit_test(test_ids_have_a_limit),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_fini_frees_what_is_left),
 		cmocka_unit_test(test_random_runs_agree_with_the_model),
 	};
