@@ -174,7 +174,7 @@ class Listener:
                     elif packet.startswith("40"):
                         self.sid = json.loads(packet[2:])["sid"]
                     elif packet.startswith("42"):
-                        self.inbox.put(tuple(json.loads(packet[2:])))
+                        self.inbox.put(tuple(json.loads(packet[2:])[:2]))  # a durable event has its offset behind
                     elif packet in ("1", "41"):
                         return self.inbox.put(("disconnect", None))
         except (AssertionError, OSError, http.client.HTTPException):
