@@ -234,7 +234,7 @@ const struct config_row config_rows[] = {
 	{ "REDIS_SECRET", TEXT(redis_secret, NULL, "32 bytes or more"), .is_secret = true,
 	  .text = "signs messages between servers; unset: JWT_SECRET does" },
 	{ "REDIS_CHANNEL", TEXT(redis_channel, is_word, "a channel's name"), .fallback = "socketio",
-	  .text = "channel of python-socketio processes" },
+	  .only = "socketio", .what = "another channel of python-socketio processes", .text = "channel of python-socketio processes" },
 
 	{ "DATABASE_URL", TEXT(database_url, is_database_url, "sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/db"),
 	  .fallback = "sqlite:///skybuild.db", .is_url_with_secret = true, .text = "the store" },

@@ -14,6 +14,7 @@ import { startRedis } from './lib/redis.mjs';
 const pool = clientPool();
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const P = 'proj-123';
+const TOLD_MS = 600; // more than two looks of the store for what other servers have committed
 
 async function until(what, test, timeout = PATIENCE) {
   const end = Date.now() + timeout;
@@ -129,7 +130,8 @@ describe('three servers', () => {
     const all = [];
     for (let i = 0; i < N; i++) all.push(boq(servers[i % 3], `item-${i}`));
     for (const r of await Promise.all(all)) assert.equal(r.status, 202);
-    await sleep(600); // the store's own news have come, too
+    for (const c of members) await numbers(c, N);
+    await sleep(TOLD_MS); // and no more
     for (const c of members) {
       const seqs = await numbers(c, N);
       assert.equal(seqs.length, N);
@@ -165,7 +167,9 @@ describe('three servers', () => {
       await s.broadcast('emit', { room: 'user:ben', event: 'durable:thing', data: { d: 1 } });
       await s.broadcast('notify', { user_id: 'ben', notification_data: { message: 'hello' } });
     }
-    await sleep(800);
+    for (const c of [ben, ben2]) for (const name of ['durable:thing', 'notification:new']) await until(`3 of ${name}`, () => c.all(name).length >= 3);
+    await until('3 of volatile:thing', () => ben.all('volatile:thing').length >= 3);
+    await sleep(TOLD_MS); // and no more
     assert.equal(ben.all('volatile:thing').length, 3);
     for (const c of [ben, ben2]) {
       assert.equal(c.all('durable:thing').length, 3);
@@ -218,15 +222,15 @@ describe('three servers', () => {
 
   it('a message that was heard once is not heard again', async () => {
     const anna = await pool.user(servers[0], 'anna', { project: P });
-    const channel = (await redis.cli('PUBSUB', 'CHANNELS')).split('\n').find((c) => c.endsWith(`project:${P}`));
+    const channel = await until('the room has a channel', async () => (await redis.cli('PUBSUB', 'CHANNELS')).split('\n').find((c) => c.endsWith(`project:${P}`)));
     // Somebody listens, and says again what was said.
     const spy = net.connect(redis.port, '127.0.0.1');
     const heard = [];
     spy.on('data', (d) => heard.push(d));
     spy.write(`SUBSCRIBE ${channel}\r\n`);
     await until('the spy listens', () => heard.length > 0);
+    await until('the server of anna listens, too', async () => (await redis.cli('PUBSUB', 'NUMSUB', channel)).trim().endsWith('2'));
     heard.length = 0;
-    await sleep(500); // the server of anna listens, too
     await servers[1].broadcast('emit', { room: `project:${P}`, event: 'once', data: 1, volatile: true });
     await anna.event('once');
     await until('the spy has heard it', () => heard.length > 0);
@@ -288,7 +292,8 @@ describe('three servers', () => {
     }
     await restart;
     await knowEachOther(servers);
-    await sleep(600);
+    for (const c of members) await numbers(c, N);
+    await sleep(TOLD_MS); // and no more
     for (const c of members) {
       const seqs = await numbers(c, N);
       assert.equal(seqs.length, N);
