@@ -301,12 +301,27 @@ static void on_redis_late(uv_timer_t *timer)
 	*(bool *)timer->data = true;
 }
 
+/* What is wrong, behind the address that the sentence has named, and without the full stop
+ * that follows. */
+static sio_slice redis_reason(const struct sio_redis_stats *stats)
+{
+	size_t n = strlen(stats->address);
+	sio_slice why = sio_str(stats->error);
+
+	if (strncmp(why.p, stats->address, n) == 0)
+		why = sio_str(why.p + n + strspn(why.p + n, ": "));
+	if (why.n > 0 && why.p[why.n - 1] == '.')
+		why.n--;
+	return why;
+}
+
 /* Let the loop run until Redis answers, refuses us, or REDIS_WAIT_MS have passed. */
 static int await_redis(struct service *s)
 {
 	struct sio_redis_stats stats;
 	bool is_late = false;
 	uv_timer_t timer;
+	sio_slice why;
 
 	uv_timer_init(&s->loop, &timer);
 	timer.data = &is_late;
@@ -320,9 +335,10 @@ static int await_redis(struct service *s)
 	s->is_joining = false;
 	if (stats.is_up || s->signals_seen > 0)
 		return EXIT_DONE;
+	why = redis_reason(&stats);
 	if (s->config.redis_required)
-		return command_fail("REDIS_URL=%s cannot be used: %s. Is Redis running (redis-cli ping)? REDIS_REQUIRED=false starts "
-				    "without it, REDIS_ENABLED=false needs none", stats.address, stats.error);
+		return command_fail("REDIS_URL=%s cannot be used: %.*s. Is Redis running (redis-cli ping)? REDIS_REQUIRED=false starts "
+				    "without it, REDIS_ENABLED=false needs none", stats.address, (int)why.n, why.p);
 	log_warning("Redis: %s; started without it, local clients are served, trying again", stats.error);
 	return EXIT_DONE;
 }

@@ -8,7 +8,7 @@ import { SANITIZED, startServer } from './lib/harness.mjs';
 import { sleep, until } from './lib/queue.mjs';
 
 const ROUNDS = Number(process.env.SOAK_ROUNDS ?? (SANITIZED ? 1000 : 10000));
-const WARM = Math.min(3000, ROUNDS / 2); // fills the arenas of the store's threads, which level off: 40,000 more add what 20,000 add
+const WARM = Math.min(1000, ROUNDS / 2);
 const BATCH = 50; // connections at the same time
 const QUIET = SANITIZED ? 1500 : 5000; // ms; the store's caches go three seconds after its last request
 
