@@ -17,7 +17,6 @@
 #include "api/tell.h"
 #include "base/random.h"
 
-enum { SID_MAX = 64 };
 /* Bytes of a room's name: its stream is named after it, with API_ROOM_STREAM before it. */
 enum { ROOM_MAX = STORE_STREAM_MAX - (sizeof(API_ROOM_STREAM) - 1) };
 
@@ -27,7 +26,7 @@ struct outgoing {
 	char room[ROOM_MAX + 1];        /* "" unless it goes to a room */
 	char user[STORE_USER_MAX + 1];  /* "" unless it goes to a user */
 	char event[COLLAB_EVENT_MAX + 1];
-	char except[SID_MAX + 1];
+	char except[COLLAB_SID_MAX + 1];
 	bool is_volatile;
 	struct buf payload;
 };
@@ -323,7 +322,7 @@ void broadcast_emit(struct call *call)
 		{ "room", BODY_TEXT, .max = ROOM_MAX },
 		{ "event", BODY_TEXT, .max = COLLAB_EVENT_MAX },
 		{ "data", BODY_ANY, .max = 0 },
-		{ "except_sid", BODY_TEXT, .is_optional = true, .max = SID_MAX },
+		{ "except_sid", BODY_TEXT, .is_optional = true, .max = COLLAB_SID_MAX },
 		{ "volatile", BODY_SWITCH, .is_optional = true },
 	};
 	struct body_value v[5];

@@ -119,12 +119,12 @@ static size_t count_projects(const struct gathered *got)
 }
 
 /* The guide's five fields, in its order, without the closing brace. */
-static void put_status(const struct call *call, const struct gathered *got, struct buf *b)
+static void put_status(struct call *call, int64_t connections, size_t projects)
 {
-	buf_printf(b,
+	buf_printf(&call->text,
 		   "{\"enabled\":true,\"redis_enabled\":%s,\"endpoint\":\"/socket.io\","
 		   "\"active_connections\":%lld,\"active_project_rooms\":%zu",
-		   call->api->options.redis ? "true" : "false", (long long)gather_sum(got, "connections"), count_projects(got));
+		   call->api->options.redis ? "true" : "false", (long long)connections, projects);
 }
 
 static void answer_verbose(struct call *call, const char *store)
@@ -142,11 +142,11 @@ static void answer_verbose(struct call *call, const char *store)
 	respond_json(call, call->text.failed ? 500 : 200, call->text.failed ? SIO_LIT("{}") : buf_peek(&call->text));
 }
 
-static void counts_gathered(struct call *call, const struct gathered *got)
+/* The five are there. */
+static void end_status(struct call *call, const struct gathered *got)
 {
 	char verbose[8];
 
-	put_status(call, got, &call->text);
 	if (sio_request_query_get(call->req, "verbose", verbose, sizeof(verbose)) == 1 && verbose[0] == '1') {
 		buf_byte(&call->text, ',');
 		gather_put_missing(&call->text, got);
@@ -157,9 +157,26 @@ static void counts_gathered(struct call *call, const struct gathered *got)
 	respond_json(call, call->text.failed ? 500 : 200, call->text.failed ? SIO_LIT("{}") : buf_peek(&call->text));
 }
 
+static void counts_gathered(struct call *call, const struct gathered *got)
+{
+	put_status(call, gather_sum(got, "connections"), count_projects(got));
+	end_status(call, got);
+}
+
+/* Whoever can reach the server may ask: alone it answers from two counters.  Several have to
+ * compare which projects they have. */
 void status_get(struct call *call)
 {
-	gather(call, COLLAB_ASK_COUNTS, sio_bytes("", 0), counts_gathered);
+	const struct gathered nobody = { .n = 0 };
+	struct collab_counts counts;
+
+	if (sio_server_nodes_n(call->api->options.server) > 1) {
+		gather(call, COLLAB_ASK_COUNTS, sio_bytes("", 0), counts_gathered);
+		return;
+	}
+	collab_counts(call->api->options.collab, &counts);
+	put_status(call, (int64_t)counts.connections, counts.project_rooms);
+	end_status(call, &nobody);
 }
 
 /* ---- health ------------------------------------------------------------------------------ */

@@ -39,13 +39,16 @@ static void print_members(sio_slice object)
 {
 	sio_slice rest = sio_json_inside(object), item;
 
-	/* The members of these answers are plain: a name, a colon, a value without commas. */
+	/* The members of these answers are plain: a name, a colon, a value whose only commas are
+	 * those of an array. */
 	while (rest.n > 0) {
-		const char *comma = memchr(rest.p, ',', rest.n);
+		size_t n = 0, depth = 0;
 		const char *colon;
 
-		item = comma ? sio_bytes(rest.p, (size_t)(comma - rest.p)) : rest;
-		rest = comma ? sio_bytes(comma + 1, rest.n - item.n - 1) : SIO_LIT("");
+		for (; n < rest.n && (depth > 0 || rest.p[n] != ','); n++)
+			depth += (size_t)(rest.p[n] == '[') - (size_t)(rest.p[n] == ']');
+		item = sio_bytes(rest.p, n);
+		rest = n < rest.n ? sio_bytes(rest.p + n + 1, rest.n - n - 1) : SIO_LIT("");
 		colon = memchr(item.p, ':', item.n);
 		if (!colon || colon - item.p < 2)
 			continue;

@@ -181,7 +181,7 @@ static bool is_later(const struct config *c, const struct config_row *row)
 	if (!row->only)
 		return false;
 	if (row->kind == CONFIG_TEXT)
-		return true; /* only "unset" is honoured */
+		return strcmp(*(char *const *)(const void *)((const char *)c + row->offset), row->only) != 0; /* "": only "unset" */
 	have = *(const uint32_t *)(const void *)((const char *)c + row->offset);
 	return !apply(&want, row, row->only) ||
 	       *(const uint32_t *)(const void *)((const char *)&want + row->offset) != have;

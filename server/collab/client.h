@@ -84,7 +84,7 @@ struct history {
 	size_t bytes_max;
 	int64_t newest;               /* position of the newest event that was sent */
 	char stamp[SIO_OFFSET_MAX];   /* the offset of the event that is being sent; empty: it has none */
-	char left_pid[SIO_ID_LEN + 1]; /* whose socket is ending */
+	char left_pid[SIO_ID_LEN + 1], left_sid[SIO_ID_LEN + 1]; /* of the session that was left last */
 	sio_slice missed;             /* rows for the client that is being accepted */
 	unsigned replayed_n;          /* of the last replay */
 	bool is_ending;
@@ -236,10 +236,8 @@ void sequence_stop(struct collab *collab); /* drop the work under way */
 
 int history_start(struct collab *collab);   /* 0 or an error of sio_server_set_history */
 
-/* Between the two, sio_broadcast sends the event of that position (0: none), or one whose
- * place is not known any more. */
+/* Between the two, sio_broadcast sends the event of that position (struct collab_emit). */
 void history_stamp(struct collab *collab, int64_t position);
-void history_stamp_late(struct collab *collab);
 void history_unstamp(struct collab *collab);
 
 /* Could this be a private id of ours? */

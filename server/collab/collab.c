@@ -157,7 +157,6 @@ long collab_emit_room(struct collab *collab, sio_slice room, const struct collab
 		.is_local = emit->is_local,
 	};
 	struct sio_args args = sio_args_json(emit->args);
-
 	long n;
 
 	if (emit->event.n == 0 || emit->event.n > COLLAB_EVENT_MAX || room.n == 0 || room.n > SIO_ROOM_MAX)

@@ -66,10 +66,13 @@ struct collab_emit {
 	sio_slice args;       /* JSON text of the one argument, usually an object; checked by the caller */
 	sio_slice except_sid; /* this socket does not get it; empty for none */
 	bool is_volatile;     /* may be dropped for a receiver that lags */
-	int64_t position;     /* of a committed event, from the store; 0: it is not recovered.  In their order */
+	int64_t position;     /* of a committed event, from the store, in their order; COLLAB_LATE: sent behind
+			       * others that came after it; 0: it is not recovered */
 	bool is_local;        /* only to users of this server; for what each server finds in the store by itself */
 };
 #define COLLAB_EVENT_MAX 128
+#define COLLAB_SID_MAX 64  /* of except_sid */
+#define COLLAB_LATE (-1)   /* for position */
 
 /* Emit to the members of a project, to all sockets of a user, or to any room by
  * its full name.  Bytes are copied.  Returns the number of receivers on this

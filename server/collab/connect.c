@@ -353,6 +353,7 @@ static void admit(struct pending *pending)
 		return;
 	client = client_new(collab, pending->user);
 	if (!client) {
+		collab->history.missed = sio_bytes("", 0); /* it goes with pending */
 		presence_user_disconnect(&collab->presence, pending->user);
 		presence_user_unref(&collab->presence, pending->user);
 		refuse(collab, pending->req, REFUSE_UNAVAILABLE, "");
@@ -472,7 +473,6 @@ static void on_resumed(struct store_result *result, void *arg)
 static void resume_session(struct pending *pending)
 {
 	struct store_ask ask = pending_question(pending, on_resumed);
-
 	int err;
 
 	ask.after = pending->seen;

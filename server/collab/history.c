@@ -44,20 +44,14 @@ void history_stamp(struct collab *collab, int64_t position)
 {
 	struct history *h = &collab->history;
 
-	if (position <= 0 || h->window_ms == 0)
+	if (position == 0 || h->window_ms == 0)
 		return;
-	if (collab->gaps || position <= h->newest)
+	if (collab->gaps || position <= h->newest) /* COLLAB_LATE is below every position */
 		snprintf(h->stamp, sizeof(h->stamp), OFFSET_UNKNOWN);
 	else
 		snprintf(h->stamp, sizeof(h->stamp), "%" PRId64, position);
 	if (position > h->newest)
 		h->newest = position;
-}
-
-void history_stamp_late(struct collab *collab)
-{
-	if (collab->history.window_ms)
-		snprintf(collab->history.stamp, sizeof(collab->history.stamp), OFFSET_UNKNOWN);
 }
 
 void history_unstamp(struct collab *collab)
@@ -140,12 +134,13 @@ static void note(struct collab *collab, enum store_op op, sio_slice pid, sio_sli
 		.project = project,
 		.body = body,
 		.after = collab->history.window_ms,
+		.is_owed = true, /* a session of which nobody says that it was left is kept until the next start */
 		.done = on_written,
 		.loop = collab->server,
 	};
 
-	if (store_submit(collab->store, &ask) == SIO_ERR_BUSY)
-		log_warning("A session was not written (%s): the store has too much to do", store_op_name(op));
+	if (store_submit(collab->store, &ask) == SIO_ERR_NOMEM)
+		log_warning("A session was not written (%s): out of memory", store_op_name(op));
 }
 
 void history_left_project(struct client *client, sio_slice project)
@@ -161,20 +156,22 @@ void history_forget(struct collab *collab, sio_slice pid)
 	note(collab, STORE_SESSION_END, pid, sio_bytes("", 0), sio_bytes("", 0));
 }
 
-/* What its user looked at goes with the session that was left a moment ago. */
+/* What its user looked at goes with the session, if that was left a moment ago.  Another's may
+ * have been: of a client that went while it was being resumed. */
 void history_save_states(struct client *client)
 {
 	struct history *h = &client->collab->history;
 	sio_slice pid = sio_str(h->left_pid);
+	bool is_left = sio_slice_eq(sio_str(h->left_sid), sio_socket_id(client->socket));
 
-	for (unsigned i = 0; pid.n > 0 && i < client->seats_n; i++) {
+	for (unsigned i = 0; is_left && i < client->seats_n; i++) {
 		const struct presence_member *member = client_seats(client)[i];
 
 		if (member->state)
 			note(client->collab, STORE_SESSION_STATE, pid, presence_id(&member->project->node),
 			     sio_bytes(member->state->text, member->state->n));
 	}
-	h->left_pid[0] = '\0';
+	h->left_pid[0] = h->left_sid[0] = '\0';
 }
 
 /* ---- the interface -------------------------------------------------------------------- */
@@ -209,6 +206,7 @@ static void on_left(void *self, const struct sio_history_session *session, uint6
 
 	(void)now_ms;
 	snprintf(h->left_pid, sizeof(h->left_pid), "%.*s", (int)session->pid.n, session->pid.p);
+	snprintf(h->left_sid, sizeof(h->left_sid), "%.*s", (int)session->sid.n, session->sid.p);
 	if (!h->is_ending) /* else the next start says when */
 		note(collab_of(self), STORE_SESSION_LEFT, session->pid, sio_bytes("", 0), sio_bytes("", 0));
 }

@@ -28,13 +28,12 @@ enum {
 	GAP_TRIES = 15,      /* ... so often */
 	GAP_PAGE = 100,      /* events of one reading */
 	GAP_EXCEPTS_MAX = 64, /* waiting events that shall not reach one socket */
-	GAP_SID_MAX = 64,
 };
 
 /* Event seq is not for the socket sid; the store does not know that. */
 struct except {
 	int64_t seq;
-	char sid[GAP_SID_MAX];
+	char sid[COLLAB_SID_MAX];
 	size_t sid_n;
 };
 
@@ -137,7 +136,7 @@ static void except_add(struct gap *gap, int64_t seq, sio_slice sid)
 {
 	struct except *list;
 
-	if (sid.n == 0 || sid.n > GAP_SID_MAX || gap->excepts_n == GAP_EXCEPTS_MAX)
+	if (sid.n == 0 || sid.n > COLLAB_SID_MAX || gap->excepts_n == GAP_EXCEPTS_MAX)
 		return;
 	list = realloc(gap->excepts, (gap->excepts_n + 1) * sizeof(*list));
 	if (!list)
@@ -202,8 +201,12 @@ static void send_row(struct gap *gap, sio_slice row)
 	emit.event = sio_bytes(type, n > 0 ? (size_t)n : 0);
 	emit.args = fields[2].value;
 	emit.except_sid = except_of(gap, seq);
-	history_stamp_late(gap->collab);
-	if (n <= 0 || send_next(gap->collab, project, seq, &emit) < 0)
+	emit.position = COLLAB_LATE;
+	if (n <= 0) { /* asked for again it would be no better */
+		give_up(project, seq, "its name cannot be read");
+		return;
+	}
+	if (send_next(gap->collab, project, seq, &emit) < 0)
 		log_error("Event %lld of project %.*s could not be sent", (long long)seq, (int)gap->project_n, gap->project);
 	else
 		log_debug("Event %lld of project %.*s was sent late", (long long)seq, (int)gap->project_n, gap->project);

@@ -47,7 +47,7 @@ void servers_tell(struct collab *collab, sio_slice project_id, int64_t seq, cons
 
 static void on_durable(struct collab *collab, sio_slice rest)
 {
-	char project[PRESENCE_ID_MAX + 1], event[COLLAB_EVENT_MAX + 1], except[SIO_ID_LEN * 2];
+	char project[PRESENCE_ID_MAX + 1], event[COLLAB_EVENT_MAX + 1], except[COLLAB_SID_MAX + 1];
 	sio_slice item[5];
 	int64_t seq;
 	long n[3];

@@ -93,7 +93,7 @@ static void enter_projects(struct db *db, const struct store_ask *ask, sio_slice
 		long n = sio_json_unquote(item, id, sizeof(id));
 		sio_slice project = sio_bytes(id, n > 0 ? (size_t)n : 0);
 
-		if (n <= 0 || !role_read(db, project, ask->user, a) || !a->r.role[0] ||
+		if (n <= 0 || !fields_text_ok(project, false) || !role_read(db, project, ask->user, a) || !a->r.role[0] ||
 		    !stream_read(db, project, &last, &floor, a) || !stream_enter(db, ask->item, project, last, a))
 			continue;
 		buf_str(&a->json, a->r.rows_n++ ? ",{\"project_id\":" : "{\"project_id\":");

@@ -389,7 +389,7 @@ static void *reads_main(void *arg)
 
 /* ---- asking -------------------------------------------------------------- */
 
-/* Put job behind the queue.  force: beyond the limit too (store_run waits anyway). */
+/* Put job behind the queue.  force: beyond the limit too (store_run waits anyway; is_owed). */
 static int enqueue(struct store *store, struct store_job *job, bool force)
 {
 	struct lane *lane = lane_of(store, &job->ask);
@@ -422,7 +422,7 @@ int store_submit(struct store *store, const struct store_ask *ask)
 	job = job_new(ask, monotonic_us());
 	if (!job)
 		return SIO_ERR_NOMEM;
-	r = enqueue(store, job, false);
+	r = enqueue(store, job, ask->is_owed);
 	if (r < 0)
 		job_free(job);
 	return r;

@@ -228,6 +228,7 @@ struct store_ask {
 	int64_t after;                        /* EVENT_LIST: numbers greater than this; NOTIFY_READ_ALL; SESSION_* */
 	int64_t task;                         /* COMMENT_LIST */
 	bool is_unread;                       /* NOTIFY_LIST: only those */
+	bool is_owed;                         /* not refused because the queue is full: the asker bounds how many there are */
 	bool is_ordered;                      /* a read: behind the writes asked before, its answer before theirs that follow */
 	/* Idempotency key of a write, of this actor.  A repeat within 24 hours gets the
 	 * first answer (is_repeat, nothing is written); with another content: REFUSED. */

@@ -99,6 +99,8 @@ static const struct {
 	{ "REDIS_PREFIX=a:b", "" },
 	{ "REDIS_PREFIX=a{b}", "REDIS_PREFIX=a{b}" },
 	{ "REDIS_SECRET=0123456789abcdef0123456789abcdef", "" },
+	{ "REDIS_CHANNEL=socketio", "" },
+	{ "REDIS_CHANNEL=other", "REDIS_CHANNEL=other asks for another channel of python-socketio processes, which this version cannot do yet; accepted: socketio, or unset" },
 	{ "DATABASE_URL=sqlite:////tmp/x.db", "" },
 	{ "DATABASE_URL=sqlite:///", "DATABASE_URL" },
 	{ "DATABASE_URL=mysql://root:geheim@h/db", "DATABASE_URL=mysql://root:***@h/db" },

@@ -271,7 +271,7 @@ static void fake_end(struct sio_socket *socket, const char *reason)
 	if (!socket->is_open)
 		return;
 	if (socket->pid[0]) {
-		struct sio_history_session session = { .pid = sio_str(socket->pid) };
+		struct sio_history_session session = { .pid = sio_str(socket->pid), .sid = sio_socket_id(socket) };
 
 		(strstr(reason, "namespace disconnect") ? server.history->ended : server.history->left)(server.history_self, &session, server.now);
 	}

@@ -186,6 +186,22 @@ static void a_session_is_written(void **state)
 	assert_int_equal(store.asks_n, 0); /* the next start says when */
 }
 
+/* A client went while its session was being resumed: that one is left again, and no state of
+ * the next client that ends is written into it. */
+static void states_are_of_the_own_session(void **state)
+{
+	struct sio_history_session other = { .pid = SIO_LIT("pid-of-somebody-else"), .sid = SIO_LIT("sid-of-somebody-else") };
+	struct sio_socket *anna = come_tracked(10);
+
+	(void)state;
+	send_event(anna, "presence:update", "{\"project_id\":\"p1\",\"state\":7}", 0);
+	server.history->left(server.history_self, &other, 0);
+	answer(STORE_SESSION_LEFT, STORE_OK, "", "");
+	fake_end(anna, "client namespace disconnect");
+	answer(STORE_SESSION_END, STORE_OK, "", "");
+	assert_int_equal(store.asks_n, 0);
+}
+
 static void coming_back(void **state)
 {
 	static struct sio_connect req;
@@ -370,6 +386,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(which_clients, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_carries_which_offset, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_session_is_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(states_are_of_the_own_session, setup, teardown),
 		cmocka_unit_test_setup_teardown(coming_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_is_waited_for_behind_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_room_that_waits, setup, teardown),
