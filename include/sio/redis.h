@@ -50,7 +50,7 @@ struct sio_redis_options {
 	sio_slice secret;
 	uint32_t heartbeat_ms;       /* 2000; three without an own one: deaf */
 	uint32_t lease_ms;           /* 10000; at least three heartbeats */
-	uint32_t connect_timeout_ms; /* 4000: from the look-up of the name to the last answer before work */
+	uint32_t connect_timeout_ms; /* 4000: for each address of the name, to the last answer before work */
 	uint32_t backoff_min_ms;     /* 50: the first wait between two attempts; each is twice as long, */
 	uint32_t backoff_max_ms;     /* 5000: at most this, and by chance up to half of it less */
 	/* What may wait for Redis; past one of these publish returns SIO_ERR_BUSY. */

@@ -236,7 +236,7 @@ void websocket_message(struct sio_ws *ws, enum ws_op op, char *data, size_t n);
 void websocket_fault(struct sio_ws *ws, int code);
 void websocket_writable(struct sio_ws *ws);
 void websocket_gone(struct sio_ws *ws);
-void websocket_flush_all(struct sio_server *server);
+bool websocket_flush_all(struct sio_server *server); /* true: there is something for the next turn */
 void websocket_close_all(struct sio_server *server);
 
 /* ---- origin.c: who may call from a browser ------------------------------------------ */

@@ -223,7 +223,8 @@ static void on_flush(void *owner)
 	begin_turn(server);
 	eio_app_tell_drained(&server->engine_app);
 	link_flush_all(server);
-	websocket_flush_all(server);
+	if (websocket_flush_all(server))
+		net_wake(server->net);
 }
 
 static void on_signalled(void *owner)
@@ -558,7 +559,7 @@ void sio_server_free(struct sio_server *server)
 	if (server->testing)
 		server->testing_free(server->testing);
 	link_flush_all(server);
-	websocket_flush_all(server);
+	(void)websocket_flush_all(server); /* they are all gone */
 	hub_fini(&server->hub);
 	pool_fini(&server->openings);
 	eio_engine_fini(&server->engine);

@@ -274,6 +274,10 @@ void websocket_head(struct sio_server *server, struct net_conn *c, struct http1_
 		reply_problem(server, c, 403, "refused", true, "This WebSocket may not be opened");
 		return;
 	}
+	if (c->mode != NET_HTTP) { /* it has closed the server */
+		free(ws);
+		return;
+	}
 	accept_conn(ws, c, accept);
 	if (r->endpoint.on_open)
 		r->endpoint.on_open(ws, r->arg);
@@ -410,11 +414,16 @@ static void flush_one(struct sio_ws *ws)
 	}
 }
 
-void websocket_flush_all(struct sio_server *server)
+/* Who is written to because of this flush (on_drain sends more) is for the next one: else a
+ * reader as fast as its writer would keep the loop here. */
+bool websocket_flush_all(struct sio_server *server)
 {
-	while (server->ws_dirty) {
-		struct sio_ws *ws = server->ws_dirty;
-		server->ws_dirty = ws->next_dirty;
+	struct sio_ws *list = server->ws_dirty;
+
+	server->ws_dirty = NULL;
+	while (list) {
+		struct sio_ws *ws = list;
+		list = ws->next_dirty;
 		ws->is_dirty = false;
 		if (ws->state == WS_GONE) { /* ended while it was on the list */
 			ws->next_dirty = server->ws_dead;
@@ -428,6 +437,7 @@ void websocket_flush_all(struct sio_server *server)
 		server->ws_dead = ws->next_dirty;
 		free(ws);
 	}
+	return server->ws_dirty != NULL;
 }
 
 void websocket_close_all(struct sio_server *server)

@@ -386,7 +386,9 @@ static void on_connected(struct redis_link *link, int err)
 {
 	if (err && link->address < link->addresses_n) { /* the name has another address */
 		link->state = LINK_CLOSING;
-		close_peer(link);
+		if (link->has_peer)
+			close_peer(link);
+		settle(link);
 		return;
 	}
 	link->addresses_n = 0;
@@ -426,7 +428,8 @@ static void connect_to(struct redis_link *link, const struct sockaddr *to, sockl
 		int why = link->fd < 0 ? errno : -err;
 		if (link->fd >= 0)
 			close(link->fd);
-		link_drop(link, false, "%s: %s", link->target.shown, strerror(why));
+		link->fd = -1;
+		on_connected(link, why); /* this system may know nothing of IPv6 */
 		return;
 	}
 	link->has_peer = true;
@@ -501,6 +504,11 @@ static void on_timeout(uv_timer_t *timer)
 {
 	struct redis_link *link = timer->data;
 
+	if (link->state == LINK_CONNECTING && link->address < link->addresses_n) {
+		uv_timer_start(timer, on_timeout, link->connect_timeout_ms, 0);
+		on_connected(link, ETIMEDOUT);
+		return;
+	}
 	if (link->state == LINK_CLOSING) /* between two addresses: the next one has no time left */
 		uv_timer_start(timer, on_timeout, 1, 0);
 	link_drop(link, false, "%s did not answer within %u ms", link->target.shown, (unsigned)link->connect_timeout_ms);

@@ -56,6 +56,8 @@ static bool may_open(struct sio_ws *ws, void *arg)
 	(void)arg;
 	assert_int_equal(sio_ws_send(ws, SIO_LIT("too early"), false), SIO_ERR_CLOSED);
 	assert_int_equal(sio_ws_close(ws, 1000, SIO_LIT("")), SIO_ERR_CLOSED);
+	if (sio_slice_eq(sio_ws_query(ws), SIO_LIT("end")))
+		sio_server_close(server, 0);
 	return !sio_slice_eq(sio_ws_query(ws), SIO_LIT("refuse"));
 }
 
@@ -135,6 +137,16 @@ static void on_drain(struct sio_ws *ws, void *arg)
 	note("drain %d; ", sio_ws_queued_bytes(ws) <= 50000);
 }
 
+/* Whatever has gone is followed by as much. */
+static void on_endless(struct sio_ws *ws, void *arg)
+{
+	static char zeros[10000];
+
+	(void)arg;
+	while (sio_ws_send(ws, sio_bytes(zeros, sizeof(zeros)), true) == SIO_OK)
+		;
+}
+
 static void on_plain(struct sio_request *req, void *arg)
 {
 	(void)arg;
@@ -163,6 +175,7 @@ static void *run(void *arg)
 static void start(const struct sio_server_options *o)
 {
 	struct sio_ws_endpoint flood = { .on_message = on_flood, .on_drain = on_drain, .send_queue_bytes = 100000 };
+	struct sio_ws_endpoint endless = { .on_open = on_endless, .on_drain = on_endless, .send_queue_bytes = 100000 };
 	struct sio_ws_endpoint quick = { .on_close = on_close, .ping_interval_ms = 100, .ping_timeout_ms = 100 };
 	struct sio_ws_endpoint too_wide = { .max_message_bytes = 268435457 };
 	struct sio_ws_endpoint silent = { 0 };
@@ -175,6 +188,7 @@ static void start(const struct sio_server_options *o)
 	assert_int_equal(sio_ws_route(server, "/wide", &too_wide, NULL), SIO_ERR_INVAL);
 	assert_int_equal(sio_ws_route(server, "/rooms/lobby", &room, (void *)(uintptr_t) "lobby"), SIO_OK);
 	assert_int_equal(sio_ws_route(server, "/flood", &flood, NULL), SIO_OK);
+	assert_int_equal(sio_ws_route(server, "/endless", &endless, NULL), SIO_OK);
 	assert_int_equal(sio_ws_route(server, "/quick", &quick, NULL), SIO_OK);
 	assert_int_equal(sio_ws_route(server, "/silent", &silent, NULL), SIO_OK);
 	assert_int_equal(sio_http_route(server, "GET", "/rooms/:room", on_plain, NULL), SIO_OK);
@@ -488,6 +502,37 @@ static void test_back_pressure(void **state)
 	buf_fini(&b);
 }
 
+static void *read_on(void *arg)
+{
+	char chunk[262144];
+
+	while (recv(*(int *)arg, chunk, sizeof(chunk), 0) > 0)
+		;
+	return NULL;
+}
+
+/* A reader as fast as the writer has the loop for its own no longer than a turn. */
+static void test_others_are_served_beside_an_endless_writer(void **state)
+{
+	struct buf b = { 0 };
+	int fd = open_ws("/endless"), other;
+	pthread_t reader;
+
+	(void)state;
+	assert_int_equal(pthread_create(&reader, NULL, read_on, &fd), 0);
+	for (int i = 0; i < 20; i++) {
+		other = dial();
+		say(other, "GET /rooms/x HTTP/1.1\r\nHost: x\r\n\r\n", sizeof("GET /rooms/x HTTP/1.1\r\nHost: x\r\n\r\n") - 1);
+		HEAR(other, &b, "plain");
+		buf_clear(&b);
+		close(other);
+	}
+	shutdown(fd, SHUT_RDWR);
+	pthread_join(reader, NULL);
+	close(fd);
+	buf_fini(&b);
+}
+
 static void test_heartbeat(void **state)
 {
 	struct buf b = { 0 };
@@ -547,6 +592,24 @@ static void test_the_server_ends(void **state)
 	buf_fini(&heard);
 	start(NULL); /* for the group's own end */
 	stop(state);
+}
+
+/* It may, though there is nothing to be opened any more. */
+static void test_may_open_ends_the_server(void **state)
+{
+	static const char request[] = "GET /rooms/a?end HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+				      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+	int fd;
+
+	(void)state;
+	start(NULL);
+	fd = dial();
+	say(fd, request, sizeof(request) - 1);
+	expect_end(fd);
+	pthread_join(thread, NULL);
+	sio_server_free(server);
+	assert_int_equal(heard.n, 0);
+	buf_fini(&heard);
 }
 
 static void on_stats(void *arg)
@@ -636,9 +699,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_our_close, setup, stop),
 		cmocka_unit_test_setup_teardown(test_faults_and_limits, setup, stop),
 		cmocka_unit_test_setup_teardown(test_back_pressure, setup, stop),
+		cmocka_unit_test_setup_teardown(test_others_are_served_beside_an_endless_writer, setup, stop),
 		cmocka_unit_test_setup_teardown(test_heartbeat, setup, stop),
 		cmocka_unit_test_setup_teardown(test_no_handlers, setup, stop),
 		cmocka_unit_test(test_the_server_ends),
+		cmocka_unit_test(test_may_open_ends_the_server),
 		cmocka_unit_test(test_counted_and_limited),
 		cmocka_unit_test(test_message_deadline),
 		cmocka_unit_test(test_connections_stay_small),
