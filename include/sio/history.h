@@ -162,7 +162,8 @@ struct sio_history_ops {
 };
 
 /* Use a history of one's own, before the server listens.  self goes to each call; close
- * is called by sio_server_free.  Returns 0, or SIO_ERR_EXISTS when it has one. */
+ * is called by sio_server_free.  Returns 0, SIO_ERR_EXISTS when it has one, or SIO_ERR_INVAL when it
+ * has clients already. */
 SIO_API SIO_MUST_CHECK int sio_server_set_history(struct sio_server *server, const struct sio_history_ops *ops, void *self);
 
 /* The ring in memory: keeps events of together at most bytes, and sessions_n sessions

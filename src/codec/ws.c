@@ -182,8 +182,7 @@ static void deliver(struct run *run, enum ws_op op, char *data, size_t n)
 		run->is_stopped = true;
 }
 
-/* Codes a peer may send: RFC 6455 7.4, the IANA registry, and the private ranges. */
-static bool close_code_ok(unsigned code)
+bool ws_close_code_ok(unsigned code)
 {
 	if (code >= 3000)
 		return code <= 4999;
@@ -193,7 +192,7 @@ static bool close_code_ok(unsigned code)
 static int deliver_control(struct run *run, enum ws_op op, char *data, size_t n)
 {
 	if (op == WS_CLOSE && n > 0) {
-		if (!close_code_ok((unsigned)big_endian((unsigned char *)data, 2)))
+		if (!ws_close_code_ok((unsigned)big_endian((unsigned char *)data, 2)))
 			return CLOSE_PROTOCOL;
 		if (!utf8_ok(data + 2, n - 2))
 			return CLOSE_DATA;

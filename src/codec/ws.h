@@ -66,4 +66,7 @@ void ws_mask(char *p, size_t n, const unsigned char mask[4]);
  * NUL.  Returns false when key is not 24 characters of base64 of 16 bytes. */
 bool ws_accept(sio_slice key, char out[29]);
 
+/* May an endpoint send this close code (RFC 6455 7.4, the IANA registry, the private ranges)? */
+bool ws_close_code_ok(unsigned code);
+
 #endif

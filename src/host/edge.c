@@ -36,6 +36,7 @@ int edge_tls(struct sio_server *server, const struct sio_server_options *o)
 
 int sio_server_tls_reload(struct sio_server *server)
 {
+	SERVER_CHECK(server);
 	return server->tls_cert ? read_tls(server) : SIO_ERR_NOENT;
 }
 

@@ -27,17 +27,13 @@ struct route {
 
 /* ---- answers of the library's own --------------------------------------------------- */
 
-void reply_problem(struct sio_server *server, struct net_conn *c, int status, const char *code, bool is_last,
-		   const char *fmt, ...)
+/* more: headers of this answer, lines ending in CRLF, or empty. */
+static void put_problem(struct sio_server *server, struct net_conn *c, int status, const char *code, bool is_last,
+			sio_slice more, const char *detail)
 {
 	struct buf body = { 0 }, headers = { 0 };
-	char detail[512];
-	va_list ap;
 
 	net_count_refused(server->net);
-	va_start(ap, fmt);
-	vsnprintf(detail, sizeof(detail), fmt, ap);
-	va_end(ap);
 	buf_str(&body, "{\"type\":\"about:blank\",\"title\":");
 	buf_json(&body, sio_str(http1_reason(status)));
 	buf_printf(&body, ",\"status\":%d,\"detail\":", status);
@@ -45,6 +41,7 @@ void reply_problem(struct sio_server *server, struct net_conn *c, int status, co
 	buf_str(&body, ",\"code\":");
 	buf_json(&body, sio_str(code));
 	buf_byte(&body, '}');
+	buf_slice(&headers, more);
 	if (c->side && c->side->reader && http1_request(c->side->reader)->headers_n)
 		origin_headers(server, http1_request(c->side->reader), &headers);
 	if (is_last)
@@ -53,6 +50,18 @@ void reply_problem(struct sio_server *server, struct net_conn *c, int status, co
 		net_reply(c, status, "application/problem+json", buf_peek(&headers), buf_peek(&body));
 	buf_fini(&headers);
 	buf_fini(&body);
+}
+
+void reply_problem(struct sio_server *server, struct net_conn *c, int status, const char *code, bool is_last,
+		   const char *fmt, ...)
+{
+	char detail[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(detail, sizeof(detail), fmt, ap);
+	va_end(ap);
+	put_problem(server, c, status, code, is_last, sio_bytes("", 0), detail);
 }
 
 /* ---- the table ----------------------------------------------------------------------- */
@@ -278,40 +287,15 @@ static int read_params(struct sio_request *req, sio_slice path)
 
 static void refuse_method(struct sio_server *server, struct net_conn *c, const struct http1_request *http, bool is_last)
 {
-	struct buf allow = { 0 }, headers = { 0 }, body = { 0 };
+	struct buf allow = { 0 }, header = { 0 };
+	char detail[128];
 
-	net_count_refused(server->net);
 	allowed_methods(server, http->path, &allow);
-	buf_printf(&headers, "Allow: %.*s\r\n", (int)allow.n, allow.p);
-	origin_headers(server, http, &headers);
-	buf_printf(&body,
-		   "{\"type\":\"about:blank\",\"title\":\"Method Not Allowed\",\"status\":405,"
-		   "\"detail\":\"This path takes %.*s\",\"code\":\"method_not_allowed\"}",
-		   (int)allow.n, allow.p);
-	if (is_last)
-		net_reply_last(c, 405, "application/problem+json", buf_peek(&headers), buf_peek(&body));
-	else
-		net_reply(c, 405, "application/problem+json", buf_peek(&headers), buf_peek(&body));
+	buf_printf(&header, "Allow: %.*s\r\n", (int)allow.n, allow.p);
+	snprintf(detail, sizeof(detail), "This path takes %.*s", (int)allow.n, allow.p);
+	put_problem(server, c, 405, "method_not_allowed", is_last, buf_peek(&header), detail);
 	buf_fini(&allow);
-	buf_fini(&headers);
-	buf_fini(&body);
-}
-
-/* A path for WebSockets alone was asked for something else. */
-static void refuse_plain(struct sio_server *server, struct net_conn *c, const struct http1_request *http, bool is_last)
-{
-	struct buf headers = { 0 };
-	sio_slice body = SIO_LIT("{\"type\":\"about:blank\",\"title\":\"Upgrade Required\",\"status\":426,"
-				 "\"detail\":\"This path is for WebSockets\",\"code\":\"upgrade_required\"}");
-
-	net_count_refused(server->net);
-	buf_str(&headers, "Upgrade: websocket\r\n");
-	origin_headers(server, http, &headers);
-	if (is_last)
-		net_reply_last(c, 426, "application/problem+json", buf_peek(&headers), body);
-	else
-		net_reply(c, 426, "application/problem+json", buf_peek(&headers), body);
-	buf_fini(&headers);
+	buf_fini(&header);
 }
 
 static void refuse_unrouted(struct sio_server *server, struct net_conn *c, const struct http1_request *http,
@@ -320,7 +304,7 @@ static void refuse_unrouted(struct sio_server *server, struct net_conn *c, const
 	if (is_path_known)
 		refuse_method(server, c, http, is_last);
 	else if (find_ws(server, http->path))
-		refuse_plain(server, c, http, is_last);
+		put_problem(server, c, 426, "upgrade_required", is_last, SIO_LIT("Upgrade: websocket\r\n"), "This path is for WebSockets");
 	else
 		reply_problem(server, c, 404, "not_found", is_last, "There is nothing at %.*s",
 			      (int)(http->path.n < 200 ? http->path.n : 200), http->path.p);
@@ -374,6 +358,7 @@ void route_request(struct sio_server *server, struct net_conn *c, struct http1_r
 {
 	struct sio_request *req;
 	bool is_path_known;
+	int err;
 	const struct route *route = find(server, http->path, http->method, &is_path_known);
 
 	if (sio_slice_eq(http->method, SIO_LIT("OPTIONS")) && !route && is_path_known) {
@@ -392,9 +377,13 @@ void route_request(struct sio_server *server, struct net_conn *c, struct http1_r
 	request_view(req, server, c, http);
 	req->route = route;
 	request_keep_address(req); /* it cannot be asked for once the client has gone */
-	if (read_params(req, http->path) < 0) {
+	err = read_params(req, http->path);
+	if (err < 0) {
 		request_free(req);
-		reply_problem(server, c, 400, "bad_path", false, "The path has a bad percent escape or is not UTF-8");
+		if (err == SIO_ERR_NOMEM)
+			reply_problem(server, c, 503, "busy", true, "Out of memory, try again later");
+		else
+			reply_problem(server, c, 400, "bad_path", false, "The path has a bad percent escape or is not UTF-8");
 		return;
 	}
 	c->owner = req;

@@ -463,6 +463,7 @@ int sio_ws_route(struct sio_server *server, const char *pattern, const struct si
 	struct ws_route *r;
 	int err;
 
+	SERVER_CHECK(server);
 	if (endpoint->max_message_bytes > MESSAGE_MAX || endpoint->send_queue_bytes > MESSAGE_MAX)
 		return SIO_ERR_INVAL;
 	r = calloc(1, sizeof(*r));
@@ -490,6 +491,7 @@ int sio_ws_send(struct sio_ws *ws, sio_slice data, bool is_binary)
 	struct frame *f, *form;
 	int err = SIO_OK;
 
+	SERVER_CHECK(ws->server);
 	if (ws->state != WS_OPEN || !ws->conn)
 		return SIO_ERR_CLOSED;
 	if (data.n > MESSAGE_MAX)
@@ -511,16 +513,12 @@ int sio_ws_send(struct sio_ws *ws, sio_slice data, bool is_binary)
 }
 
 /* RFC 6455 7.4: what an endpoint may put into a close frame. */
-static bool may_say(int code)
-{
-	return (code >= 3000 && code <= 4999) || (code >= 1000 && code <= 1014 && (code < 1004 || code > 1006));
-}
-
 int sio_ws_close(struct sio_ws *ws, int code, sio_slice reason)
 {
+	SERVER_CHECK(ws->server);
 	if (ws->state != WS_OPEN || !ws->conn)
 		return SIO_ERR_CLOSED;
-	if ((code ? !may_say(code) : reason.n > 0) || reason.n > REASON_MAX || !utf8_ok(reason.p, reason.n))
+	if ((code ? code < 0 || !ws_close_code_ok((unsigned)code) : reason.n > 0) || reason.n > REASON_MAX || !utf8_ok(reason.p, reason.n))
 		return SIO_ERR_INVAL;
 	if (!enqueue_close(ws, code, reason))
 		return SIO_ERR_NOMEM;

@@ -121,6 +121,7 @@ int sio_server_set_adapter(struct sio_server *server, const struct sio_adapter_o
 	struct cluster *c;
 	int err;
 
+	HUB_CHECK(hub);
 	if (hub->cluster)
 		return SIO_ERR_EXISTS;
 	if (hub->sockets > 0)

@@ -297,12 +297,14 @@ struct sio_namespace *sio_namespace_main(struct sio_server *server)
 
 void sio_on_new_namespace(struct sio_server *server, sio_namespace_fn *fn, void *arg)
 {
+	HUB_CHECK(hub_of(server));
 	hub_of(server)->on_new = fn;
 	hub_of(server)->new_arg = arg;
 }
 
 void sio_namespace_keep(struct sio_namespace *nsp)
 {
+	HUB_CHECK(nsp->hub);
 	nsp->is_kept = true;
 }
 

@@ -197,11 +197,19 @@ struct asking {
 	char offset[SIO_OFFSET_MAX];
 };
 
+/* Would it fit?  A history of the application's own may say what it likes. */
+static bool is_session(const struct sio_history_session *session)
+{
+	return session && session->pid.n == SIO_ID_LEN && session->sid.n == SIO_ID_LEN && session->identity.n <= SIO_IDENTITY_MAX;
+}
+
 static void on_found(const struct sio_history_session *session, void *arg)
 {
 	struct asking *asking = arg;
 	struct sio_connect *req = asking->req;
 
+	if (!is_session(session))
+		session = NULL;
 	if (session && sio_slice_eq(session->nsp, sio_str(req->nsp->name)))
 		req->saved = saved_new(session, sio_str(asking->offset));
 	else if (session)
@@ -376,6 +384,7 @@ sio_slice sio_connect_identity(const struct sio_connect *req)
 
 void sio_connect_forget(struct sio_connect *req)
 {
+	HUB_CHECK(req->hub);
 	recover_give_back(req->hub, req->saved);
 	req->saved = NULL;
 }
@@ -406,8 +415,7 @@ int sio_connect_ids(struct sio_connect *req, char sid[SIO_ID_LEN + 1], char pid[
 int sio_connect_recover(struct sio_connect *req, const struct sio_history_session *session, sio_slice offset)
 {
 	HUB_CHECK(req->hub);
-	if (!req->hub->history || req->is_plain || session->pid.n != SIO_ID_LEN || session->sid.n != SIO_ID_LEN ||
-	    offset.n >= SIO_OFFSET_MAX || session->identity.n > SIO_IDENTITY_MAX ||
+	if (!req->hub->history || req->is_plain || !is_session(session) || offset.n >= SIO_OFFSET_MAX ||
 	    !sio_slice_eq(session->nsp, sio_str(req->nsp->name)))
 		return SIO_ERR_INVAL;
 	if (req->saved || sio_connect_predecessor(req, session->pid) || sio_sockets_find(req->nsp, session->sid))
@@ -430,6 +438,7 @@ int sio_socket_set_identity(struct sio_socket *s, sio_slice identity)
 {
 	struct recovery *old, *r;
 
+	HUB_CHECK(s->nsp->hub);
 	if (!s->client)
 		return SIO_ERR_CLOSED;
 	if (!s->recovery || identity.n > SIO_IDENTITY_MAX)
@@ -451,8 +460,11 @@ int sio_server_set_history(struct sio_server *server, const struct sio_history_o
 {
 	struct hub *hub = hub_of(server);
 
+	HUB_CHECK(hub);
 	if (hub->history)
 		return SIO_ERR_EXISTS;
+	if (hub->sockets > 0)
+		return SIO_ERR_INVAL;
 	hub->history = ops;
 	hub->history_self = self;
 	map_init(&hub->by_pid);

@@ -56,8 +56,8 @@ static bool is_fresh(uint64_t counter, uint64_t wall_us)
 	return apart <= SIO_REDIS_SKEW_S * 1000000ULL;
 }
 
-/* Room for one more: the one that is gone longest gives way, but never before its time:
- * what it had said could be said again. */
+/* NULL: full, or no memory.  One that is gone keeps its place until its time: what it had said
+ * could be said again. */
 static struct node *node_new(struct nodes *nodes, sio_slice wire)
 {
 	struct node *node;
