@@ -59,6 +59,7 @@ coverage: setup-test build-coverage
 torture: build-asan
 	STEPS=$(or $(STEPS),100000) build/asan/tests/hub_torture_test
 	build/asan/tests/host_torture_test
+	build/asan/tests/engine_app_torture_test
 	KILL_ROUNDS=$(or $(KILL_ROUNDS),100) SKYBUILD=build/asan/skybuild SKYBUILD_SANITIZED=address \
 		node --test-name-pattern="again and again while writers write" tests/server/recovery.test.mjs
 

@@ -91,8 +91,8 @@ struct sio_redis_stats {
 	size_t outbox_bytes;
 	uint64_t published_total;     /* that Redis has taken */
 	uint64_t received_total;      /* of other nodes, handed in */
-	uint64_t forged_total;        /* without a good tag, of another form, or for another secret */
-	uint64_t repeated_total;      /* heard before, or older than what was heard of their sender */
+	uint64_t forged_total;        /* without a good tag, of another form, for another secret, or of one node too many */
+	uint64_t repeated_total;      /* heard before, older than what was heard of their sender, or by another clock */
 	uint64_t full_total;          /* publishes refused with SIO_ERR_BUSY */
 	uint64_t expired_total;       /* dropped after outbox_age_ms */
 	uint64_t connects_total;      /* connections that came to work, two for each time */

@@ -64,7 +64,7 @@ struct sio_redis {
 	uint64_t beat_counter, beat_us; /* the one whose way is measured */
 	uint64_t heard_ms;             /* when an own one came back */
 	uint64_t answered_ms;          /* when pub was last answered, or began to wait for it */
-	uint64_t forged_ms;            /* last line in the log about them */
+	uint64_t unheard_ms;            /* last line in the log about them */
 	bool is_subscribed;            /* Redis has confirmed it */
 	bool is_up, is_told_down;
 	uint64_t down_ms;              /* since when it is not up */

@@ -4,7 +4,7 @@
  * Copyright the SkyBuild Realtime authors */
 #include "redis/inner.h"
 
-enum { FORGED_EVERY_MS = 10000 }; /* one line in the log for them */
+enum { UNHEARD_EVERY_MS = 10000 }; /* one line in the log for them */
 
 /* ---- the link that listens ------------------------------------------------------------------------- */
 
@@ -66,15 +66,21 @@ static void on_sub_down(struct redis_link *link)
 
 /* ---- what is heard -------------------------------------------------------------------------------- */
 
-static void on_forged(struct sio_redis *r)
+/* Somebody is not heard.  Said now and then: it may be with every message. */
+static void tell_unheard(struct sio_redis *r, const char *why)
 {
 	uint64_t now = uv_now(r->loop);
 
-	r->stats.forged_total++;
-	if (r->forged_ms && now - r->forged_ms < FORGED_EVERY_MS)
+	if (r->unheard_ms && now - r->unheard_ms < UNHEARD_EVERY_MS)
 		return;
-	r->forged_ms = now;
-	redis_tell(r, SIO_LOG_WARNING, "Redis: messages of somebody who has another secret, or another version, are refused");
+	r->unheard_ms = now;
+	redis_tell(r, SIO_LOG_WARNING, "Redis: %s", why);
+}
+
+static void on_forged(struct sio_redis *r)
+{
+	r->stats.forged_total++;
+	tell_unheard(r, "messages of somebody who has another secret, or another version, are refused");
 }
 
 void listen_leave(struct sio_redis *r, struct node *node)
@@ -119,11 +125,15 @@ static struct node *hear(struct sio_redis *r, const struct seal_head *head)
 		if (r->nodes.live_n > known_n)
 			redis_tell(r, SIO_LOG_INFO, "Redis: node %.*s is there", SIO_NODE_ID_LEN, node->id);
 		return node;
-	case NODES_REPEATED:
 	case NODES_STALE:
+		tell_unheard(r, "a node is not heard: its clock and ours are more than 60 s apart, or somebody repeats what was said long ago");
+		r->stats.repeated_total++;
+		return NULL;
+	case NODES_REPEATED:
 		r->stats.repeated_total++;
 		return NULL;
 	default:
+		tell_unheard(r, "a node is not heard: there are too many, or memory is out");
 		r->stats.forged_total++;
 		return NULL;
 	}

@@ -368,7 +368,7 @@ describe('plain Engine.IO', () => {
     const p = await new Polling(mine.port, { base: ENGINE_IO }).open();
     const w = await wsOpen({}, mine);
     const pending = p.get();
-    await sleep(30);
+    await sleep(30); // nothing tells when the GET has arrived
     await mine.end();
     assert.equal((await pending).body, '1');
     assert.equal(await w.end(), 1005);

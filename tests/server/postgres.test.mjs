@@ -151,11 +151,13 @@ describe('a database that goes and comes', () => {
     const server = await start();
     const items = [await newItem(server), await newItem(server)];
     const writers = startWriters(server, items, 8);
+    let ended = 0;
     for (let i = 0; i < 20; i++) {
       await sleep(40);
-      pg.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'skybuild'");
+      ended += pg.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'skybuild'").split('\n').filter((l) => l.trim() === 't').length;
     }
     await writers.end();
+    assert.ok(ended >= 20, `${ended} connections were ended`);
     assert.equal(writers.unanswered, 0);
     assert.ok(writers.answered.size > 20, `${writers.answered.size} answered`);
     await checkWrites(server, [writers]);
@@ -175,7 +177,8 @@ describe('a database that goes and comes', () => {
       assert.match(String(res.headers['retry-after']), /^\d+$/);
       assertSilent(res.body);
       assert.ok(Date.now() - begun < 2000, `after ${Date.now() - begun} ms`);
-      ben.socket.emit('boq:item:editing', { project_id: 'proj-123', item_id: 'i' });
+      ben.emit('cursor:move', { project_id: 'proj-123', cursor: 'away' });
+      await anna.event('cursor:moved', (d) => d.cursor === 'away');
       assert.equal((await server.api('GET', '/healthz')).status, 200);
     } finally {
       pg.start();
@@ -204,7 +207,7 @@ describe('two servers on one database', () => {
     const ben = await pool.user(b, 'ben', { project: 'proj-123' });
     const items = [await newItem(a), await newItem(b), await newItem(a)];
     const writers = [startWriters(a, items, 4), startWriters(b, items, 4)];
-    await sleep(1000);
+    await until(() => writers.every((w) => w.answered.size > 50), 'both write', { timeout: 20000 });
     await Promise.all(writers.map((w) => w.end()));
     const last = (await history(a)).at(-1).seq;
     for (const member of [anna, ben]) {
@@ -217,16 +220,20 @@ describe('two servers on one database', () => {
       assert.deepEqual(all, all.map((_, i) => all[0] + i), 'dense, in order');
     }
     await checkWrites(b, writers);
-    const begun = Date.now();
-    const item = await newItem(a);
-    await ben.event('boq:item:created', (e) => e.item_id === item);
-    assert.ok(Date.now() - begun < 200, `after ${Date.now() - begun} ms: woken, not polled`);
+    const took = [];
+    for (let i = 0; i < 7; i++) { // each follows a look: polling would take nearly 250 ms every time
+      const begun = Date.now();
+      const item = await newItem(a);
+      await ben.event('boq:item:created', (e) => e.item_id === item);
+      took.push(Date.now() - begun);
+    }
+    assert.ok(took.sort((x, y) => x - y)[3] < 150, `${took} ms: woken, not polled`);
   });
 
   it('a role withdrawn at one ends the membership at the other', async () => {
     const cleo = await pool.user(b, 'cleo', { project: 'proj-123' });
     assert.equal((await a.api('DELETE', `${P}/collaborators/cleo`, { as: 'anna' })).status, 204);
-    await cleo.events.next((e) => /left_project|removed|access|error/.test(e.name), { what: 'a word about it' });
+    await cleo.event('access:revoked', (d) => d.project_id === 'proj-123');
   });
 
   it('kill -9 of one in the middle of its writes: the other goes on, and nothing answered is lost', async () => {
@@ -236,7 +243,7 @@ describe('two servers on one database', () => {
     for (let round = 0; round < 3; round++) {
       const third = await new Server(dir, { ...serverEnv(dir, { DATABASE_URL: url }), JWT_SECRET: a.env.JWT_SECRET }).listening();
       const writers = [startWriters(third, items, 6), startWriters(b, items, 6)];
-      await sleep(400);
+      await until(() => writers.every((w) => w.answered.size > 20), 'both write', { timeout: 20000 });
       third.stopped = true;
       third.child.kill('SIGKILL');
       await third.exited;

@@ -375,12 +375,13 @@ describe('abuse', () => {
     });
 
   hostile('200 who connect and say nothing, or half a record, do not stop others', async () => {
+    const before = await metric('http_connections');
     const idle = Array.from({ length: 200 }, (_, i) => {
       const tcp = net.connect(server.port, '127.0.0.1', () => i % 2 && tcp.write(Buffer.from('160301', 'hex')));
       tcp.on('error', () => {});
       return tcp;
     });
-    await sleep(100);
+    await until(async () => (await metric('http_connections')) >= before + 200, 'they are there');
     for (let i = 0; i < 10; i++) assert.equal((await get('/ws/status')).status, 200);
     for (const tcp of idle) tcp.destroy();
   });

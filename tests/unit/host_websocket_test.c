@@ -577,7 +577,8 @@ static void test_the_server_ends(void **state)
 	closing = open_ws("/rooms/a?close");
 	expect(OPENED "open room /rooms/a ?close [a 1] p= from 127.0.0.1 ua=test/1; ");
 	SAY(fd, 0x01, "unfinished"); /* a reader and a deadline */
-	usleep(20000);
+	SAY(fd, 0x89, "p");
+	HEAR(fd, &b, "\x8a\x01p"); /* it has the fragment, too */
 	assert_int_equal(sio_server_post(server, on_stop, NULL), SIO_OK);
 	HEAR(fd, &b, "\x88\x02\x03\xe9");
 	HEAR(closing, &c, "\x88\x09\x0f\xa0" "at once");

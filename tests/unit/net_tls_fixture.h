@@ -21,6 +21,7 @@
 #include <openssl/x509.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -92,12 +93,15 @@ struct late {
 	struct sio_request *req;
 };
 
+static atomic_uint late_n; /* requests that were answered late */
+
 static inline void on_late_timer(struct sio_timer *timer)
 {
 	struct late *late = (struct late *)(void *)timer;
 
 	sio_reply(late->req, 200, "text/plain", SIO_LIT("late"));
 	free(late);
+	late_n++;
 }
 
 static inline void on_late(struct sio_request *req, void *arg)

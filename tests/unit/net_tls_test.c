@@ -5,6 +5,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
+#include <stdatomic.h>
+
 #include <uv.h>
 
 #include "net/tls.h"
@@ -362,10 +364,13 @@ static void test_a_client_that_closes_its_half(void **state)
 	wait_for_connections(0);
 }
 
+static atomic_bool is_ending;
+
 static void on_slow_end(void *arg)
 {
 	(void)arg;
 	sio_server_close(server, PATIENCE_MS);
+	is_ending = true;
 }
 
 /* Ask, and do not read, until an answer does not fit into the socket.  Returns how often. */
@@ -394,8 +399,10 @@ static void test_answers_outlive_the_server(void **state)
 	shrink_send_buffers();
 	ssl = connect_tls(0, 4096);
 	n = fill_socket(ssl, "GET /large?1000 HTTP/1.1\r\nHost: x\r\n\r\n", 1000);
+	is_ending = false;
 	assert_int_equal(sio_server_post(server, on_slow_end, NULL), SIO_OK);
-	usleep(100000);
+	while (!is_ending)
+		usleep(1000);
 	hear_all(ssl, &b);
 	for (size_t i = 0; i + 15 < b.n; i++)
 		heard += memcmp(b.p + i, "HTTP/1.1 200 OK", 15) == 0;
@@ -434,6 +441,7 @@ static void test_ends_that_are_not_told(void **state)
 /* Nor is anybody there for the answer to a request under way. */
 static void test_an_end_that_is_not_told_under_way(void **state)
 {
+	unsigned before = late_n;
 	uint64_t begin;
 	SSL *ssl;
 
@@ -441,13 +449,15 @@ static void test_an_end_that_is_not_told_under_way(void **state)
 	start((struct sio_server_options){ 0 });
 	ssl = connect_tls(0, 0);
 	ask(ssl, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
-	usleep(50000);
+	while (stats().http_requests_total < 1)
+		usleep(1000);
 	begin = now_ms();
 	shutdown(SSL_get_fd(ssl), SHUT_WR);
 	wait_for_connections(0);
 	assert_true(now_ms() - begin < LATE_MS / 2);
 	hang_up(ssl);
-	usleep(LATE_MS * 1000); /* its handler answers into the void */
+	while (late_n == before) /* its handler answers into the void */
+		usleep(1000);
 }
 
 /* ---- abuse ----------------------------------------------------------------------------------------- */

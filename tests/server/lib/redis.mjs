@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { freePort, run } from './harness.mjs';
+import { until } from './queue.mjs';
 
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const running = new Set();
 process.on('exit', () => running.forEach((r) => r.child?.kill('SIGKILL')));
 
@@ -24,11 +24,8 @@ export class Redis {
     this.child = spawn('redis-server', args, { cwd: this.dir, stdio: 'ignore' });
     running.add(this);
     this.exited = new Promise((resolve) => this.child.on('close', resolve));
-    for (let i = 0; i < 500; i++) {
-      await sleep(20);
-      if (/PONG|NOAUTH/.test(await this.cli('PING'))) return this;
-    }
-    throw new Error('redis-server does not start');
+    await until(async () => /PONG|NOAUTH/.test(await this.cli('PING')), 'redis-server answers', { timeout: 10000 });
+    return this;
   }
 
   // What redis-cli prints.

@@ -1,5 +1,5 @@
 // Reporter for node --test: failures in full, then one line of counts, which
-// scripts/tally adds up.  TEST_VERBOSE=1 names each test.
+// scripts/test-all adds up.  TEST_VERBOSE=1 names each test.
 export default async function* reporter(source) {
   let passed = 0, failed = 0, skipped = 0;
   const path = [];
@@ -9,12 +9,13 @@ export default async function* reporter(source) {
     // What a test has to say; the runner's own summary has nesting 0.
     if (type === 'test:diagnostic' && data.nesting > 0) yield `     ${data.message}\n`;
     if (type !== 'test:pass' && type !== 'test:fail') continue;
-    // A suite fails for its tests, which are told, or for what stands around them.
-    if (data.details?.type === 'suite' && (type === 'test:pass' || data.details.error?.failureType === 'subtestsFailed')) continue;
+    const isSkipped = data.skip !== undefined || data.todo !== undefined;
+    // A suite fails for its tests, which are told, or for what stands around them; one that is skipped has none to tell it.
+    if (data.details?.type === 'suite' && !isSkipped && (type === 'test:pass' || data.details.error?.failureType === 'subtestsFailed')) continue;
     // With --test, older versions of Node count the file itself as a test too.
     if (data.nesting === 0 && /\.mjs$/.test(data.name) && type === 'test:pass') continue;
     const name = [...path.slice(0, data.nesting), data.name].join(' > ');
-    if (data.skip !== undefined || data.todo !== undefined) {
+    if (isSkipped) {
       skipped++;
       yield `SKIP ${name}: ${data.skip ?? data.todo}\n`;
     } else if (type === 'test:pass') {
