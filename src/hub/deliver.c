@@ -125,6 +125,9 @@ void sio_adapter_node_gone(struct sio_server *server, sio_slice node)
 {
 	struct hub *hub = hub_of(server);
 
-	if (hub->cluster && hub->cluster->is_open && node.n == SIO_NODE_ID_LEN)
-		inquiries_lose(hub->cluster, node);
+	if (!hub->cluster || !hub->cluster->is_open || node.n != SIO_NODE_ID_LEN)
+		return;
+	inquiries_lose(hub->cluster, node);
+	if (hub->on_node_gone)
+		hub->on_node_gone(node, hub->node_gone_arg);
 }
