@@ -382,6 +382,7 @@ int history_start(struct collab *collab)
 void collab_end(struct collab *collab)
 {
 	collab->history.is_ending = true;
+	leases_end(collab);
 }
 
 void collab_each_recovery(const struct collab *collab, collab_event_fn *fn, void *arg)
