@@ -112,7 +112,7 @@ static const struct {
 	[STORE_NOTIFY_READ_ALL] = { op_notify_read_all, NEEDS_USER },
 	[STORE_EVENT_APPEND] = { op_event_append, NEEDS_STREAM | NEEDS_BODY },
 	[STORE_EVENT_LIST] = { op_event_list, NEEDS_STREAM },
-	[STORE_SESSION_RESET] = { op_session_reset, 0 },
+	[STORE_SESSION_BEAT] = { op_session_beat, NEEDS_ITEM },
 	[STORE_SESSION_OPEN] = { op_session_open, NEEDS_USER | NEEDS_ITEM | NEEDS_BODY },
 	[STORE_SESSION_JOIN] = { op_session_join, NEEDS_PROJECT | NEEDS_USER | NEEDS_ITEM },
 	[STORE_SESSION_LEAVE] = { op_session_leave, NEEDS_PROJECT | NEEDS_ITEM },

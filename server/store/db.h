@@ -202,7 +202,7 @@ op_fn op_collab_list, op_collab_put, op_collab_delete, op_role_get, op_role_list
 op_fn op_boq_bulk, op_entity_list, op_entity_get, op_entity_create, op_entity_patch, op_entity_delete;
 op_fn op_notify_list, op_notify_add, op_notify_read, op_notify_read_all;
 op_fn op_event_append, op_event_list, op_counts, op_ping;
-op_fn op_session_reset, op_session_open, op_session_join, op_session_leave, op_session_state, op_session_left;
+op_fn op_session_beat, op_session_open, op_session_join, op_session_leave, op_session_state, op_session_left;
 op_fn op_session_end, op_session_resume;
 
 /* Append an event to a stream: data is its payload, which gets its number in it when it

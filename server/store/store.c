@@ -509,6 +509,11 @@ static void poke(void *arg)
 	pthread_mutex_unlock(&lane->store->lock);
 }
 
+void store_look(struct store *store)
+{
+	poke(&store->lanes[WRITES]);
+}
+
 /* The handles: one to write with, and with threads one to read with beside it. */
 static int open_lanes(struct store *store, const char *path, char error[STORE_ERROR_MAX])
 {

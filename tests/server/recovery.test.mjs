@@ -4,7 +4,6 @@
 // KILL_ROUNDS=N makes the loop of kills longer (make torture).
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import net from 'node:net';
 import path from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import { promisify } from 'node:util';
@@ -12,75 +11,19 @@ import { io, clientPool, Client, TRANSPORTS } from './lib/clients.mjs';
 import { Polling, RawWs } from './lib/eio.mjs';
 import { cliIn, fillStore, freePort, Server, serverEnv, startServer, tempDir } from './lib/harness.mjs';
 import { request } from './lib/http.mjs';
+import { Network } from './lib/network.mjs';
 import { sleep, until } from './lib/queue.mjs';
 
 const KILL_ROUNDS = Number(process.env.KILL_ROUNDS ?? 4);
 const P = '/api/projects/proj-123';
 const pool = clientPool();
-const proxies = new Set(), servers = new Set();
+const servers = new Set();
 afterEach(async () => {
   pool.close();
-  for (const p of proxies) p.close();
-  proxies.clear();
+  Network.closeAll();
   for (const s of servers) if (s.alive()) await s.stop();
   servers.clear();
 });
-
-// A network between clients and a server: cut() breaks what is open and lets nobody through
-// until mend(); swallow(n) lets n more bytes pass to each client, then breaks.
-class Network {
-  constructor(port) {
-    this.to = port;
-    this.open = new Set();
-    this.isCut = false;
-    this.server = net.createServer((near) => {
-      if (this.isCut) return near.destroy();
-      const far = net.connect(this.to, '127.0.0.1');
-      const pair = { near, far };
-      this.open.add(pair);
-      const end = () => {
-        near.destroy();
-        far.destroy();
-        this.open.delete(pair);
-      };
-      for (const s of [near, far]) s.on('error', end).on('close', end).setNoDelay(true);
-      near.on('data', (d) => far.write(d));
-      far.on('data', (d) => this.isDeaf || near.write(d));
-    });
-    proxies.add(this);
-  }
-
-  listen() {
-    return new Promise((resolve) => this.server.listen(0, '127.0.0.1', () => {
-      this.port = this.server.address().port;
-      this.url = `http://127.0.0.1:${this.port}`;
-      resolve(this);
-    }));
-  }
-
-  // Nothing reaches the clients any more, though nobody notices.
-  deafen() {
-    this.isDeaf = true;
-  }
-
-  cut() {
-    this.isCut = true;
-    for (const { near, far } of [...this.open]) {
-      near.destroy();
-      far.destroy();
-    }
-    this.open.clear();
-  }
-
-  mend() {
-    this.isCut = this.isDeaf = false;
-  }
-
-  close() {
-    this.cut();
-    this.server.close();
-  }
-}
 
 async function start(env = {}) {
   const server = await startServer({ env });
