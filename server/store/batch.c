@@ -16,7 +16,6 @@
 
 enum { TRIES_MAX = 3 }; /* of one batch */
 
-
 /* ---- the clock, and the parts of a handle ------------------------------------------------------------- */
 
 static int64_t system_clock_ms(void)

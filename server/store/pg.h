@@ -60,7 +60,8 @@ struct pg_link {
 	uint32_t retry_ms;
 	struct { struct pg_stmt *st; bool is_prepare, is_ahead; } queue[PG_QUEUE_MAX];
 	int queue_n;
-	/* The last failure: SQLSTATE ("" when the server has not answered) and one line. */
+	/* The last failure: SQLSTATE, where we found it ourselves the one that fits, "" when none
+	 * does (no connection, no answer, no memory); and one line. */
 	char state[6], why[160], constraint[64];
 };
 
