@@ -3,7 +3,8 @@
  * A batch: begin; each write in a savepoint, so that one that fails takes
  * back only itself; commit.  When the commit (or the begin) fails, no write of the
  * batch has happened and each of them says why; reads are then done again, for
- * what they saw never was.  A database may also say that it is worth another try
+ * what they saw never was.  A commit may also come to nobody knows what (SQL_UNKNOWN):
+ * then those that have written something say so.  A database may also say that it is worth another try
  * (SQL_AGAIN): then all answers are forgotten and the batch is done anew.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -258,26 +259,47 @@ static void run_reads(struct db *db, struct store_job *jobs)
 	db->is_careful = false;
 }
 
+static bool is_broken(const struct store_answer *a)
+{
+	return a->r.status == STORE_UNAVAILABLE || a->r.status == STORE_BUSY;
+}
+
+/* A write of a batch that has failed for that reason.  Who was broken by himself keeps his own;
+ * who was refused has written nothing, but the refusal may rest on what never was. */
+static void fail_write(struct store_answer *a, const struct store_answer *why, bool is_unknown)
+{
+	bool has_written = a->r.status == STORE_OK;
+
+	if (!is_broken(a)) {
+		answer_clear(a);
+		if (is_unknown && !has_written)
+			answer_fail(a, STORE_UNAVAILABLE, "the database was lost before this was answered; nothing of it was done");
+		else
+			answer_fail(a, why->r.status, "%s", why->r.error);
+	}
+}
+
 /* The batch as a whole has failed: each write says why, each read is done again. */
-static void fail_batch(struct db *db, struct store_job *jobs)
+static void fail_batch(struct db *db, struct store_job *jobs, bool is_unknown)
 {
 	struct store_answer why = { 0 };
 
-	/* The request that broke the transaction knows best what was wrong. */
-	for (struct store_job *job = jobs; job; job = job->next)
-		if (job->answer->r.status == STORE_UNAVAILABLE || job->answer->r.status == STORE_BUSY)
+	/* The request that broke the transaction knows best what was wrong.  When nobody knows
+	 * whether it was done, no request has broken it. */
+	for (struct store_job *job = jobs; job && !is_unknown; job = job->next)
+		if (is_broken(job->answer))
 			answer_fail(&why, job->answer->r.status, "%s", job->answer->r.error);
 	sql_fail(db, &why);
 	sql_reset_all(db);
 	db->driver->rollback(db);
-	clear_answers(jobs);
 	for (struct store_job *job = jobs; job; job = job->next)
 		if (store_op_is_write(job->ask.op))
-			answer_fail(job->answer, why.r.status, "%s", why.r.error);
+			fail_write(job->answer, &why, is_unknown);
+	clear_reads(jobs);
 	run_reads(db, jobs);
 }
 
-/* SQL_DONE: durable.  Else nothing has happened. */
+/* SQL_DONE: durable.  SQL_UNKNOWN: nobody knows.  Else nothing has happened. */
 static int try_transaction(struct db *db, struct store_job *jobs)
 {
 	int64_t before, last;
@@ -311,7 +333,7 @@ static bool run_transaction(struct db *db, struct store_job *jobs)
 	}
 	db->is_careful = false;
 	if (r != SQL_DONE)
-		fail_batch(db, jobs);
+		fail_batch(db, jobs, r == SQL_UNKNOWN);
 	return r == SQL_DONE;
 }
 

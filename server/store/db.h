@@ -33,6 +33,7 @@ enum {
 	SQL_FAILED, /* ask sql_fail */
 	SQL_TAKEN,  /* the same, and the reason is a primary key that is there already */
 	SQL_AGAIN,  /* of a commit: nothing has happened, and it may go well when it is done again */
+	SQL_UNKNOWN, /* of a commit: whether it has happened cannot be found out; fail says so */
 };
 
 struct db;
@@ -82,7 +83,7 @@ struct sql_driver {
 	int64_t (*new_id)(struct db *db);  /* the number that the last INSERT has given */
 	void (*fail)(struct db *db, struct store_answer *a);
 	int (*begin)(struct db *db, enum db_begin how);
-	int (*commit)(struct db *db); /* SQL_DONE: durable.  SQL_FAILED, SQL_AGAIN: nothing has happened */
+	int (*commit)(struct db *db); /* SQL_DONE: durable.  SQL_FAILED, SQL_AGAIN: nothing has happened.  Or SQL_UNKNOWN */
 	void (*rollback)(struct db *db);
 	int (*savepoint)(struct db *db);
 	void (*savepoint_end)(struct db *db, bool is_kept);

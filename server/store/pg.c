@@ -161,7 +161,7 @@ static int resolve(struct pg_db *pg)
 	while ((r = look_for_batch(pg)) == SQL_FAILED && pg_now_us() < until_us)
 		nanosleep(&(struct timespec){ .tv_nsec = PG_RETRY_MIN_MS * 1000000L }, NULL);
 	pg->is_unknown = r == SQL_FAILED;
-	return r;
+	return pg->is_unknown ? SQL_UNKNOWN : r;
 }
 
 static int commit(struct db *db)
