@@ -27,14 +27,6 @@ static int64_t system_clock_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static uint64_t monotonic_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 void sql_time_text(int64_t ms, char out[SQL_TIME_LEN + 1])
 {
 	time_t s = (time_t)(ms / 1000);
@@ -218,13 +210,13 @@ static void run_read_guarded(struct db *db, struct store_job *job)
 static void run_each(struct db *db, struct store_job *jobs, bool with_writes)
 {
 	for (struct store_job *job = jobs; job; job = job->next) {
-		uint64_t start = monotonic_us();
+		uint64_t start = store_now_us();
 		db->job_n++;
 		if (store_op_is_write(job->ask.op) && with_writes)
 			run_write(db, job);
 		else if (!store_op_is_write(job->ask.op))
 			run_read_guarded(db, job);
-		job->took_us += monotonic_us() - start;
+		job->took_us += store_now_us() - start;
 	}
 	db->job_n++; /* what was asked ahead in vain is of no use to what comes now */
 }

@@ -177,6 +177,9 @@ struct sql_page {
 void sql_page_run(struct db *db, const struct store_ask *ask, struct store_answer *a,
 		  const struct sql_page *page, sio_slice scope1, sio_slice scope2);
 
+/* Rows of a page that is asked for. */
+uint32_t sql_page_limit(const struct store_ask *ask);
+
 #define SQL_PAGE_BYTES "1048576" /* STORE_PAGE_BYTES in a statement */
 
 /* Unix time as ISO 8601, and the clock into db->now. */
@@ -274,6 +277,10 @@ struct entity {
 
 extern const struct entity entity_boq, entity_project, entity_task, entity_comment;
 
+/* Read a body by a table; the first needed_n members get their initial value when they are not
+ * there.  false: a says what is wrong.  fields_fini must follow in every case. */
+bool entity_body(struct store_answer *a, struct fields *f, const struct field_def *defs, size_t n, size_t needed_n,
+		 sio_slice body);
 /* Change one row by an already parsed body (only columns that are set).  The versions of
  * the ask and of the body must be the row's, if they are there.  Returns OK and, if it is
  * wanted, the new row in json, or what was wrong (CONFLICT: json is the row). */
