@@ -14,12 +14,13 @@
 
 struct net_conn *conn_new(struct net *net, int fd)
 {
-	struct net_conn *c = calloc(1, net->tls ? sizeof(struct tls_conn) : sizeof(*c));
+	bool is_tls = net->tls && fd >= 0; /* nobody listens at a pipe (pipe.c) */
+	struct net_conn *c = calloc(1, is_tls ? sizeof(struct tls_conn) : sizeof(*c));
 
 	if (!c)
 		return NULL;
 	c->net = net;
-	c->is_tls = net->tls != NULL;
+	c->is_tls = is_tls;
 	c->fd = fd;
 	c->mode = NET_HTTP;
 	c->interest = EPOLLIN;
