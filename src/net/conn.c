@@ -181,7 +181,7 @@ ssize_t net_writev(struct net_conn *c, struct iovec *iov, int n)
 	size_t want = 0;
 	ssize_t sent;
 
-	if (!c->is_blocked && c->side && c->side->out.n > 0)
+	if (!c->is_blocked && c->side && (c->side->out.n > 0 || c->side->out.failed))
 		conn_flush(c); /* our own bytes came first */
 	if (c->mode != NET_WS)
 		return -1;
