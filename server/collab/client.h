@@ -38,9 +38,9 @@ enum {
 	COLLAB_LIST_MAX = 256 * 1024,    /* bytes of a list of users in one event, then it is cut */
 	COLLAB_LIMITED_EVERY_MS = 1000,  /* one rate_limited error a socket and this time */
 	COLLAB_RECHECK_RETRY_MS = 200,   /* a role could not be read: again after this ... */
+	COLLAB_RECHECK_TRIES = 15,       /* ... so often, then access is denied */
 	COLLAB_REPLAY_EVENTS = 1000,     /* missed events that are replayed at most ... */
 	COLLAB_REPLAY_BYTES = 512 * 1024, /* ... and their bytes */
-	COLLAB_RECHECK_TRIES = 15,       /* ... so often, then access is denied */
 };
 
 enum collab_refusal {

@@ -276,7 +276,7 @@ struct store_foreign_event {
 };
 
 struct store_options {
-	const char *url;         /* DATABASE_URL: sqlite:///relative.db, sqlite:////absolute.db */
+	const char *url;         /* DATABASE_URL: sqlite:///relative.db, sqlite:////absolute.db, postgresql://user@host/db */
 	uint32_t queue_max;      /* STORE_QUEUE_DEFAULT */
 	store_post_fn *post;     /* NULL: no thread, only store_run */
 	void *post_ctx;
@@ -294,9 +294,9 @@ struct store_options {
 
 /* Open the database, create or migrate its schema, start the thread.  Strings are
  * copied.  Returns 0 and *out; else error holds one line that names what is wrong
- * (never a password of the URL): SIO_ERR_INVAL (URL malformed, or not supported
- * by this build), SIO_ERR_SYSTEM (cannot be opened, is no database, has a newer
- * schema), SIO_ERR_NOMEM. */
+ * (never a password of the URL): SIO_ERR_INVAL (URL malformed, or of another scheme),
+ * SIO_ERR_SYSTEM (cannot be opened or reached, is no database, has a newer schema, holds
+ * other tables), SIO_ERR_NOMEM. */
 SIO_MUST_CHECK int store_open(const struct store_options *options, struct store **out, char error[STORE_ERROR_MAX]);
 
 /* Check a DATABASE_URL without opening it (skybuild serve --check).  Returns 0, or
@@ -329,7 +329,8 @@ struct store_stats {
 /* Any thread; the figures need not be of the same instant. */
 void store_stats(const struct store *store, struct store_stats *out);
 
-/* "sqlite:////srv/skybuild.db": the URL without its password, for logs. */
+/* Which database it is, for logs, never with a password: "sqlite:////srv/skybuild.db",
+ * "skybuild@localhost:5432/skybuild". */
 const char *store_url_shown(const struct store *store);
 
 /* ---- demonstration data (skybuild demo) ---------------------------------- */

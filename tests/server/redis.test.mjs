@@ -39,10 +39,7 @@ async function startServers(n, env) {
 const verbose = async (s) => (await request(s.port, 'GET', '/ws/status?verbose=1')).json;
 const knowEachOther = (servers) =>
   until(async () => (await Promise.all(servers.map(verbose))).every((v) => v.nodes === servers.length && v.redis === 'ok'), 'all servers know each other');
-const metric = async (s, name) => {
-  const text = (await request(s.port, 'GET', '/metrics')).body.toString();
-  return Number(text.match(new RegExp(`^${name.replace(/[{}"]/g, '\\$&')} (\\S+)$`, 'm'))?.[1]);
-};
+const metric = (s, name) => s.metric(name);
 
 // A change of the BoQ through that server.
 const boq = (s, item, qty = '1') => s.broadcast('boq-update', { project_id: P, item_id: item, updates: { qty }, user_id: 'anna' });
@@ -301,9 +298,7 @@ describe('three servers', () => {
     servers.push(await startServer({ dir: servers.dir, fill: 'none', env: servers.env }));
     await knowEachOther(servers);
     const dead = servers.pop();
-    dead.stopped = true;
-    dead.child.kill('SIGKILL');
-    await dead.exited;
+    await dead.kill();
     const { json } = await servers[0].api('GET', `/api/projects/${P}/presence`, { key: true });
     assert.equal(json.missing_nodes.length, 1); // it is still waited for
     await until(async () => (await verbose(servers[0])).nodes === 2, 'its lease ends', { timeout: 20000 });
