@@ -230,6 +230,7 @@ void call_done_rows(struct call *call, const struct store_result *result)
 {
 	struct buf b = { 0 };
 
+	buf_reserve(&b, result->json.n + result->cursor.n + 64); /* at once, not by doubling */
 	call_put_page(&b, result);
 	buf_byte(&b, '}');
 	respond_buf(call, 200, &b);

@@ -306,6 +306,11 @@ static bool keys_bind(struct sql_stmt *st, const char *start, const struct buf *
 	return p == end;
 }
 
+static size_t min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 void sql_page_run(struct db *db, const struct store_ask *ask, struct store_answer *a,
 		  const struct sql_page *page, sio_slice scope1, sio_slice scope2)
 {
@@ -327,6 +332,8 @@ void sql_page_run(struct db *db, const struct store_ask *ask, struct store_answe
 	while ((r = sql_step(st)) == SQL_ROW && a->r.rows_n < limit && a->json.n < STORE_PAGE_BYTES) {
 		buf_put(&a->json, ",", a->r.rows_n > 0);
 		sql_shape_row(&shape, st, &a->json);
+		if (a->r.rows_n == 0) /* rows are much alike: room for all of them, not by doubling */
+			buf_reserve(&a->json, min_size(a->json.n * limit, STORE_PAGE_BYTES));
 		if (++a->r.rows_n == limit || a->json.n >= STORE_PAGE_BYTES)
 			cursor_write(st, page, &last);
 	}
