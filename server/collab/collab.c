@@ -124,6 +124,8 @@ int collab_new(struct sio_server *server, struct store *store, struct token_veri
 	presence_init(&collab->presence, collab->options.presence_grace_ms);
 	err = history_start(collab);
 	if (err == SIO_OK)
+		err = leases_start(collab);
+	if (err == SIO_OK)
 		err = install(collab);
 	if (err < 0) {
 		collab_free(collab);
@@ -138,6 +140,7 @@ void collab_free(struct collab *collab)
 	if (!collab)
 		return;
 	recheck_stop(collab);
+	leases_stop(collab);
 	sequence_stop(collab);
 	history_stop(collab);
 	sio_timer_stop(&collab->grace);

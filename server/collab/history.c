@@ -416,6 +416,7 @@ void history_stop(struct collab *collab)
 void collab_end(struct collab *collab)
 {
 	collab->history.is_ending = true;
+	leases_end(collab);
 }
 
 void collab_each_recovery(const struct collab *collab, collab_event_fn *fn, void *arg)

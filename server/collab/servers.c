@@ -5,7 +5,8 @@
  * positions (history.c), its own and others', and what Redis loses comes at the store's next
  * poll all the same.  Only servers with members of the event's room are called.
  *
- * Questions are answered by each server for itself; the API puts the answers together.
+ * Questions are answered by each server for itself; the API puts the answers together.  Who is
+ * in which project needs no question: leases.c.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -120,34 +121,12 @@ static void on_taken(struct collab *collab, sio_slice rest)
 
 /* ---- questions --------------------------------------------------------------------------- */
 
-static void put_counts(const struct collab *collab, struct buf *out)
-{
-	const struct map *projects = &collab->presence.projects;
-	bool is_first = true;
-	uint32_t i;
-
-	buf_printf(out, "{\"connections\":%u,\"projects\":[", (unsigned)collab->presence.connections_n);
-	for (struct map_node *node = map_first(projects, &i); node; node = map_next(projects, &i, node)) {
-		if (MAP_OWNER(node, struct presence_project, node)->connections_n == 0)
-			continue;
-		if (!is_first)
-			buf_byte(out, ',');
-		emit_id(out, node);
-		is_first = false;
-	}
-	buf_str(out, "]}");
-}
-
 bool collab_answer(struct collab *collab, sio_slice what, sio_slice id, struct buf *out)
 {
-	if (sio_slice_eq(what, SIO_LIT(COLLAB_ASK_PRESENCE)))
-		collab_presence_json(collab, id, out);
-	else if (sio_slice_eq(what, SIO_LIT(COLLAB_ASK_USER)))
+	if (sio_slice_eq(what, SIO_LIT(COLLAB_ASK_USER)))
 		collab_user_json(collab, id, out);
 	else if (sio_slice_eq(what, SIO_LIT(COLLAB_ASK_DISCONNECT)))
 		buf_printf(out, "{\"disconnected\":%zu}", collab_disconnect_user(collab, id));
-	else if (sio_slice_eq(what, SIO_LIT(COLLAB_ASK_COUNTS)))
-		put_counts(collab, out);
 	else
 		return false;
 	return true;
@@ -179,6 +158,8 @@ static void on_server_event(struct sio_namespace *nsp, const struct sio_server_e
 		on_committed(collab, event->args.json);
 	else if (sio_slice_eq(event->name, SIO_LIT(TAKEN)))
 		on_taken(collab, event->args.json);
+	else if (sio_slice_eq(event->name, SIO_LIT(LEASES_EVENT)))
+		leases_hear(collab, event);
 }
 
 void servers_start(struct collab *collab)

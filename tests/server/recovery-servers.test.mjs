@@ -5,11 +5,11 @@ import { rmSync } from 'node:fs';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { clientPool } from './lib/clients.mjs';
 import { cliIn, fillStore, serverEnv, startServer, tempDir } from './lib/harness.mjs';
-import { request } from './lib/http.mjs';
 import { Network } from './lib/network.mjs';
 import { Postgres } from './lib/postgres.mjs';
 import { sleep, until } from './lib/queue.mjs';
 import { startRedis } from './lib/redis.mjs';
+import { knowEachOther, metric } from './lib/servers.mjs';
 
 const PROJECTS = ['proj-123', 'proj-456'];
 const N = 3;
@@ -18,11 +18,6 @@ afterEach(() => {
   pool.close();
   Network.closeAll();
 });
-
-const metric = async (server, line) => {
-  const { body } = await request(server.port, 'GET', '/metrics');
-  return Number(body.split('\n').find((l) => l.startsWith(`${line} `))?.slice(line.length + 1));
-};
 
 async function comment(server, text, project = PROJECTS[0]) {
   const res = await server.api('POST', `/api/projects/${project}/comments`, { as: 'ben', body: { text } });
@@ -68,11 +63,6 @@ for (const database of ['sqlite', 'postgres'])
   describe(`three servers on ${database}`, () => {
     let redis, pg, dir, env;
     const servers = [];
-    const knowEachOther = () =>
-      until(async () => {
-        const all = await Promise.all(servers.map(async (s) => (await request(s.port, 'GET', '/ws/status?verbose=1')).json));
-        return all.every((v) => v.nodes === N && v.redis === 'ok');
-      }, 'all servers know each other');
     const startOne = async (i) => (servers[i] = await startServer({ dir, fill: 'none', env }));
 
     before(async () => {
@@ -86,7 +76,7 @@ for (const database of ['sqlite', 'postgres'])
       }
       await fillStore((args, opts) => cliIn(dir, serverEnv(dir, env), args, opts));
       for (let i = 0; i < N; i++) await startOne(i);
-      await knowEachOther();
+      await knowEachOther(servers);
     });
     after(async () => {
       pool.close();
@@ -172,9 +162,7 @@ for (const database of ['sqlite', 'postgres'])
         for (let k = 0; goes; k++, n++) await comment(servers[i], `${i}.${k}`, PROJECTS[k % 2]);
       });
       await sleep(200);
-      servers[0].stopped = true;
-      servers[0].child.kill('SIGKILL');
-      await servers[0].exited;
+      await servers[0].kill();
       const lostOnes = clients.filter((_, i) => i % N === 0);
       const begun = performance.now();
       for (const [i, c] of lostOnes.entries()) c.network.to = servers[1 + (i % 2)].port;

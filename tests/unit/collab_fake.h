@@ -438,6 +438,29 @@ size_t sio_server_nodes_n(const struct sio_server *s)
 	return 1 + s->others_n;
 }
 
+/* No adapter: there is no map of all servers. */
+sio_slice sio_server_node(const struct sio_server *s)
+{
+	(void)s;
+	return sio_bytes("", 0);
+}
+
+void sio_server_each_node(const struct sio_server *s, sio_server_node_fn *fn, void *arg)
+{
+	(void)s, (void)fn, (void)arg;
+}
+
+void sio_server_on_node_gone(struct sio_server *s, sio_server_node_fn *fn, void *arg)
+{
+	(void)s, (void)fn, (void)arg;
+}
+
+int sio_servers_send(struct sio_namespace *nsp, sio_slice node, sio_slice name, const struct sio_args *args)
+{
+	(void)nsp, (void)node, (void)name, (void)args;
+	return SIO_ERR_NOENT;
+}
+
 int sio_servers_tell(struct sio_namespace *nsp, sio_slice room, sio_slice name, const struct sio_args *args)
 {
 	struct sio_server *s = (struct sio_server *)(void *)nsp;

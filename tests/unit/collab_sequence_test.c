@@ -383,10 +383,8 @@ static void questions_of_other_servers(void **state)
 	(void)state;
 	anna_at_10();
 	server.others_n = 1;
-	another_server_says("counts", 7, "\"\"");
-	expect_told("node 7 {\"connections\":1,\"projects\":[\"p1\"]}\n");
 	another_server_says("presence", 8, "\"nobody\"");
-	expect_told("node 8 {\"project_id\":\"nobody\",\"users\":[]}\n");
+	expect_told(""); /* there is no such question */
 	another_server_says("disconnect", 9, "\"anna\"");
 	expect_told("node 9 {\"disconnected\":1}\n");
 	another_server_says("user", 9, "\"anna\"");
