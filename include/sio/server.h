@@ -190,6 +190,10 @@ struct sio_stats {
 	uint64_t adapter_received_total;  /* from other servers */
 	uint64_t adapter_refused_total;   /* of these: malformed, of another version, out of place */
 	uint64_t adapter_failed_total;    /* that the adapter did not take, or not for all */
+	uint64_t carried;                 /* requests of sessions elsewhere, and for ours from elsewhere, now */
+	uint64_t carried_out_total;       /* requests that belonged to a session of another server */
+	uint64_t carried_in_total;        /* that reached another server and belonged to a session here */
+	uint64_t carried_strays_total;    /* messages about one of these that is over */
 	uint64_t http_requests_total;
 	uint64_t http_refused_total;   /* requests answered by the library's own 4xx */
 	uint64_t tls_handshakes_total; /* completed */

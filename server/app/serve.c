@@ -394,7 +394,7 @@ static int make_collab(struct service *s)
 		.token_leeway_ms = c->jwt_leeway_s * 1000,
 		/* Sessions and offsets are those of one server: with several, events of the others come in an
 		 * order that no offset tells (decision 0026). */
-		.recovery_window_ms = c->redis_enabled ? 0 : c->recovery_window_s * 1000,
+		.recovery_window_ms = c->recovery_window_s * 1000,
 		.recovery_events_max = c->recovery_events_max,
 		.recovery_bytes_max = c->send_queue_bytes / 2, /* a replay must not cut a client that reads */
 	};
@@ -552,9 +552,6 @@ static int start(struct service *s)
 		return code;
 	if (s->redis && (code = await_redis(s)))
 		return code;
-	if (s->redis && s->config.recovery_window_s > 0)
-		log_info("RECOVERY_WINDOW has no effect with REDIS_ENABLED=true: a client that was lost comes back anew and reads "
-			 "what it missed");
 	return s->signals_seen > 0 ? EXIT_DONE : listen_on(s);
 }
 

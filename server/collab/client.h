@@ -38,9 +38,9 @@ enum {
 	COLLAB_LIST_MAX = 256 * 1024,    /* bytes of a list of users in one event, then it is cut */
 	COLLAB_LIMITED_EVERY_MS = 1000,  /* one rate_limited error a socket and this time */
 	COLLAB_RECHECK_RETRY_MS = 200,   /* a role could not be read: again after this ... */
+	COLLAB_RECHECK_TRIES = 15,       /* ... so often, then access is denied */
 	COLLAB_REPLAY_EVENTS = 1000,     /* missed events that are replayed at most ... */
 	COLLAB_REPLAY_BYTES = 512 * 1024, /* ... and their bytes */
-	COLLAB_RECHECK_TRIES = 15,       /* ... so often, then access is denied */
 };
 
 enum collab_refusal {
@@ -86,6 +86,8 @@ struct history {
 	size_t bytes_max;
 	int64_t newest;               /* position of the newest event that was sent */
 	char stamp[SIO_OFFSET_MAX];   /* the offset of the event that is being sent; empty: it has none */
+	char node[SIO_ID_LEN + 1];    /* what the store calls this server */
+	struct sio_timer beat;        /* the next SESSION_BEAT */
 	char left_pid[SIO_ID_LEN + 1], left_sid[SIO_ID_LEN + 1]; /* of the session that was left last */
 	sio_slice missed;             /* rows for the client that is being accepted */
 	unsigned replayed_n;          /* of the last replay */
@@ -104,6 +106,7 @@ struct collab {
 	struct recheck *rechecks;        /* recheck.c's work under way */
 	struct gap *gaps;                /* sequence.c's: projects whose rooms wait for an event */
 	struct history history;
+	struct excepts *excepts;         /* servers.c's; NULL: none yet */
 	uint64_t refused[REFUSE_N];
 	struct collab_handler handlers[COLLAB_ROWS_MAX];
 };
@@ -257,8 +260,10 @@ const struct lease *leases_map(const struct collab *collab); /* NULL: there is o
 /* ---- servers.c ------------------------------------------------------------------------------ */
 
 void servers_start(struct collab *collab);
-/* Tell the servers that have members in it of a durable event of a project. */
-void servers_tell(struct collab *collab, sio_slice project_id, int64_t seq, const struct collab_emit *emit);
+/* Tell the servers that have members of room that an event was committed: they look into the store. */
+void servers_tell_event(struct collab *collab, sio_slice room, const struct collab_emit *emit);
+/* A client of another server has come to this one with its session: there its connection ends. */
+void servers_tell_taken(struct collab *collab, sio_slice sid);
 
 /* ---- sequence.c ----------------------------------------------------------------------------- */
 
@@ -267,6 +272,7 @@ void sequence_stop(struct collab *collab); /* drop the work under way */
 /* ---- history.c -------------------------------------------------------------------------------- */
 
 int history_start(struct collab *collab);   /* 0 or an error of sio_server_set_history */
+void history_stop(struct collab *collab);
 
 /* Between the two, sio_broadcast sends the event of that position (struct collab_emit). */
 void history_stamp(struct collab *collab, int64_t position);

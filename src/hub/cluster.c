@@ -124,7 +124,7 @@ int sio_server_set_adapter(struct sio_server *server, const struct sio_adapter_o
 	HUB_CHECK(hub);
 	if (hub->cluster)
 		return SIO_ERR_EXISTS;
-	if (hub->sockets > 0)
+	if (hub->sockets > 0 || hub->engine->sessions.n > 0)
 		return SIO_ERR_INVAL;
 	c = calloc(1, sizeof(*c));
 	if (!c)
@@ -139,7 +139,33 @@ int sio_server_set_adapter(struct sio_server *server, const struct sio_adapter_o
 		return err;
 	}
 	hub->cluster = c;
+	eio_engine_set_node(hub->engine, sio_bytes(c->node, SIO_NODE_ID_LEN));
 	return SIO_OK;
+}
+
+struct search {
+	sio_slice id;
+	bool is_found;
+};
+
+static void look_at(sio_slice node, void *arg)
+{
+	struct search *search = arg;
+
+	search->is_found |= sio_slice_eq(node, search->id);
+}
+
+bool cluster_find(struct cluster *c, sio_slice own_id, char out[SIO_NODE_ID_LEN])
+{
+	struct search search = { own_id, false };
+
+	if (!c->is_open)
+		return false;
+	if (c->ops->find)
+		return c->ops->find(c->self, own_id, out);
+	c->ops->nodes(c->self, look_at, &search);
+	memcpy(out, own_id.p, SIO_NODE_ID_LEN);
+	return search.is_found;
 }
 
 void cluster_close(struct hub *hub)

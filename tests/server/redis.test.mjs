@@ -273,9 +273,7 @@ describe('three servers', () => {
     servers.push(await startServer({ dir: servers.dir, fill: 'none', env: servers.env }));
     await knowEachOther(servers);
     const dead = servers.pop();
-    dead.stopped = true;
-    dead.child.kill('SIGKILL');
-    await dead.exited;
+    await dead.kill();
     const { json } = await servers[0].api('GET', '/api/users/anna/connections', { key: true });
     assert.equal(json.missing_nodes.length, 1); // it is still waited for
     await until(async () => (await verbose(servers[0])).nodes === 2, 'its lease ends', { timeout: 20000 });

@@ -28,7 +28,4 @@ export async function startServers(n, env) {
 export const verbose = async (s) => (await request(s.port, 'GET', '/ws/status?verbose=1')).json;
 export const knowEachOther = (servers) =>
   until(async () => (await Promise.all(servers.map(verbose))).every((v) => v.nodes === servers.length && v.redis === 'ok'), 'all servers know each other');
-export const metric = async (s, name) => {
-  const text = (await request(s.port, 'GET', '/metrics')).body.toString();
-  return Number(text.match(new RegExp(`^${name.replace(/[{}"]/g, '\\$&')} (\\S+)$`, 'm'))?.[1]);
-};
+export const metric = (s, name) => s.metric(name);
