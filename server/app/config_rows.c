@@ -87,6 +87,13 @@ static bool is_redis_url(const char *s)
 	return is_url(s, "redis:// rediss:// valkey:// valkeys:// unix:// redis+sentinel://");
 }
 
+static bool is_channel(const char *s)
+{
+	size_t n = strlen(s);
+
+	return n > 0 && n <= 255 && !strpbrk(s, "{}*?[]\\ \t\r\n");
+}
+
 static bool is_database_url(const char *s)
 {
 	return is_url(s, "sqlite:/// postgresql:// postgres://");
@@ -233,8 +240,10 @@ const struct config_row config_rows[] = {
 	  .text = "begins the channels of this cluster's servers" },
 	{ "REDIS_SECRET", TEXT(redis_secret, NULL, "32 bytes or more"), .is_secret = true,
 	  .text = "signs messages between servers; unset: JWT_SECRET does" },
-	{ "REDIS_CHANNEL", TEXT(redis_channel, is_word, "a channel's name"), .fallback = "socketio",
-	  .only = "socketio", .what = "another channel of python-socketio processes", .text = "channel of python-socketio processes" },
+	{ "REDIS_CHANNEL", TEXT(redis_channel, is_channel, "1 to 255 bytes without blanks, braces, brackets, * ? and \\"), .fallback = "socketio",
+	  .text = "channel on which python-socketio's managers publish" },
+	{ "REDIS_ALLOW_REMOTE_CONTROL", SWITCH(redis_allow_remote_control, "false"),
+	  .text = "processes of other kinds may move and disconnect clients" },
 
 	{ "DATABASE_URL", TEXT(database_url, is_database_url, "sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/db"),
 	  .fallback = "sqlite:///skybuild.db", .is_url_with_secret = true, .text = "the store" },

@@ -271,6 +271,8 @@ static int make_redis(struct service *s)
 		.url = c->redis_url,
 		.prefix = c->redis_prefix,
 		.secret = sio_str(secret),
+		.python_channel = c->redis_channel,
+		.allow_remote_control = c->redis_allow_remote_control,
 		.log = on_redis_line,
 		.log_arg = s,
 	};

@@ -42,6 +42,7 @@ static void on_sub_ready(struct redis_link *link)
 	for (struct map_node *m = map_first(&r->channels, &i); m; m = map_next(&r->channels, &i, m))
 		listen_put(r, true, redis_wire(r, 'c', sio_bytes(m->key, m->key_n), space));
 	listen_put(r, true, redis_wire(r, 'n', redis_own_id(r), space));
+	neighbours_subscribe(r);
 	/* The last one: when it is confirmed, all are. */
 	listen_put(r, true, redis_wire(r, 'a', sio_bytes("", 0), space));
 	if (r->commands.failed) {
@@ -67,7 +68,7 @@ static void on_sub_down(struct redis_link *link)
 /* ---- what is heard -------------------------------------------------------------------------------- */
 
 /* Somebody is not heard.  Said now and then: it may be with every message. */
-static void tell_unheard(struct sio_redis *r, const char *why)
+void listen_tell_unheard(struct sio_redis *r, const char *why)
 {
 	uint64_t now = uv_now(r->loop);
 
@@ -80,7 +81,7 @@ static void tell_unheard(struct sio_redis *r, const char *why)
 static void on_forged(struct sio_redis *r)
 {
 	r->stats.forged_total++;
-	tell_unheard(r, "messages of somebody who has another secret, or another version, are refused");
+	listen_tell_unheard(r, "messages of somebody who has another secret, or another version, are refused");
 }
 
 void listen_leave(struct sio_redis *r, struct node *node)
@@ -126,14 +127,14 @@ static struct node *hear(struct sio_redis *r, const struct seal_head *head)
 			redis_tell(r, SIO_LOG_INFO, "Redis: node %.*s is there", SIO_NODE_ID_LEN, node->id);
 		return node;
 	case NODES_STALE:
-		tell_unheard(r, "a node is not heard: its clock and ours are more than 60 s apart, or somebody repeats what was said long ago");
+		listen_tell_unheard(r, "a node is not heard: its clock and ours are more than 60 s apart, or somebody repeats what was said long ago");
 		r->stats.repeated_total++;
 		return NULL;
 	case NODES_REPEATED:
 		r->stats.repeated_total++;
 		return NULL;
 	default:
-		tell_unheard(r, "a node is not heard: there are too many, or memory is out");
+		listen_tell_unheard(r, "a node is not heard: there are too many, or memory is out");
 		r->stats.forged_total++;
 		return NULL;
 	}
@@ -182,9 +183,11 @@ static void on_sub_reply(struct redis_link *link, const redisReply *reply)
 		return;
 	}
 	wire = sio_bytes(channel->str, channel->len);
-	if (is_word(kind, "message") && reply->element[2]->type == REDIS_REPLY_STRING)
-		on_message(r, wire, sio_bytes(reply->element[2]->str, reply->element[2]->len));
-	else if (is_word(kind, "subscribe") && sio_slice_eq(wire, all)) {
+	if (is_word(kind, "message") && reply->element[2]->type == REDIS_REPLY_STRING) {
+		sio_slice bytes = sio_bytes(reply->element[2]->str, reply->element[2]->len);
+		if (!neighbours_hear(r, wire, bytes))
+			on_message(r, wire, bytes);
+	} else if (is_word(kind, "subscribe") && sio_slice_eq(wire, all)) {
 		r->is_subscribed = true;
 		health_hello(r);
 	} else if (is_word(kind, "unsubscribe") && sio_slice_eq(wire, all))
