@@ -2,7 +2,6 @@
 import { Button, CloseButton, FileButton, Skeleton, Text, TextInput } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconDownload, IconPercentage, IconSearch, IconUpload } from '../parts/icons';
-import type { RowSelectionState } from '@tanstack/react-table';
 import { lazy, Suspense, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { canEdit, type Item } from '../lib/api';
 import { shown, sumOf, totalOf } from '../lib/decimal';
@@ -10,8 +9,8 @@ import type { CellRef } from '../lib/presence';
 import { useWorkspace } from '../parts/workspace';
 import type { Work } from './BulkDialog';
 import { CostChart } from './CostChart';
-import { linesOf } from './columns';
-import { Grid, type GridHandle } from './Grid';
+import { type Line, linesOf, sumOfSection } from './columns';
+import { Grid, type GridHandle, type Selection } from './Grid';
 
 const ItemPanel = lazy(() => import('./ItemPanel').then((m) => ({ default: m.ItemPanel })));
 const BulkDialog = lazy(() => import('./BulkDialog').then((m) => ({ default: m.BulkDialog })));
@@ -21,7 +20,7 @@ export function BoqTab() {
   const isEditable = canEdit(project.role);
   const isPhone = useMediaQuery('(max-width: 640px)') ?? false;
   const [filter, setFilter] = useState('');
-  const [selection, setSelection] = useState<RowSelectionState>({});
+  const [selection, setSelection] = useState<Selection>(new Set());
   const [work, setWork] = useState<Work | null>(null);
   const [opened, setOpened] = useState<Item | null>(null);
   const grid = useRef<GridHandle>(null);
@@ -36,8 +35,12 @@ export function BoqTab() {
   const onCell = useCallback((cell: CellRef | null) => setCell(cell), [setCell]);
   useEffect(() => () => setCell(null), [setCell]);
 
-  const selected = useMemo(() => boq.items.filter((i) => selection[i.item_id]), [boq.items, selection]);
-  const costs = useMemo(() => linesOf(boq.items).flatMap((l) => (l.kind === 'section' ? [{ section: l.section, total: sumOf(l.items) }] : [])), [boq.items]);
+  const selected = useMemo(() => boq.items.filter((i) => selection.has(i.item_id)), [boq.items, selection]);
+  const last = useRef<Line[]>([]);
+  const costs = useMemo(() => {
+    last.current = linesOf(boq.items, last.current);
+    return last.current.flatMap((l) => (l.kind === 'section' ? [{ section: l.section, total: sumOfSection(l) }] : []));
+  }, [boq.items]);
   const grand = useMemo(() => costs.reduce((sum, c) => sum.plus(c.total), sumOf([])), [costs]);
   const chosen = selected.reduce((sum, i) => sum.plus(totalOf(i)), sumOf([]));
 
@@ -112,7 +115,7 @@ export function BoqTab() {
       )}
       {work && (
         <Suspense>
-          <BulkDialog projectId={project.project_id} work={work} onClose={() => (setWork(null), setSelection({}))} />
+          <BulkDialog projectId={project.project_id} work={work} onClose={() => (setWork(null), setSelection(new Set()))} />
         </Suspense>
       )}
     </section>

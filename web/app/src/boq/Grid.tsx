@@ -4,19 +4,20 @@
 // drawn of others (their cell, their cursor, what they have just changed) lies over it and
 // never moves a row.
 import { type Member, type Point, useCursors, useOthers } from '@skybuild/realtime-react';
-import { getCoreRowModel, getFilteredRowModel, type RowSelectionState, useReactTable } from '@tanstack/react-table';
 import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual';
-import { type ClipboardEvent, type KeyboardEvent, memo, type PointerEvent, useCallback, useEffect, useImperativeHandle, useMemo, useRef, useState } from 'react';
-import { shown, sumOf } from '../lib/decimal';
+import { type ClipboardEvent, type KeyboardEvent, memo, type PointerEvent, useCallback, useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { shown } from '../lib/decimal';
 import type { Item } from '../lib/api';
 import { firstName, type People, when } from '../lib/people';
 import type { CellRef, Presence } from '../lib/presence';
 import { CellTrouble } from './CellTrouble';
-import { accept, type ColumnId, COLUMNS, editable, type Line, linesOf } from './columns';
+import { accept, type ColumnId, COLUMNS, editable, fits, type Line, linesOf, sumOfSection } from './columns';
 import { type Boq, cellKey, type Flash, type Trouble } from './useBoq';
 
 const ROW_PX = 32;
-const COLUMN_DEFS = COLUMNS.map((c) => ({ id: c.id, accessorFn: c.text }));
+
+/** Ids of the items that are ticked. */
+export type Selection = ReadonlySet<string>;
 
 export interface GridHandle {
   show(cell: CellRef): void;
@@ -36,8 +37,8 @@ interface Props {
   people: People;
   isEditable: boolean;
   filter: string;
-  selection: RowSelectionState;
-  onSelection: (selection: RowSelectionState) => void;
+  selection: Selection;
+  onSelection: (selection: Selection) => void;
   onCell: (cell: CellRef | null) => void;
   onOpen: (item: Item) => void;
   handle: React.Ref<GridHandle>;
@@ -56,18 +57,14 @@ export function Grid({ boq, people, isEditable, filter, selection, onSelection, 
   const [active, setActive] = useState<CellRef | null>(null);
   const [editing, setEditing] = useState<Editing | null>(null);
 
-  const table = useReactTable({
-    data: boq.items as Item[],
-    columns: COLUMN_DEFS,
-    getRowId: (i) => i.item_id,
-    state: { globalFilter: filter, rowSelection: selection },
-    onRowSelectionChange: (next) => onSelection(typeof next === 'function' ? next(selection) : next),
-    getCoreRowModel: getCoreRowModel(),
-    getFilteredRowModel: getFilteredRowModel(),
-    globalFilterFn: 'includesString',
-  });
-  const filtered = table.getRowModel().rows;
-  const lines = useMemo(() => linesOf(filtered.map((r) => r.original)), [filtered]);
+  const last = useRef<Line[]>([]);
+  const lines = useMemo(() => {
+    const words = filter.trim().toLowerCase();
+    return linesOf(words ? boq.items.filter((i) => fits(i, words)) : boq.items, last.current);
+  }, [boq.items, filter]);
+  useEffect(() => {
+    last.current = lines;
+  }, [lines]);
   const items = useMemo(() => lines.flatMap((l) => (l.kind === 'item' ? [l.item] : [])), [lines]);
   const heads = useMemo(() => lines.flatMap((l, i) => (l.kind === 'section' ? [i] : [])), [lines]);
   const placeOf = useMemo(() => new Map(lines.map((l, i) => [l.key, i])), [lines]);
@@ -143,8 +140,8 @@ export function Grid({ boq, people, isEditable, filter, selection, onSelection, 
     else if (isCommand && e.key.toLowerCase() === 'y') boq.redo();
     else if (!active || isCommand || e.altKey) return;
     else if (e.key === 'Enter' || e.key === 'F2') begin(active);
-    else if (e.key === ' ') table.getRow(active.item).toggleSelected();
-    else if (e.key === 'Escape') onSelection({});
+    else if (e.key === ' ') toggle(active.item);
+    else if (e.key === 'Escape') onSelection(new Set());
     else if (e.key === 'Delete' && active.column === 'description') begin(active, '');
     else if (e.key.length === 1) begin(active, e.key);
     else return;
@@ -166,6 +163,13 @@ export function Grid({ boq, people, isEditable, filter, selection, onSelection, 
       }),
     );
   };
+
+  const toggle = (id: string) => {
+    const next = new Set(selection);
+    if (!next.delete(id)) next.add(id);
+    onSelection(next);
+  };
+  const isAll = items.length > 0 && items.every((i) => selection.has(i.item_id));
 
   // ---- others ----
   const others = useOthers<Presence>();
@@ -193,6 +197,25 @@ export function Grid({ boq, people, isEditable, filter, selection, onSelection, 
     move(line ? { row: line.key, dy: Math.round(y % ROW_PX), x: Math.round(((e.clientX - box.left) / box.width) * 1e4) / 1e4 } : null);
   };
 
+  // Rows get one object that never changes, so that a row renders for what it shows alone.
+  const now: Acts = {
+    select: toggle,
+    pick: (item, column) => {
+      setActive({ item: item.item_id, column });
+      focus();
+    },
+    begin: (item, column) => begin({ item: item.item_id, column }),
+    type: (text) => setEditing((e) => e && { ...e, text, error: null }),
+    commit,
+    revert: close,
+    settle: boq.settle,
+    open: onOpen,
+  };
+  const acts = useRef(now);
+  useLayoutEffect(() => {
+    acts.current = now;
+  });
+
   const active_ = active && placeOf.has(active.item) ? active : null;
   return (
     <div className="grid-frame">
@@ -214,7 +237,7 @@ export function Grid({ boq, people, isEditable, filter, selection, onSelection, 
       >
         <div className="grid-row grid-head" role="row" aria-rowindex={1}>
           <span role="columnheader" className="cell check">
-            <input type="checkbox" tabIndex={-1} aria-label="Select all" checked={table.getIsAllRowsSelected()} onChange={table.getToggleAllRowsSelectedHandler()} />
+            <input type="checkbox" tabIndex={-1} aria-label="Select all" checked={isAll} onChange={() => onSelection(isAll ? new Set() : new Set(items.map((i) => i.item_id)))} />
           </span>
           {COLUMNS.map((c) => (
             <span key={c.id} role="columnheader" className={`cell ${c.id}${c.isNumber ? ' number' : ''}`}>
@@ -233,8 +256,7 @@ export function Grid({ boq, people, isEditable, filter, selection, onSelection, 
                 item={item}
                 index={v.index}
                 y={v.start}
-                isSelected={!!selection[item.item_id]}
-                onSelect={() => onSelection(selection[item.item_id] ? Object.fromEntries(Object.entries(selection).filter(([id]) => id !== item.item_id)) : { ...selection, [item.item_id]: true })}
+                isSelected={selection.has(item.item_id)}
                 column={active_?.item === item.item_id ? active_.column : null}
                 editing={editing?.item.item_id === item.item_id ? editing : null}
                 others={cells.get(item.item_id) ?? NOBODY}
@@ -242,13 +264,7 @@ export function Grid({ boq, people, isEditable, filter, selection, onSelection, 
                 flashes={boq.flashes}
                 troubles={boq.troubles}
                 people={people}
-                onPick={(column) => (setActive({ item: item.item_id, column }), focus())}
-                onBegin={(column) => begin({ item: item.item_id, column })}
-                onType={(text) => setEditing((e) => e && { ...e, text, error: null })}
-                onCommit={commit}
-                onRevert={close}
-                onSettle={boq.settle}
-                onOpen={() => onOpen(item)}
+                acts={acts}
               />
             );
           })}
@@ -272,7 +288,7 @@ export function Grid({ boq, people, isEditable, filter, selection, onSelection, 
 const NOBODY: Member<Presence>[] = [];
 
 const SectionRow = memo(function SectionRow({ line, index, y, isSticky }: { line: Extract<Line, { kind: 'section' }>; index: number; y: number; isSticky: boolean }) {
-  const total = useMemo(() => sumOf(line.items), [line.items]);
+  const total = sumOfSection(line);
   return (
     <div className="grid-row section" role="row" aria-rowindex={index + 2} data-section={line.section} style={isSticky ? { position: 'sticky', top: ROW_PX, zIndex: 3 } : { position: 'absolute', top: 0, transform: `translateY(${y}px)` }}>
       <span role="gridcell" className="cell check" />
@@ -286,12 +302,22 @@ const SectionRow = memo(function SectionRow({ line, index, y, isSticky }: { line
   );
 });
 
+interface Acts {
+  select(id: string): void;
+  pick(item: Item, column: ColumnId): void;
+  begin(item: Item, column: ColumnId): void;
+  type(text: string): void;
+  commit(move: [number, number] | null): void;
+  revert(): void;
+  settle: Boq['settle'];
+  open(item: Item): void;
+}
+
 interface RowProps {
   item: Item;
   index: number;
   y: number;
   isSelected: boolean;
-  onSelect(): void;
   column: ColumnId | null;
   editing: Editing | null;
   others: Member<Presence>[];
@@ -299,20 +325,14 @@ interface RowProps {
   flashes: ReadonlyMap<string, Flash>;
   troubles: ReadonlyMap<string, Trouble>;
   people: People;
-  onPick(column: ColumnId): void;
-  onBegin(column: ColumnId): void;
-  onType(text: string): void;
-  onCommit(move: [number, number] | null): void;
-  onRevert(): void;
-  onSettle: Boq['settle'];
-  onOpen(): void;
+  acts: { current: Acts };
 }
 
-function ItemRow({ item, index, y, isSelected, onSelect, column, editing, others, pending, flashes, troubles, people, ...on }: RowProps) {
+const ItemRow = memo(function ItemRow({ item, index, y, isSelected, column, editing, others, pending, flashes, troubles, people, acts }: RowProps) {
   return (
     <div className={`grid-row${isSelected ? ' selected' : ''}`} role="row" aria-rowindex={index + 2} aria-selected={isSelected} data-item={item.item_id} style={{ position: 'absolute', top: 0, transform: `translateY(${y}px)` }}>
       <span role="gridcell" className="cell check">
-        <input type="checkbox" tabIndex={-1} aria-label={`Select ${item.code}`} checked={isSelected} onChange={onSelect} />
+        <input type="checkbox" tabIndex={-1} aria-label={`Select ${item.code}`} checked={isSelected} onChange={() => acts.current.select(item.item_id)} />
       </span>
       {COLUMNS.map((c) => {
         const key = cellKey(item.item_id, c.id);
@@ -334,21 +354,21 @@ function ItemRow({ item, index, y, isSelected, onSelect, column, editing, others
             title={isEdited ? undefined : `${c.id === 'description' ? `${item.description}\n` : ''}${people.nameOf(item.updated_by)}, ${when(item.updated_at)}`}
             onPointerDown={(e) => {
               if (isEdited || (e.target as HTMLElement).closest('.no-pick')) return;
-              if (editing) on.onCommit(null);
-              on.onPick(c.id);
+              acts.current.commit(null);
+              acts.current.pick(item, c.id);
             }}
-            onDoubleClick={() => on.onBegin(c.id)}
+            onDoubleClick={() => acts.current.begin(item, c.id)}
           >
-            {isEdited ? <Editor editing={editing} {...on} /> : <span className="text">{c.text(item)}</span>}
+            {isEdited ? <Editor editing={editing} acts={acts} /> : <span className="text">{c.text(item)}</span>}
             {who && !isEdited && <span className="tag">{here.map((o) => firstName(o.name)).join(', ')}</span>}
             {isEdited && editing.error && (
               <span className="refusal" role="alert">
                 {editing.error}
               </span>
             )}
-            {trouble && !isEdited && <CellTrouble trouble={trouble} people={people} onSettle={on.onSettle} />}
+            {trouble && !isEdited && <CellTrouble trouble={trouble} people={people} onSettle={acts.current.settle} />}
             {c.id === 'description' && (
-              <button type="button" className="open no-pick" tabIndex={-1} aria-label={`Comments of ${item.code}`} onClick={on.onOpen}>
+              <button type="button" className="open no-pick" tabIndex={-1} aria-label={`Comments of ${item.code}`} onClick={() => acts.current.open(item)}>
                 ›
               </button>
             )}
@@ -357,9 +377,9 @@ function ItemRow({ item, index, y, isSelected, onSelect, column, editing, others
       })}
     </div>
   );
-}
+});
 
-function Editor({ editing, onType, onCommit, onRevert }: { editing: Editing } & Pick<RowProps, 'onType' | 'onCommit' | 'onRevert'>) {
+function Editor({ editing, acts }: { editing: Editing; acts: RowProps['acts'] }) {
   return (
     <input
       className="editor"
@@ -368,13 +388,13 @@ function Editor({ editing, onType, onCommit, onRevert }: { editing: Editing } & 
       aria-invalid={editing.error !== null}
       inputMode={editing.column === 'qty' || editing.column === 'unit_price' ? 'decimal' : 'text'}
       value={editing.text}
-      onChange={(e) => onType(e.target.value)}
-      onBlur={() => onCommit(null)}
+      onChange={(e) => acts.current.type(e.target.value)}
+      onBlur={() => acts.current.commit(null)}
       onKeyDown={(e) => {
         const moves: Record<string, [number, number]> = { Enter: [e.shiftKey ? -1 : 1, 0], Tab: [0, e.shiftKey ? -1 : 1] };
         const move = moves[e.key];
-        if (e.key === 'Escape') onRevert();
-        else if (move) onCommit(move);
+        if (e.key === 'Escape') acts.current.revert();
+        else if (move) acts.current.commit(move);
         else return;
         e.preventDefault();
       }}

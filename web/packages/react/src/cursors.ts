@@ -129,7 +129,7 @@ export class CursorBoard<C> {
     const { element, shown } = track;
     if (!element) return;
     element.style.visibility = shown ? 'visible' : 'hidden';
-    if (shown) element.style.transform = `translate3d(${shown.x.toFixed(1)}px, ${shown.y.toFixed(1)}px, 0)`;
+    if (shown) element.style.transform = `translate(${shown.x.toFixed(1)}px, ${shown.y.toFixed(1)}px)`;
     element.toggleAttribute('data-moving', now - track.movedAt < STILL_MS);
     element.toggleAttribute('data-named', now - track.beganAt < (this.options.nameMs ?? 2000));
     element.toggleAttribute('data-resting', now - track.movedAt >= (this.options.restMs ?? 5000));

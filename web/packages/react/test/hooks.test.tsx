@@ -397,7 +397,7 @@ describe('useCursors', () => {
     const moved = (x: number, user_id = 'ben') => view.socket.says('cursor:moved', { project_id: P, user_id, cursor: { x, y: 0 } });
     return { ...view, moved, move: (c: C | null) => move(c) };
   };
-  const xOf = (element: HTMLElement) => Number(/translate3d\((-?[\d.]+)px/.exec(element.style.transform)?.[1]);
+  const xOf = (element: HTMLElement) => Number(/translate\((-?[\d.]+)px/.exec(element.style.transform)?.[1]);
 
   it('glides there without rendering, carries a name at first, rests after a while, and goes', async () => {
     let renders = 0;
