@@ -111,6 +111,9 @@ struct sio_server_options {
 	 * who a client is (sio_request_address, sio_connect_address), whether it came over TLS,
 	 * and what the server's own origin is. */
 	const char *const *trusted_proxies; /* NULL: none */
+	/* Other servers of the same user, with this option too, may listen on the same address
+	 * and port; the kernel gives each a share of the connections (SO_REUSEPORT). */
+	bool share_port;
 	sio_log_fn *log;             /* NULL: silent */
 	void *log_arg;
 };

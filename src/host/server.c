@@ -419,6 +419,7 @@ static int start_parts(struct sio_server *server, const struct sio_server_option
 		.idle_timeout_ms = o->idle_timeout_ms,
 		.write_timeout_ms = o->write_timeout_ms,
 		.max_conns = descriptor_limit(),
+		.share_port = o->share_port,
 	};
 	struct eio_limits el = {
 		.ping_interval_ms = o->ping_interval_ms,

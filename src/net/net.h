@@ -35,6 +35,7 @@ struct net_limits {
 	struct http1_limits http;
 	uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
 	uint32_t max_conns;
+	bool share_port;               /* others may listen on the same port */
 };
 
 struct net_ops {
