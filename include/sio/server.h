@@ -197,6 +197,7 @@ struct sio_stats {
 	uint64_t carried_out_total;       /* requests that belonged to a session of another server */
 	uint64_t carried_in_total;        /* that reached another server and belonged to a session here */
 	uint64_t carried_strays_total;    /* messages about one of these that is over */
+	uint64_t carried_passed_total;    /* of carried_out_total: given to a server of this process with their connection */
 	uint64_t http_requests_total;
 	uint64_t http_refused_total;   /* requests answered by the library's own 4xx */
 	uint64_t tls_handshakes_total; /* completed */

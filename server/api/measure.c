@@ -39,6 +39,7 @@ static const struct {
 	ROW(carried, GAUGE, "Requests of sessions of other servers, and of ours at other servers, now."),
 	ROW(carried_out_total, COUNTER, "Requests that belonged to a session of another server."),
 	ROW(carried_in_total, COUNTER, "Requests that reached another server and belonged to a session here."),
+	ROW(carried_passed_total, COUNTER, "Of the first: given to another worker with their connection."),
 	ROW(carried_strays_total, COUNTER, "Messages about one of these that was over."),
 	ROW(http_requests_total, COUNTER, "HTTP requests."),
 	ROW(http_refused_total, COUNTER, "HTTP requests refused before they reached a handler."),

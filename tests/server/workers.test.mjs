@@ -2,6 +2,7 @@
 // gives a connection to.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { makeCert } from './lib/cert.mjs';
 import { clientPool, TRANSPORTS } from './lib/clients.mjs';
 import { Polling } from './lib/eio.mjs';
 import { run, serverEnv, SKYBUILD, startServer, tempDir } from './lib/harness.mjs';
@@ -79,6 +80,8 @@ for (const [what, withRedis] of [['on the bus in memory', false], ['over Redis',
         assert.match(await s.next(`43${i}`), /^43/);
       }
       assert.ok(sum(await byWorker(server, 'skybuild_carried_out_total')) > before + 10);
+      const passed = sum(await byWorker(server, 'skybuild_carried_passed_total'));
+      assert.ok(redis ? passed === 0 : passed > 10, `${passed} handed over`);
       await s.post('41');
     });
 
@@ -106,6 +109,22 @@ for (const [what, withRedis] of [['on the bus in memory', false], ['over Redis',
       assert.equal(sum(await byWorker(server, 'skybuild_adapter_refused_total')), 0);
     });
   });
+
+describe('with TLS, whose connections cannot be handed over', () => {
+  it('polling and upgrade: the requests are carried', async () => {
+    const dir = tempDir();
+    const live = await makeCert(dir);
+    const server = await startServer({ env: { WORKERS: 3, TLS_CERT: live.cert, TLS_KEY: live.key } });
+    for (const [how, options] of TRANSPORTS) {
+      const clients = await oneOnEach(server, 3, { ...options, ca: live.pem, project: undefined });
+      await Promise.all(clients.map((c) => (how === 'upgrade' ? c.upgraded() : c)));
+      for (const c of clients) for (let i = 0; i < 20; i++) await c.ask('presence:list', { project_id: P });
+      for (const c of clients) c.close();
+    }
+    await server.stop();
+    rmSync(dir, { recursive: true });
+  });
+});
 
 describe('starting and ending', () => {
   it('a port that another program has is refused, though workers share theirs', async () => {
