@@ -5,7 +5,7 @@
 #   make check      fast tests, < 2 min      make test        everything, < 20 min
 #   make fuzz T=ws  one fuzz target          make fuzz-smoke  each for 10 seconds
 #   make torture    memory runs out at random, a server is killed again and again: minutes (STEPS=n, KILL_ROUNDS=n)
-#   make tsan headers layers size bench install clean
+#   make tsan headers layers size tour bench install clean
 #   make coverage   lines of the core that no test reaches; fails under 95 %
 #   make build-asan (-clang, -tsan, -fuzz)   that build alone, in build/asan ...
 
@@ -69,6 +69,8 @@ layers:
 	@scripts/check-layers
 size:
 	@scripts/size
+tour:
+	@scripts/check-tour
 bench: build-release
 	@bench/run
 	@bench/memory
@@ -79,5 +81,5 @@ install: build-release
 clean:
 	rm -rf build
 
-.PHONY: all setup-run setup-test run check test tsan fuzz-smoke fuzz torture coverage headers layers size bench install clean
+.PHONY: all setup-run setup-test run check test tsan fuzz-smoke fuzz torture coverage headers layers size tour bench install clean
 .SECONDARY:

@@ -211,7 +211,8 @@ void api_drain(struct api *api)
 
 void api_foreign_event(struct api *api, sio_slice stream, int64_t seq, int64_t position, sio_slice type, sio_slice data)
 {
-	const struct collab_emit emit = { .event = type, .args = data, .position = position, .is_local = true }; /* every server is told */
+	const struct collab_emit emit = { .event = type, .args = data, .position = position, .is_local = true,
+					  .except_sid = collab_except_of(api->options.collab, position) };
 	const size_t prefix = sizeof(API_ROOM_STREAM) - 1;
 	long n;
 

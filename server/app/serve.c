@@ -382,9 +382,7 @@ static int make_collab(struct service *s)
 		.presence_grace_ms = c->presence_grace_ms,
 		.max_connections_per_user = c->max_connections_per_user,
 		.token_leeway_ms = c->jwt_leeway_s * 1000,
-		/* Sessions and offsets are those of one server: with several, events of the others come in an
-		 * order that no offset tells (decision 0026). */
-		.recovery_window_ms = c->redis_enabled || c->workers > 1 ? 0 : c->recovery_window_s * 1000,
+		.recovery_window_ms = c->recovery_window_s * 1000,
 		.recovery_events_max = c->recovery_events_max,
 		.recovery_bytes_max = c->send_queue_bytes / 2, /* a replay must not cut a client that reads */
 	};
@@ -569,9 +567,6 @@ static int start(struct service *s)
 		return code;
 	if ((code = workers_make(s)))
 		return code;
-	if ((s->redis || s->workers) && s->config.recovery_window_s > 0)
-		log_info("RECOVERY_WINDOW has no effect with %s: a client that was lost comes back anew and reads what it missed",
-			 s->redis ? "REDIS_ENABLED=true" : "several WORKERS");
 	return s->signals_seen > 0 ? EXIT_DONE : listen_on(s);
 }
 

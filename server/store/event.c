@@ -139,7 +139,6 @@ static void stream_bounds(struct db *db, sio_slice stream, struct store_answer *
 /* Read on from a number; the cursor of the next page is the last seq, as ask.after. */
 void op_event_list(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
-	uint32_t limit = ask->limit == 0 ? STORE_LIMIT_DEFAULT : ask->limit > STORE_LIMIT_MAX ? STORE_LIMIT_MAX : ask->limit;
 	struct sql_shape shape;
 	struct sql_stmt *st;
 	int r;
@@ -148,7 +147,7 @@ void op_event_list(struct db *db, const struct store_ask *ask, struct store_answ
 	stream_bounds(db, ask->project, a);
 	/* What lies below the floor waits for the sweep and is not shown any more. */
 	st = sql_start(db, SQL_OF(db, EVENT_PAGE, EVENT_PAGE_POSTGRES), "tii", ask->project,
-		       ask->after < a->r.oldest ? a->r.oldest - 1 : ask->after, (int64_t)limit);
+		       ask->after < a->r.oldest ? a->r.oldest - 1 : ask->after, (int64_t)sql_page_limit(ask));
 	buf_byte(&a->json, '[');
 	while ((r = sql_step(st)) == SQL_ROW && (a->r.rows_n == 0 || a->json.n < STORE_PAGE_BYTES)) {
 		buf_put(&a->json, ",", a->r.rows_n++ > 0);

@@ -306,6 +306,13 @@ static bool keys_bind(struct sql_stmt *st, const char *start, const struct buf *
 	return p == end;
 }
 
+uint32_t sql_page_limit(const struct store_ask *ask)
+{
+	if (ask->limit == 0)
+		return STORE_LIMIT_DEFAULT;
+	return ask->limit < STORE_LIMIT_MAX ? ask->limit : STORE_LIMIT_MAX;
+}
+
 static size_t min_size(size_t a, size_t b)
 {
 	return a < b ? a : b;
@@ -314,7 +321,7 @@ static size_t min_size(size_t a, size_t b)
 void sql_page_run(struct db *db, const struct store_ask *ask, struct store_answer *a,
 		  const struct sql_page *page, sio_slice scope1, sio_slice scope2)
 {
-	uint32_t limit = ask->limit == 0 ? STORE_LIMIT_DEFAULT : ask->limit > STORE_LIMIT_MAX ? STORE_LIMIT_MAX : ask->limit;
+	uint32_t limit = sql_page_limit(ask);
 	int r;
 	struct buf keys = { 0 }; /* first those of the cursor (bound), then of each row */
 	struct buf last = { 0 };

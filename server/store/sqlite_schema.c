@@ -109,7 +109,10 @@ static const char step_4[] =
 	"  updated_at, updated_by) SELECT project, item_id, code, description, unit, qty, unit_price, total, section, version,"
 	"  updated_at, updated_by FROM boq_items_3;"
 	"DROP TABLE boq_items_3;"
-	"CREATE UNIQUE INDEX boq_items_id ON boq_items(project, item_id);";
+	"CREATE UNIQUE INDEX boq_items_id ON boq_items(project, item_id);"
+	/* Which server a session is connected to, and which servers there are. */
+	"ALTER TABLE sessions ADD COLUMN node TEXT NOT NULL DEFAULT '';"
+	"CREATE TABLE nodes (id TEXT PRIMARY KEY, seen_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
 static const char *const steps[] = { step_1, step_2, step_3, step_4 };
 enum { STEPS_N = (int)(sizeof(steps) / sizeof(steps[0])) };

@@ -219,6 +219,35 @@ size_t sio_server_nodes_n(const struct sio_server *server)
 	return n;
 }
 
+static void note_node(sio_slice node, void *ids)
+{
+	if (node.n == SIO_NODE_ID_LEN)
+		buf_slice(ids, node);
+}
+
+/* fn may send, which an adapter does not allow while it lists its nodes: walk a copy. */
+void sio_server_each_node(const struct sio_server *server, sio_server_node_fn *fn, void *arg)
+{
+	struct cluster *c = hub_of(server)->cluster;
+	struct buf ids = { 0 };
+
+	if (!c || !c->is_open)
+		return;
+	c->ops->nodes(c->self, note_node, &ids);
+	for (size_t at = 0; at < ids.n; at += SIO_NODE_ID_LEN)
+		fn(sio_bytes(ids.p + at, SIO_NODE_ID_LEN), arg);
+	buf_fini(&ids);
+}
+
+void sio_server_on_node_gone(struct sio_server *server, sio_server_node_fn *fn, void *arg)
+{
+	struct hub *hub = hub_of(server);
+
+	HUB_CHECK(hub);
+	hub->on_node_gone = fn;
+	hub->node_gone_arg = arg;
+}
+
 sio_slice sio_server_node(const struct sio_server *server)
 {
 	struct cluster *c = hub_of(server)->cluster;

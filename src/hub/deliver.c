@@ -138,4 +138,6 @@ void sio_adapter_node_gone(struct sio_server *server, sio_slice node)
 	inquiries_lose(hub->cluster, node);
 	if (hub->carry)
 		hub->carry->node_gone(server, node);
+	if (hub->on_node_gone)
+		hub->on_node_gone(node, hub->node_gone_arg);
 }

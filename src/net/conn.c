@@ -33,11 +33,12 @@ bool conn_begin(struct net_conn *c, struct net *net, int fd)
 
 struct net_conn *conn_new(struct net *net, int fd)
 {
-	struct net_conn *c = calloc(1, net->tls ? sizeof(struct tls_conn) : sizeof(*c));
+	bool is_tls = net->tls && fd >= 0; /* nobody listens at a pipe (pipe.c) */
+	struct net_conn *c = calloc(1, is_tls ? sizeof(struct tls_conn) : sizeof(*c));
 
 	if (!c)
 		return NULL;
-	c->is_tls = net->tls != NULL;
+	c->is_tls = is_tls;
 	if (conn_begin(c, net, fd))
 		return c;
 	free(c);
@@ -191,7 +192,7 @@ ssize_t net_writev(struct net_conn *c, struct iovec *iov, int n)
 	size_t want = 0;
 	ssize_t sent;
 
-	if (!c->is_blocked && c->side && c->side->out.n > 0)
+	if (!c->is_blocked && c->side && (c->side->out.n > 0 || c->side->out.failed))
 		conn_flush(c); /* our own bytes came first */
 	if (c->mode != NET_WS)
 		return -1;

@@ -1,13 +1,14 @@
 /* net.h -- connections of one worker: listening, reading, writing, closing.
  *
- * The only folder that knows libuv, file descriptors and TLS.  A connection speaks HTTP
+ * The only folder that knows TLS and the descriptors of clients; its loop is the server's,
+ * and the adapter over Redis has connections of its own there.  A connection speaks HTTP
  * until its owner turns it into a WebSocket.  Bytes go through the codecs here;
  * what they mean is the business of struct net_ops.  Connections sit in an epoll
  * set of their own, which the loop watches as one descriptor: that is what makes
  * an idle connection cost some sixty bytes.
  *
  * One loop turn: events are read and handled; whatever wants to be written waits;
- * before the loop sleeps again net_turn_end writes each connection once and then
+ * before the loop sleeps again loop_end_turn (loop.c) writes each connection once and then
  * frees what was closed, so a pointer stays good until the end of the turn.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -150,8 +151,8 @@ void net_free(struct net *net);
 /* Call net_ops.signalled for SIGINT and SIGTERM. */
 int net_watch_signals(struct net *net);
 /* Around everything from which the owner's callbacks may be called; net does it by itself
- * for its own.  net_is_inside: one of them has not returned yet. */
-/* The first is a net_enter by whom something outside has woken: the time is read anew. */
+ * for its own.  net_is_inside: one of them has not returned yet.  net_begin_turn is a
+ * net_enter by whom something outside has woken: the time is read anew. */
 void net_begin_turn(struct net *net);
 void net_enter(struct net *net);
 void net_leave(struct net *net);
@@ -270,12 +271,11 @@ void net_reply(struct net_conn *c, int status, const char *content_type, sio_sli
 void net_reply_last(struct net_conn *c, int status, const char *content_type, sio_slice headers, sio_slice body);
 
 /* Take the reader of an unanswered request, so that its slices outlive the
- * connection.  Only from the gone callback. */
+ * connection; who takes it frees it (http1_free).  Once, from the gone callback. */
 struct http1_reader *net_take_reader(struct net_conn *c);
 
 /* In the head callback, or later in the place of an answer: become a WebSocket with a
- * 101.  deflate_bits: see struct
- * net_conn; headers say so. */
+ * 101.  deflate_bits: see struct net_conn; headers say so. */
 void net_ws_accept(struct net_conn *c, const char accept[29], unsigned deflate_bits, sio_slice headers);
 /* A small message outside any queue; the caller knows that no frame is half written. */
 void net_ws_write(struct net_conn *c, enum ws_op op, sio_slice payload);

@@ -94,7 +94,7 @@ static void redis_begin(void)
 /* A cluster of one node that has all slots. */
 static void sharded_begin(void)
 {
-	char answer[4096], port[8];
+	char answer[4096] = "", port[8];
 	const char *const settings[] = { "--cluster-enabled", "yes", "--port", port, "--bind", "127.0.0.1", NULL };
 	uint32_t r;
 
@@ -107,9 +107,12 @@ static void sharded_begin(void)
 	snprintf(port, sizeof(port), "%u", 12000 + r % 20000);
 	redis_server_start(&sharded, settings);
 	redis_server_ask(&sharded, "CLUSTER ADDSLOTSRANGE 0 16383", answer, sizeof(answer));
-	do
+	for (int left = 1000; !strstr(answer, "cluster_state:ok"); left--) {
+		if (left == 0)
+			fail_msg("the cluster of one is not ready after 10 s: %s", answer);
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 		redis_server_ask(&sharded, "CLUSTER INFO", answer, sizeof(answer));
-	while (!strstr(answer, "cluster_state:ok"));
+	}
 }
 
 static void redis_end(void)

@@ -71,6 +71,33 @@ for (const [what, withRedis] of [['on the bus in memory', false], ['over Redis',
         for (const c of clients) c.close();
       });
 
+    it('a user with tabs on all workers joins once and leaves once', async () => {
+      const ben = await pool.user(server, 'ben', { project: P });
+      const tabs = await oneOnEach(server, 3, { transports: ['websocket'] });
+      await ben.event('user:joined', (d) => d.user_id === 'anna');
+      for (const c of tabs) c.close();
+      await ben.event('user:left', (d) => d.user_id === 'anna');
+      await ben.ask('presence:list', { project_id: P });
+      assert.deepEqual([ben.all('user:joined'), ben.all('user:left')], [[], []]);
+      ben.close();
+    });
+
+    it('a client that was cut off comes back to whichever worker, and has missed nothing', async () => {
+      for (let i = 0; i < 4; i++) {
+        const c = await pool.user(server, 'eve', { project: P, transports: ['websocket'], reconnection: true, reconnectionDelay: 300, reconnectionDelayMax: 400 });
+        await boq(server, `before-${i}`);
+        await c.event('boq:item:updated', (d) => d.item_id === `before-${i}`);
+        const before = c.socket.id;
+        c.socket.io.engine.close();
+        await boq(server, `missed-${i}`);
+        await c.event('connect');
+        assert.equal(c.socket.recovered, true);
+        assert.equal(c.socket.id, before);
+        await c.event('boq:item:updated', (d) => d.item_id === `missed-${i}`);
+        c.close();
+      }
+    });
+
     it('a polling session whose requests the kernel gives to any worker', async () => {
       const before = sum(await byWorker(server, 'skybuild_carried_out_total'));
       const s = await new Polling(server.port).open(); // each request on a connection of its own

@@ -12,7 +12,7 @@ static int setup(void **state)
 	(void)state;
 	if (fake_setup(&(struct collab_options){ .presence_grace_ms = 1000, .recovery_window_ms = 120000 }) < 0)
 		return -1;
-	answer(STORE_SESSION_RESET, STORE_OK, "", "");
+	answer(STORE_SESSION_BEAT, STORE_OK, "", "");
 	return 0;
 }
 
