@@ -86,9 +86,12 @@ static void on_silence(struct sio_timer *timer);
 
 static void expect_word(struct carriage *k)
 {
-	const struct eio_limits *l = &k->server->engine.limits;
+	const struct sio_server *server = k->server;
+	uint32_t ms = server->engine.limits.ping_interval_ms + server->engine.limits.ping_timeout_ms;
 
-	sio_timer_start(k->server, &k->timer, l->ping_interval_ms + l->ping_timeout_ms + CARRY_GRACE_MS, on_silence);
+	if (server->hooks.upgrade && ms < server->handshake_timeout_ms) /* the application may take its time */
+		ms = server->handshake_timeout_ms;
+	sio_timer_start(k->server, &k->timer, ms + CARRY_GRACE_MS, on_silence);
 }
 
 static struct carriage *carriage_new(struct sio_server *server, struct net_conn *c, const struct http1_request *req,
