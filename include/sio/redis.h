@@ -20,7 +20,7 @@
  * - A node hears its own heartbeats.  When they do not come back the listening
  *   connection is made anew, though it looks well.
  *
- * - Processes of other kinds that share the Redis, python-socketio's managers, may send events to the
+ * - Processes of other kinds that share the Redis, python-socketio's managers, Node's servers and emitters, may send events to the
  *   clients of all nodes, if the options say so.  They sign nothing: whoever can publish on their channels is
  *   believed, whatever the secret.  Acknowledgements do not go back to them.
  *
@@ -65,6 +65,9 @@ struct sio_redis_options {
 	/* The channel on which python-socketio's managers publish ("socketio", if they say no other); it is copied.
 	 * NULL: they are not heard.  JSON (since their 5.14) and pickles of plain data. */
 	const char *python_channel;
+	/* What the channels of Node's servers (@socket.io/redis-adapter) and emitters (@socket.io/redis-emitter) begin with
+	 * ("socket.io", if they say no other); copied.  NULL: they are not heard.  They do not count this server among themselves. */
+	const char *node_key;
 	/* Do what they ask of our clients beside sending events: join and leave rooms, disconnect. */
 	bool allow_remote_control;
 	sio_log_fn *log;             /* NULL: silent */

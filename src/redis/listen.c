@@ -44,7 +44,6 @@ static void on_sub_ready(struct redis_link *link)
 	for (struct map_node *m = map_first(&r->channels, &i); m; m = map_next(&r->channels, &i, m))
 		listen_put(r, true, redis_wire(r, 'c', sio_bytes(m->key, m->key_n), space));
 	listen_put(r, true, redis_wire(r, 'n', redis_own_id(r), space));
-	neighbours_subscribe(r);
 	/* The last one: when it is confirmed, all are. */
 	listen_put(r, true, redis_wire(r, 'a', sio_bytes("", 0), space));
 	if (r->commands.failed) {
@@ -64,6 +63,7 @@ static void on_sub_down(struct redis_link *link)
 	struct sio_redis *r = link->owner;
 
 	r->is_subscribed = false;
+	r->neighbours.asked_n = 0;
 	health_down(r, link);
 }
 
@@ -172,10 +172,16 @@ static bool is_word(const redisReply *reply, const char *word)
 	return strcmp(reply->str, word) == 0 || (reply->str[0] == 's' && strcmp(reply->str + 1, word) == 0);
 }
 
+static void on_pattern(struct sio_redis *r, const redisReply *channel, const redisReply *bytes)
+{
+	if (channel->type == REDIS_REPLY_STRING && bytes->type == REDIS_REPLY_STRING)
+		neighbours_hear(r, sio_bytes(channel->str, channel->len), sio_bytes(bytes->str, bytes->len));
+}
+
 static void on_sub_reply(struct redis_link *link, const redisReply *reply)
 {
 	struct sio_redis *r = link->owner;
-	const redisReply *kind = reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 ? reply->element[0] : NULL;
+	const redisReply *kind = reply->type == REDIS_REPLY_ARRAY && reply->elements >= 3 ? reply->element[0] : NULL;
 	const redisReply *channel = kind ? reply->element[1] : NULL;
 	char space[REDIS_WIRE_MAX];
 	sio_slice wire, all = redis_wire(r, 'a', sio_bytes("", 0), space);
@@ -185,14 +191,19 @@ static void on_sub_reply(struct redis_link *link, const redisReply *reply)
 		return;
 	}
 	wire = sio_bytes(channel->str, channel->len);
-	if (is_word(kind, "message") && reply->element[2]->type == REDIS_REPLY_STRING) {
+	if (is_word(kind, "pmessage") && reply->elements == 4)
+		on_pattern(r, reply->element[2], reply->element[3]);
+	else if (is_word(kind, "message") && reply->element[2]->type == REDIS_REPLY_STRING) {
 		sio_slice bytes = sio_bytes(reply->element[2]->str, reply->element[2]->len);
 		if (!neighbours_hear(r, wire, bytes))
 			on_message(r, wire, bytes);
 	} else if (is_word(kind, "subscribe") && sio_slice_eq(wire, all)) {
 		r->is_subscribed = true;
+		neighbours_subscribe(r);
 		health_hello(r);
-	} else if (is_word(kind, "unsubscribe") && sio_slice_eq(wire, all))
+	} else if (is_word(kind, "subscribe") || is_word(kind, "psubscribe"))
+		neighbours_on_subscribed(r, wire);
+	else if (is_word(kind, "unsubscribe") && sio_slice_eq(wire, all))
 		link_drop(link, false, "%s has given our channels to another node", link->target.shown);
 }
 
@@ -201,4 +212,4 @@ static void on_sub_ended(struct redis_link *link)
 	redis_ended(link->owner);
 }
 
-const struct redis_link_ops listen_ops = { on_sub_ready, on_sub_reply, on_sub_written, on_sub_down, on_sub_ended };
+const struct redis_link_ops listen_ops = { on_sub_ready, on_sub_reply, on_sub_written, on_sub_down, on_sub_ended, neighbours_forgive };

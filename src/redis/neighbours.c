@@ -6,6 +6,7 @@
 
 #include "base/sha1.h"
 #include "codec/cluster.h"
+#include "codec/node.h"
 #include "codec/python.h"
 #include "redis/inner.h"
 
@@ -38,23 +39,32 @@ static bool make_id(struct neighbours *n, const char *prefix)
 	return true;
 }
 
-int neighbours_init(struct neighbours *n, const struct sio_redis_options *options, const char *prefix,
-		    char error[SIO_REDIS_ERROR_MAX])
+static int copy_channel(const char *name, const char *option, char **out, char *error)
 {
-	*n = (struct neighbours){ .may_control = options->allow_remote_control };
-	if (options->python_channel && !is_channel(options->python_channel)) {
-		snprintf(error, SIO_REDIS_ERROR_MAX, "python_channel must be 1 to %d bytes without blanks, braces, brackets, * ? and \\",
+	if (name && !is_channel(name)) {
+		snprintf(error, SIO_REDIS_ERROR_MAX, "%s must be 1 to %d bytes without blanks, braces, brackets, * ? and \\", option,
 			 CHANNEL_MAX);
 		return SIO_ERR_INVAL;
 	}
-	if (!make_id(n, prefix) || (options->python_channel && !(n->python = strdup(options->python_channel))))
+	return name && !(*out = strdup(name)) ? SIO_ERR_NOMEM : SIO_OK;
+}
+
+int neighbours_init(struct neighbours *n, const struct sio_redis_options *options, const char *prefix,
+		    char error[SIO_REDIS_ERROR_MAX])
+{
+	int err;
+
+	*n = (struct neighbours){ .may_control = options->allow_remote_control };
+	if (!make_id(n, prefix))
 		return SIO_ERR_NOMEM;
-	return SIO_OK;
+	err = copy_channel(options->python_channel, "python_channel", &n->python, error);
+	return err < 0 ? err : copy_channel(options->node_key, "node_key", &n->node, error);
 }
 
 void neighbours_fini(struct neighbours *n)
 {
 	free(n->python);
+	free(n->node);
 	buf_fini(&n->heard);
 }
 
@@ -123,27 +133,63 @@ static void judge(struct sio_redis *r, const struct neighbour *n, int err)
 
 /* ---- channels ------------------------------------------------------------------------------- */
 
-static void subscribe(struct sio_redis *r, const char *command, const char *channel)
+static void subscribe(struct sio_redis *r, const char *command, const char *channel, const char *tail)
 {
-	buf_printf(&r->commands, "*2\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n", strlen(command), command, strlen(channel), channel);
+	buf_printf(&r->commands, "*2\r\n$%zu\r\n%s\r\n$%zu\r\n%s%s\r\n", strlen(command), command, strlen(channel) + strlen(tail),
+		   channel, tail);
+	r->neighbours.asked_n++;
 }
 
-/* Never sharded: those who publish know nothing of that, and a cluster hands it to every node. */
+/* Never sharded: those who publish know nothing of that, and a cluster hands it to every node.
+ * Node's servers count the plain subscribers of their request channels and wait for an answer of
+ * each: by a pattern we hear what goes there and are not counted. */
 void neighbours_subscribe(struct sio_redis *r)
 {
 	if (r->neighbours.python)
-		subscribe(r, "SUBSCRIBE", r->neighbours.python);
+		subscribe(r, "SUBSCRIBE", r->neighbours.python, "");
+	if (r->neighbours.node) {
+		subscribe(r, "PSUBSCRIBE", r->neighbours.node, "#*");
+		subscribe(r, "PSUBSCRIBE", r->neighbours.node, "-request#*");
+	}
+	if (r->commands.failed) {
+		buf_fini(&r->commands);
+		link_drop(&r->sub, false, "out of memory");
+	} else
+		listen_flush(r);
+}
+
+void neighbours_on_subscribed(struct sio_redis *r, sio_slice name)
+{
+	bool is_own = name.n >= r->prefix_n && memcmp(name.p, r->prefix, r->prefix_n) == 0;
+
+	if (!is_own && r->neighbours.asked_n > 0)
+		r->neighbours.asked_n--;
+}
+
+bool neighbours_forgive(struct redis_link *link, const redisReply *error)
+{
+	struct sio_redis *r = link->owner;
+
+	if (r->neighbours.asked_n == 0 || strncmp(error->str, "NOPERM", 6) != 0)
+		return false;
+	r->neighbours.asked_n--;
+	redis_tell(r, SIO_LOG_WARNING, "Redis: processes of another kind are not heard, the server answers: %.160s", error->str);
+	return true;
 }
 
 bool neighbours_hear(struct sio_redis *r, sio_slice channel, sio_slice bytes)
 {
 	struct neighbours *own = &r->neighbours;
+	sio_slice id = sio_bytes(own->id, NEIGHBOURS_ID);
 	struct neighbour n;
 	int err;
 
-	if (!own->python || !sio_slice_eq(channel, sio_str(own->python)))
+	if (own->python && sio_slice_eq(channel, sio_str(own->python)))
+		err = python_read(bytes, id, &n);
+	else if (own->node && channel.n > strlen(own->node) && memcmp(channel.p, own->node, strlen(own->node)) == 0)
+		err = node_read(sio_str(own->node), channel, bytes, id, &n);
+	else
 		return false;
-	err = python_read(bytes, sio_bytes(own->id, NEIGHBOURS_ID), &n);
 	judge(r, &n, err);
 	neighbour_fini(&n);
 	return true;

@@ -4,6 +4,11 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, before, describe, it } from 'node:test';
+import { createServer } from 'node:http';
+import { createAdapter } from '@socket.io/redis-adapter';
+import { Emitter } from '@socket.io/redis-emitter';
+import { createClient } from 'redis';
+import { Server as NodeServer } from 'socket.io';
 import { clientPool } from './lib/clients.mjs';
 import { run } from './lib/harness.mjs';
 import { PATIENCE, sleep, until } from './lib/queue.mjs';
@@ -156,6 +161,140 @@ describe("python-socketio's write-only manager", () => {
   });
 });
 
+// A connection of the npm package redis.
+async function connect() {
+  const client = createClient({ url: redis.url });
+  client.on('error', () => {});
+  return client.connect();
+}
+
+// A Node server with the Redis adapter, and how to end it.
+async function nodeServer(options) {
+  const [pub, sub] = [await connect(), await connect()];
+  const http = createServer();
+  const io = new NodeServer(http, { adapter: createAdapter(pub, sub, options) });
+  await new Promise((resolve) => http.listen(0, '127.0.0.1', resolve));
+  io.url = `http://127.0.0.1:${http.address().port}`;
+  io.end = async () => {
+    await io.close();
+    await Promise.all([pub.disconnect(), sub.disconnect()]);
+  };
+  return io;
+}
+
+const DATA = { n: [0, 127, 128, 255, 65536, -1, -33, -129, 2 ** 40, -(2 ** 40), 0.1, -2.5], deep: [[[{ a: null }]]], t: true, s: 'ä𝄞'.repeat(200) };
+const WHEN = new Date('2026-11-27T18:00:00.123Z');
+
+// What an emitter and a server have in common.
+async function sends(io, prefix) {
+  io.to(ROOM).emit(`${prefix}:project`, DATA);
+  io.to('user:ben').emit(`${prefix}:user`, 1);
+  io.emit(`${prefix}:all`, 1, 'two', [3], { when: WHEN });
+  io.to(ROOM).to('user:anna').emit(`${prefix}:rooms`, 7);
+  io.to(ROOM).except(anna.socket.id).emit(`${prefix}:except`, 8);
+  io.to([ROOM, 'nobody']).except(['user:ben', 'user:x']).emit(`${prefix}:excepts`, 9);
+  io.volatile.emit(`${prefix}:volatile`, 10);
+  io.compress(false).emit(`${prefix}:compress`, 11);
+  io.emit(`${prefix}:binary`, { file: Buffer.from('dead', 'hex') }, Buffer.alloc(0));
+  io.of('/none').emit(`${prefix}:nowhere`, 1);
+  io.to('project:proj-456').emit(`${prefix}:elsewhere`, 1);
+  io.emit(`${prefix}:end`, 1);
+}
+
+async function arrived(prefix) {
+  for (const c of [anna, ben]) {
+    await c.event(`${prefix}:end`);
+    const of = async (name) => (await taken(c, `${prefix}:${name}`, 1));
+    assert.deepEqual(await of('project'), [[DATA]]);
+    assert.deepEqual(await of('all'), [[1, 'two', [3], { when: WHEN.toISOString() }]]);
+    assert.deepEqual(await of('rooms'), [[7]]);
+    assert.deepEqual(await of('volatile'), [[10]]);
+    assert.deepEqual(await of('compress'), [[11]]);
+    assert.deepEqual(await of('binary'), [[{ file: Buffer.from('dead', 'hex') }, Buffer.alloc(0)]]);
+    for (const none of ['nowhere', 'elsewhere']) assert.deepEqual(c.all(`${prefix}:${none}`), []);
+  }
+  assert.deepEqual(await taken(ben, `${prefix}:user`, 1), [[1]]);
+  assert.deepEqual(await taken(ben, `${prefix}:except`, 1), [[8]]);
+  assert.deepEqual(await taken(anna, `${prefix}:excepts`, 1), [[9]]);
+  assert.deepEqual([anna.all(`${prefix}:user`), anna.all(`${prefix}:except`), ben.all(`${prefix}:excepts`)], [[], [], []]);
+}
+
+describe('@socket.io/redis-emitter', () => {
+  let client, emitter;
+  before(async () => {
+    client = await connect();
+    emitter = new Emitter(client);
+  });
+  after(() => client?.disconnect());
+
+  it('to a project, a user, everybody; rooms, exceptions, flags, bytes', async () => {
+    await sends(emitter, 'em');
+    await arrived('em');
+  });
+
+  it('joins, leaves and disconnects are not done unless they are allowed', async () => {
+    const before = await total('skybuild_redis_dropped_total{why="neighbour_control"}');
+    emitter.in(ROOM).socketsJoin('secret');
+    emitter.socketsLeave(ROOM);
+    emitter.disconnectSockets(true);
+    emitter.serverSideEmit('hello', 1);
+    emitter.to(ROOM).emit('em:still', 1);
+    emitter.to('secret').emit('em:secret', 1);
+    emitter.emit('em:end', 1);
+    for (const c of [anna, ben]) {
+      await c.event('em:end');
+      assert.deepEqual(await taken(c, 'em:still', 1), [[1]]);
+      assert.deepEqual(c.all('em:secret'), []);
+    }
+    assert.equal((await total('skybuild_redis_dropped_total{why="neighbour_control"}')) - before, 2 * 3);
+  });
+
+  it('what is no message of theirs changes nothing and is counted', async () => {
+    const before = await total('skybuild_redis_dropped_total{why="neighbour_malformed"}');
+    const bad = [Buffer.from('93', 'hex'), Buffer.from('c1', 'hex'), Buffer.from('80', 'hex'), Buffer.from('dfffffffff', 'hex'), Buffer.from('{}'), Buffer.from(''), Buffer.alloc(2000, 0x91)];
+    for (const b of bad) await client.publish('socket.io#/#', b);
+    for (const text of ['{', '[]', '{"type":2}', '{"type":4,"close":true}', '{"type":99}']) await client.publish('socket.io-request#/#', text);
+    emitter.emit('em:end', 2);
+    for (const c of [anna, ben]) await c.event('em:end', (d) => d === 2);
+    assert.equal((await total('skybuild_redis_dropped_total{why="neighbour_malformed"}')) - before, 2 * (bad.length + 5));
+  });
+});
+
+describe('a Node server with @socket.io/redis-adapter', () => {
+  let io, two;
+  before(async () => {
+    io = await nodeServer();
+    two = await nodeServer();
+  });
+  after(async () => {
+    await io?.end();
+    await two?.end();
+  });
+
+  it('to a project, a user, everybody; rooms, exceptions, flags, bytes', async () => {
+    await sends(io, 'node');
+    await arrived('node');
+  });
+
+  it('its own local events are its own, and events with an acknowledgement arrive, without one', async () => {
+    io.local.emit('node:local', 1);
+    const asked = new Promise((resolve) => io.timeout(5000).emit('node:ask', 5, (err, answers) => resolve([err, answers])));
+    for (const c of [anna, ben]) assert.equal(await c.event('node:ask'), 5);
+    io.emit('node:end', 1);
+    for (const c of [anna, ben]) {
+      await c.event('node:end');
+      assert.deepEqual(c.all('node:local'), []);
+    }
+    assert.deepEqual(await asked, [null, []]); // its servers have no clients, and we are not counted
+  });
+
+  it('is not made to wait for us: fetchSockets, serverSideEmit with an acknowledgement', async () => {
+    two.on('ping', (cb) => cb('pong'));
+    assert.deepEqual(await io.fetchSockets(), []);
+    assert.deepEqual(await io.serverSideEmitWithAck('ping'), ['pong']);
+  });
+});
+
 describe('REDIS_ALLOW_REMOTE_CONTROL=true, REDIS_CHANNEL=other', () => {
   let own;
   before(async () => {
@@ -189,5 +328,50 @@ describe('REDIS_ALLOW_REMOTE_CONTROL=true, REDIS_CHANNEL=other', () => {
     await sleep(50);
     assert.equal(cleo.socket.connected, true);
     for (const c of [cleo, dora]) c.close();
+  });
+
+  it('an emitter and a Node server move and disconnect clients', async () => {
+    const client = await connect();
+    const emitter = new Emitter(client);
+    const io = await nodeServer();
+    const cleo = await pool.user(own[0], 'anna', { project: P });
+    const dora = await pool.user(own[1], 'ben', { project: P });
+    for (const [who, room] of [[emitter, 'em-club'], [io, 'io-club']]) {
+      const { length } = cleo.all('x:mark');
+      who.in('user:anna').socketsJoin([room, `${room}-2`]);
+      await until(async () => {
+        who.to(`${room}-2`).emit('x:mark', room);
+        return cleo.all('x:mark').length > length;
+      }, 'it has joined');
+      who.to(room).emit('x:club', room);
+      assert.equal(await cleo.event('x:club', (d) => d === room), room);
+      who.in(room).socketsLeave([room, `${room}-2`]);
+      await sleep(100);
+      who.to(room).emit('x:left', 1);
+      who.emit('x:end', room);
+      for (const c of [cleo, dora]) await c.event('x:end', (d) => d === room);
+      assert.deepEqual([cleo.all('x:left'), dora.all('x:left'), dora.all('x:club')], [[], [], []]);
+    }
+    emitter.in('user:ben').disconnectSockets(); // the session stays, the namespace is left
+    io.in('user:anna').disconnectSockets(true);
+    for (const c of [cleo, dora]) await c.events.next((e) => e.local && e.name === 'disconnect', { timeout: PATIENCE });
+    await io.end();
+    await client.disconnect();
+  });
+});
+
+describe('REDIS_LISTEN_TO=none', () => {
+  it('hears nobody', async () => {
+    const own = await startServers(1, { REDIS_URL: redis.url, REDIS_PREFIX: 'alone', REDIS_LISTEN_TO: 'none' });
+    const client = await connect();
+    const cleo = await pool.user(own[0], 'anna');
+    await publish({ method: 'emit', event: 'x:python', data: [1], namespace: '/', room: null });
+    new Emitter(client).emit('x:node', 1);
+    await sleep(200);
+    assert.deepEqual([cleo.all('x:python'), cleo.all('x:node')], [[], []]);
+    assert.equal(await redis.cli('PUBSUB', 'NUMSUB', 'socketio'), 'socketio\n2'); // those of the first tests
+    cleo.close();
+    await client.disconnect();
+    await own.stop();
   });
 });
