@@ -45,6 +45,7 @@ struct config {
 	char *redis_url;
 	char *redis_channel;
 	char *redis_listen_to;
+	char *redis_publish_to;
 	uint32_t redis_allow_remote_control;
 	char *redis_prefix;
 	char *redis_secret;

@@ -253,6 +253,8 @@ const struct config_row config_rows[] = {
 	  .text = "channel on which python-socketio's managers publish" },
 	{ "REDIS_LISTEN_TO", TEXT(redis_listen_to, is_neighbours, "python, node, both with a comma between, or none"), .fallback = "python,node",
 	  .text = "processes of other kinds that may send events" },
+	{ "REDIS_PUBLISH_TO", TEXT(redis_publish_to, is_neighbours, "python, node, both with a comma between, or none"), .only = "",
+	  .what = "sending our events to processes of other kinds", .text = "processes of other kinds that get our events" },
 	{ "REDIS_ALLOW_REMOTE_CONTROL", SWITCH(redis_allow_remote_control, "false"),
 	  .text = "processes of other kinds may move and disconnect clients" },
 

@@ -107,6 +107,7 @@ static const struct {
 	{ "REDIS_CHANNEL=a*", "REDIS_CHANNEL=a*" },
 	{ "REDIS_LISTEN_TO=node , python", "" },
 	{ "REDIS_LISTEN_TO=none", "" },
+	{ "REDIS_PUBLISH_TO=python", "REDIS_PUBLISH_TO=python asks for sending our events to processes of other kinds, which this version cannot do yet; accepted: unset" },
 	{ "REDIS_LISTEN_TO=none,node", "REDIS_LISTEN_TO=none,node" },
 	{ "REDIS_ALLOW_REMOTE_CONTROL=perhaps", "REDIS_ALLOW_REMOTE_CONTROL=perhaps" },
 	{ "DATABASE_URL=sqlite:////tmp/x.db", "" },
