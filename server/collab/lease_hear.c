@@ -158,10 +158,10 @@ static void on_dir(struct lease *l, struct lease_peer *peer, sio_slice rest)
 	while (is_whole && list.n > 0)
 		is_whole = take_id(&list, &project) && take_int(&list, &there) && there > 0 && there < LEASE_NTHERE &&
 			   hear_there(l, peer, project, clock, (enum lease_there)there, peer->dir_mark);
-	if (!is_whole)
-		peer->dir_next = UINT32_MAX;
-	else if (is_last)
+	if (is_whole && is_last)
 		end_dir(l, peer, clock);
+	if (!is_whole || is_last)
+		peer->dir_next = UINT32_MAX; /* there is no next part */
 }
 
 static void sub_one(struct lease *l, struct lease_peer *peer, sio_slice project, int64_t version, bool is_all)

@@ -101,8 +101,7 @@ void servers_tell_taken(struct collab *collab, sio_slice sid)
 	buf_json(&b, sid);
 	args = (struct sio_args){ .json = buf_peek(&b) };
 	/* Who does not hear it ends the connection by itself when its client is silent for too long. */
-	if (!b.failed && sio_server_nodes_n(collab->server) > 1 &&
-	    sio_servers_tell(sio_namespace_main(collab->server), sio_bytes("", 0), SIO_LIT(TAKEN), &args) < 0)
+	if (!b.failed && sio_servers_emit(sio_namespace_main(collab->server), SIO_LIT(TAKEN), &args) < 0)
 		log_debug("Other servers were not told that a session has moved");
 	buf_fini(&b);
 }

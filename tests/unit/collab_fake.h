@@ -469,6 +469,11 @@ int sio_servers_tell(struct sio_namespace *nsp, sio_slice room, sio_slice name, 
 	return 0;
 }
 
+long sio_servers_emit(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args)
+{
+	return sio_servers_tell(nsp, SIO_LIT("*"), name, args) < 0 ? -1 : (long)server.others_n;
+}
+
 int sio_servers_answer(struct sio_server *s, sio_slice node, uint64_t ack, const struct sio_args *args)
 {
 	buf_printf(&s->told, "%.*s %u %.*s\n", (int)node.n, node.p, (unsigned)ack, (int)args->json.n, args->json.p);

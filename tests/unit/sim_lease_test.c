@@ -886,6 +886,95 @@ static void test_long_lists(void **state)
 	finish();
 }
 
+static void hear(const char *json)
+{
+	char alias[LEASE_NODE_MAX];
+
+	lease_hear(nodes[0].lease, alias_of(alias, 0, 1), sio_str(json), now_ms);
+	drain(0);
+	check();
+}
+
+/* Server 0 lists anna, and of the others these. */
+static void expect_others(bool ben, bool cleo, bool dan)
+{
+	assert_true(is_listed(0, 0, 0));
+	assert_int_equal(is_listed(0, 0, 1), ben);
+	assert_int_equal(is_listed(0, 0, 2), cleo);
+	assert_int_equal(is_listed(0, 0, 3), dan);
+}
+
+/* Messages that were overtaken come from the past: nobody leaves or returns by them. */
+static void test_old_words_change_nothing(void **state)
+{
+	(void)state;
+	rnd = 11;
+	begin(2);
+	set(0, 0, 0, 1);
+	end(1, false); /* the test speaks in its place */
+	hear("4,10,\"p0\",2");
+	hear("7,\"p0\",10,0,1,[[\"ben\",1,1,1,\"Ben\",0]]");
+	hear("8,\"p0\",10,12,[\"cleo\",1,1,1,\"Cleo\",0]");
+	expect_others(true, true, false);
+	left_n = joined_n = 0;
+	hear("7,\"p0\",11,0,1,[[\"ben\",1,1,1,\"Ben\",0]]"); /* an older list */
+	hear("7,\"p0\",11,0,1,[]");
+	hear("8,\"p0\",10,11,[\"ben\"]"); /* an older change */
+	hear("8,\"p0\",12,12,[\"ben\"]");
+	hear("4,9,\"p0\",0"); /* the directory of before */
+	hear("4,11,\"p0\",0");
+	hear("3,11,0,1,[]");
+	expect_others(true, true, false);
+	memset(sends_by_type, 0, sizeof(sends_by_type));
+	hear("8,\"p0\",13,14,[\"ben\"]"); /* what 13 was is not known */
+	expect_others(true, true, false);
+	assert_int_equal(sends_by_type[5], 1); /* it is asked for, */
+	hear("8,\"p0\",14,15,[\"ben\"]");
+	assert_int_equal(sends_by_type[5], 1); /* once */
+	hear("7,\"p0\",15,0,0,[[\"dan\",1,1,1,\"Dan\",0]]"); /* the first part of the answer, */
+	hear("7,\"p0\",14,0,1,[[\"ben\",1,1,1,\"Ben\",0]]"); /* one that it has overtaken */
+	hear("7,\"p0\",15,2,1,[]"); /* and one that misses another */
+	expect_others(true, true, true);
+	assert_int_equal(left_n, 0);
+	assert_int_equal(joined_n, 1);
+	hear("7,\"p0\",15,1,1,[[\"cleo\",1,1,1,\"Cleo\",0]]");
+	expect_others(false, true, true);
+	hear("5,0,[\"p0\",-1]"); /* it wants to hear of ours, whatever it has itself */
+	hear("4,16,\"p0\",0");
+	expect_others(false, false, false);
+	hear("7,\"p0\",17,0,1,[[\"ben\",1,1,1,\"Ben\",0]]"); /* of before its word that nobody is there, or behind the next */
+	expect_others(false, false, false);
+	hear("3,18,1,1,[\"p0\",2]"); /* a directory without its first part */
+	hear("7,\"p0\",18,0,1,[[\"ben\",1,1,1,\"Ben\",0]]");
+	expect_others(false, false, false);
+	finish();
+}
+
+/* Each difference that a beat shows is asked about. */
+static void test_beats_find_what_was_lost(void **state)
+{
+	(void)state;
+	rnd = 12;
+	begin(2);
+	set(0, 0, 0, 1);
+	end(1, false);
+	memset(sends_by_type, 0, sizeof(sends_by_type));
+	hear("1,0,0,0,7");
+	assert_int_equal(sends_by_type[2] + sends_by_type[5], 0);
+	hear("1,1,5,0,7"); /* it has a project that we have not heard of */
+	assert_int_equal(sends_by_type[2], 1);
+	hear("4,10,\"p0\",2");
+	assert_int_equal(sends_by_type[5], 1);
+	hear("1,0,5,0,7");
+	assert_int_equal(sends_by_type[5], 1); /* the answer may be on its way */
+	hear("1,0,5,0,7");
+	assert_int_equal(sends_by_type[5], 2); /* no more */
+	hear("7,\"p0\",10,0,1,[[\"ben\",1,1,1,\"Ben\",0]]");
+	hear("1,0,5,5,7"); /* it would have us know something else */
+	assert_int_equal(sends_by_type[5], 3);
+	finish();
+}
+
 /* Bytes that no server has written change nothing. */
 static void test_nonsense(void **state)
 {
@@ -926,6 +1015,8 @@ int main(void)
 		cmocka_unit_test(test_the_newest_state_wins_and_outlives_its_tab),
 		cmocka_unit_test(test_messages_grow_with_those_who_are_there),
 		cmocka_unit_test(test_long_lists),
+		cmocka_unit_test(test_old_words_change_nothing),
+		cmocka_unit_test(test_beats_find_what_was_lost),
 		cmocka_unit_test(test_nonsense),
 		cmocka_unit_test(test_random_without_faults),
 		cmocka_unit_test(test_random_with_dying_servers_and_partitions),

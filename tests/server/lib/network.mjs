@@ -16,6 +16,7 @@ export class Network {
       const pair = { near, far };
       this.open.add(pair);
       const end = () => {
+        if (pair.isStranded) return;
         near.destroy();
         far.destroy();
         this.open.delete(pair);
@@ -33,6 +34,14 @@ export class Network {
       this.url = `http://127.0.0.1:${this.port}`;
       resolve(this);
     }));
+  }
+
+  // The clients lose what is open now; their server does not notice.
+  strand() {
+    for (const pair of this.open) {
+      pair.isStranded = true;
+      pair.near.destroy();
+    }
   }
 
   // Nothing reaches the clients any more, though nobody notices.
