@@ -5,6 +5,7 @@
 #   make check      fast tests, < 2 min      make test        everything, < 20 min
 #   make fuzz T=ws  one fuzz target          make fuzz-smoke  each for 10 seconds
 #   make torture    memory runs out at random, a server is killed again and again: minutes (STEPS=n, KILL_ROUNDS=n)
+#   make web        the workspace that the server serves at /, into build/web (a part of make)
 #   make tsan headers layers size tour bench install clean
 #   make coverage   lines of the core that no test reaches; fails under 95 %
 #   make build-asan (-clang, -tsan, -fuzz)   that build alone, in build/asan ...
@@ -22,7 +23,7 @@ flags_coverage = -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS
 flags_tsan = -DCMAKE_C_COMPILER=gcc $(debug) -DSANITIZE=thread -DSKYBUILD_INSTALL=OFF
 flags_fuzz = -DCMAKE_C_COMPILER=clang $(debug) -DSANITIZE=address,undefined -DSKYBUILD_FUZZ=ON -DSKYBUILD_INSTALL=OFF
 
-all: build-release
+all: build-release web
 
 # The server, the tests and beside them the echo server of the protocol tests.
 build-%: build/%/build.ninja
@@ -37,7 +38,11 @@ setup-run:
 setup-test:
 	@scripts/setup test
 
-run: build-release
+# The workspace, once: nothing is done while web/ stays as it is.
+web: | setup-run
+	@scripts/build-web
+
+run: build-release web
 	@scripts/run
 
 check: setup-test
@@ -75,11 +80,11 @@ bench: build-release
 	@bench/run
 	@bench/memory
 
-install: build-release
+install: build-release web
 	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
 
 clean:
 	rm -rf build
 
-.PHONY: all setup-run setup-test run check test tsan fuzz-smoke fuzz torture coverage headers layers size tour bench install clean
+.PHONY: all setup-run setup-test web run check test tsan fuzz-smoke fuzz torture coverage headers layers size tour bench install clean
 .SECONDARY:

@@ -65,8 +65,15 @@ install(DIRECTORY include/sio DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES ${CMAKE_BINARY_DIR}/sio.pc DESTINATION ${SIO_PC_DIR})
 install(FILES ${CMAKE_BINARY_DIR}/sio-config.cmake ${CMAKE_BINARY_DIR}/sio-config-version.cmake
         DESTINATION ${SIO_CMAKE_DIR})
-# Where the installed binary looks: the demo page, the pages of /docs, the stock browser client.
-install(DIRECTORY web/page web/docs DESTINATION ${CMAKE_INSTALL_DATADIR}/skybuild/web)
+# Where the installed binary looks: the workspace (the plain page when it was not built), the pages of
+# /docs, the stock browser client.
+install(DIRECTORY web/docs DESTINATION ${CMAKE_INSTALL_DATADIR}/skybuild/web)
+install(CODE "
+  set(page \"${CMAKE_SOURCE_DIR}/build/web/page\")
+  if(NOT EXISTS \"\${page}/index.html\")
+    set(page \"${CMAKE_SOURCE_DIR}/web/page\")
+  endif()
+  file(INSTALL \"\${page}\" DESTINATION \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DATADIR}/skybuild/web\")")
 install(DIRECTORY web/node_modules/socket.io-client/dist
         DESTINATION ${CMAKE_INSTALL_DATADIR}/skybuild/web/node_modules/socket.io-client OPTIONAL)
 

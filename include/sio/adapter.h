@@ -114,6 +114,11 @@ struct sio_adapter_ops {
 	 * they differ for one that was gone and came back.  It goes to out (SIO_NODE_ID_LEN
 	 * characters); false: no such node is known now.  NULL: they never differ. */
 	bool (*find)(void *self, sio_slice own_id, char *out);
+
+	/* Hand a client's connection to another node of this process, with what was read from it:
+	 * fd is that node's then.  Returns 0, or SIO_ERR_NOENT, SIO_ERR_BUSY or SIO_ERR_CLOSED:
+	 * then fd is the caller's still.  NULL: nodes share no descriptors. */
+	int (*pass)(void *self, sio_slice node, int fd, sio_slice bytes);
 };
 
 /* Hand in what arrived.  message is borrowed for the call; more than

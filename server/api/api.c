@@ -10,7 +10,7 @@
 
 #include <sio/server.h>
 
-#include "api/call.h"
+#include "api/measure.h"
 #include "api/files.h"
 #include "api/routes.h"
 #include "base/log.h"
@@ -188,6 +188,7 @@ int api_new(const struct api_options *options, struct api **out)
 		api_free(api);
 		return err;
 	}
+	roll_enter(api);
 	*out = api;
 	return SIO_OK;
 }

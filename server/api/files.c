@@ -38,11 +38,15 @@ static const char docs_policy[] =
 	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/* Places inside the workspace that have an address of their own: its one page answers there. */
+static const char *const app_places[] = { "/ops", "/p/:project", "/p/:project/:tab" };
+
 /* What a walk through a folder has used up. */
 struct walk {
 	struct api *api;
 	size_t root_n; /* bytes of the folder's path; what follows is the URL */
 	const char *policy;
+	bool is_app;   /* its index.html is also the page of app_places */
 	unsigned files_n;
 	size_t bytes_n;
 };
@@ -180,6 +184,9 @@ static int add_file(struct walk *walk, const char *path, const char *url, size_t
 		snprintf(folder, sizeof(folder), "%.*s", (int)(url_n - (sizeof(index_name) - 2)), url);
 		err = file_route(walk->api, file, folder);
 	}
+	if (walk->is_app && strcmp(url, index_name) == 0)
+		for (size_t i = 0; !err && i < sizeof(app_places) / sizeof(app_places[0]); i++)
+			err = file_route(walk->api, file, app_places[i]);
 	return err;
 }
 
@@ -280,7 +287,7 @@ int files_open(struct api *api)
 {
 	const struct api_options *o = &api->options;
 	struct walk docs = { .api = api, .policy = docs_policy };
-	struct walk pages = { .api = api, .root_n = o->web_root ? strlen(o->web_root) : 0 };
+	struct walk pages = { .api = api, .root_n = o->web_root ? strlen(o->web_root) : 0, .is_app = true };
 	struct walk client = { .api = api };
 	int err = add_spec(api, "/openapi.json", spec_openapi, spec_openapi_n);
 

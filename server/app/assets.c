@@ -62,6 +62,17 @@ static bool find_web(char out[ASSETS_PATH_MAX])
 	return try_folder(out, "web", "");
 }
 
+/* The folder of the page: the workspace as scripts/build-web has built it beside the program's
+ * own folder, else "page" of the folder web: of an installation the workspace again, of a
+ * source tree the plain page. */
+static bool find_page(char out[ASSETS_PATH_MAX], const char *web)
+{
+	char dir[ASSETS_PATH_MAX];
+
+	program_dir(dir);
+	return try_folder(out, dir, "/../web/page") || (*web && try_folder(out, web, "/page"));
+}
+
 void assets_find(const struct config *config, struct assets *out)
 {
 	static const char client[] = "/node_modules/socket.io-client/dist";
@@ -73,8 +84,8 @@ void assets_find(const struct config *config, struct assets *out)
 		memcpy(out->web_dir, web, sizeof(web));
 	if (config->web_root)
 		take_configured(out->web_root, config->web_root);
-	else if (has_web && config->env != CONFIG_PRODUCTION)
-		try_folder(out->web_root, web, "/page");
+	else if (config->env != CONFIG_PRODUCTION)
+		find_page(out->web_root, has_web ? web : "");
 	if (config->client_dir)
 		take_configured(out->client_dir, config->client_dir);
 	else if (!has_web || !try_folder(out->client_dir, web, client)) {

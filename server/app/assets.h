@@ -10,7 +10,7 @@
 enum { ASSETS_PATH_MAX = 4096 };
 
 struct assets {
-	char web_root[ASSETS_PATH_MAX];   /* no slash at its end; "" when there is none */
+	char web_root[ASSETS_PATH_MAX];   /* the workspace, or the plain page; no slash at its end; "" when there is none */
 	char client_dir[ASSETS_PATH_MAX];
 	char web_dir[ASSETS_PATH_MAX];    /* the folder "web", for the pages of /docs */
 };

@@ -20,21 +20,31 @@ static bool is_project(sio_slice stream)
 	return !memchr(stream.p, ':', stream.n);
 }
 
-static const char next_seq_text[] = "SELECT seq + 1 FROM streams WHERE project = ?1";
+/* The row's id is the event's position: all writers wait for each other, so ids grow as commits
+ * do.  PostgreSQL is asked for the id together with the number; so the row itself goes out with
+ * whatever follows. */
+static const char *next_text(const struct db *db)
+{
+	return SQL_OF(db, "SELECT seq + 1 FROM streams WHERE project = ?1",
+		      "SELECT seq + 1, nextval('events_id_seq') FROM streams WHERE project = ?1");
+}
 
 void stream_ahead(struct db *db, sio_slice stream)
 {
-	sql_ahead(db, next_seq_text, "t", stream);
+	sql_ahead(db, next_text(db), "t", stream);
 }
 
-/* The next number of a stream; 0 when it failed.  (RETURNING would do it in one statement,
+/* The next number of a stream, and in db->position the next id where it is asked for first; 0
+ * when it failed.  (RETURNING would do it in one statement,
  * and take half as long again.) */
 static int64_t next_seq(struct db *db, struct store_answer *a, sio_slice stream)
 {
-	struct sql_stmt *st = sql_start(db, next_seq_text, "t", stream);
+	struct sql_stmt *st = sql_start(db, next_text(db), "t", stream);
 	int r = sql_step(st);
 	int64_t seq = r == SQL_ROW ? sql_int(st, 0) : 1;
 
+	if (db->driver->is_postgres)
+		db->position = r == SQL_ROW ? sql_int(st, 1) : 0;
 	sql_reset(st);
 	if (r == SQL_ROW)
 		r = sql_push(db, "UPDATE streams SET seq = ?2 WHERE project = ?1", "ti", stream, seq);
@@ -46,9 +56,6 @@ static int64_t next_seq(struct db *db, struct store_answer *a, sio_slice stream)
 	return 0;
 }
 
-/* The row, whose id is the event's position: all writers wait for each other, so ids grow
- * as commits do.  PostgreSQL is asked for the id first; the row itself then goes out with
- * whatever follows. */
 static bool event_insert(struct db *db, sio_slice stream, int64_t seq, sio_slice type, sio_slice data)
 {
 	int r;
@@ -59,7 +66,8 @@ static bool event_insert(struct db *db, sio_slice stream, int64_t seq, sio_slice
 		db->position = r == SQL_DONE ? db->driver->new_id(db) : 0;
 		return r == SQL_DONE;
 	}
-	db->position = sql_ask_int(db, "SELECT nextval('events_id_seq')", 0);
+	if (db->position == 0) /* the first of its stream */
+		db->position = sql_ask_int(db, "SELECT nextval('events_id_seq')", 0);
 	return db->position > 0 &&
 	       sql_push(db, "INSERT INTO events (project, seq, type, data, created_at, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)", "tittti",
 			stream, seq, type, data, sio_str(db->now), db->position) == SQL_DONE;

@@ -14,6 +14,7 @@
 #include "host/carry.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "host/host.h"
 
@@ -31,6 +32,7 @@ struct carriage {
 	int lost;                     /* to be ended at the flush: the error that says why */
 	bool is_begun;                /* CARRY is sent */
 	bool is_relay;                /* the whole connection is the owner's */
+	bool may_pass;                /* the connection itself can be given to it */
 	bool is_get;
 	bool is_chunked;              /* the body comes in chunks */
 	bool is_answered;             /* something came back */
@@ -84,9 +86,12 @@ static void on_silence(struct sio_timer *timer);
 
 static void expect_word(struct carriage *k)
 {
-	const struct eio_limits *l = &k->server->engine.limits;
+	const struct sio_server *server = k->server;
+	uint32_t ms = server->engine.limits.ping_interval_ms + server->engine.limits.ping_timeout_ms;
 
-	sio_timer_start(k->server, &k->timer, l->ping_interval_ms + l->ping_timeout_ms + CARRY_GRACE_MS, on_silence);
+	if (server->hooks.upgrade && ms < server->handshake_timeout_ms) /* the application may take its time */
+		ms = server->handshake_timeout_ms;
+	sio_timer_start(k->server, &k->timer, ms + CARRY_GRACE_MS, on_silence);
 }
 
 static struct carriage *carriage_new(struct sio_server *server, struct net_conn *c, const struct http1_request *req,
@@ -182,19 +187,21 @@ static struct carriage *begin(struct sio_server *server, struct net_conn *c, con
 
 bool carry_head(struct sio_server *server, struct net_conn *c, struct http1_request *req)
 {
-	bool is_post = sio_slice_eq(req->method, SIO_LIT("POST")), is_relay;
+	bool is_post = sio_slice_eq(req->method, SIO_LIT("POST")), is_relay, may_pass;
 	char node[SIO_NODE_ID_LEN];
 	struct carriage *k;
 
 	if (!find_owner(server, c, req, node))
 		return false;
-	is_relay = handshake_is_websocket(req) || (req->has_body && !is_post);
+	may_pass = server->hub.cluster->ops->pass && net_can_pass(c);
+	is_relay = may_pass || handshake_is_websocket(req) || (req->has_body && !is_post);
 	if (!is_relay && !is_post)
 		return true; /* once it is whole */
 	k = begin(server, c, req, node);
 	if (!k)
 		return true;
 	k->is_relay = is_relay;
+	k->may_pass = may_pass;
 	k->is_chunked = req->has_body && !req->has_length;
 	put_head(k, req);
 	if (is_relay)
@@ -395,12 +402,35 @@ static int send_one(struct carriage *k, struct cluster_message *m)
 	return cluster_send(k->server->hub.cluster, sio_bytes(k->node, SIO_NODE_ID_LEN), m);
 }
 
+/* To a worker of this process the connection goes as a whole, with all that was read.  false:
+ * its bytes are carried. */
+static bool pass(struct carriage *k)
+{
+	struct net_conn *c = k->conn;
+	int fd = net_pass_fd(c);
+
+	k->may_pass = false;
+	if (fd < 0)
+		return false;
+	if (cluster_pass(k->server->hub.cluster, sio_bytes(k->node, SIO_NODE_ID_LEN), fd, buf_peek(&k->stream.out)) < 0) {
+		close(fd);
+		return false;
+	}
+	k->server->carry.passed++;
+	detach(k);
+	net_passed(c);
+	die(k);
+	return true;
+}
+
 static void send_all(struct carriage *k)
 {
 	struct cluster_message m = { 0 };
 	int err = k->stream.out.failed ? SIO_ERR_NOMEM : SIO_OK;
 
 	if (!k->is_begun && k->is_dead) /* nobody has heard of it */
+		return;
+	if (k->may_pass && err == SIO_OK && pass(k))
 		return;
 	while (err == SIO_OK && carry_stream_next(&k->stream, &m)) {
 		err = send_one(k, &m);

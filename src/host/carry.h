@@ -46,7 +46,7 @@ struct carry {
 	struct carried *dead_carried;
 	uint32_t max;              /* CARRY_MAX, unless a test says otherwise */
 	uint64_t next_id;
-	uint64_t out_total, in_total, strays;
+	uint64_t out_total, in_total, strays, passed;
 };
 
 /* One end of both directions between carrier and owner. */

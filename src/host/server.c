@@ -419,6 +419,7 @@ static int start_parts(struct sio_server *server, const struct sio_server_option
 		.idle_timeout_ms = o->idle_timeout_ms,
 		.write_timeout_ms = o->write_timeout_ms,
 		.max_conns = descriptor_limit(),
+		.share_port = o->share_port,
 	};
 	struct eio_limits el = {
 		.ping_interval_ms = o->ping_interval_ms,
@@ -683,6 +684,7 @@ void sio_server_stats(const struct sio_server *server, struct sio_stats *out)
 		.carried_out_total = server->carry.out_total,
 		.carried_in_total = server->carry.in_total,
 		.carried_strays_total = server->carry.strays,
+		.carried_passed_total = server->carry.passed,
 		.http_requests_total = n->requests,
 		.http_refused_total = n->refused,
 		.tls_handshakes_total = n->tls_handshakes,

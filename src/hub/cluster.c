@@ -168,6 +168,13 @@ bool cluster_find(struct cluster *c, sio_slice own_id, char out[SIO_NODE_ID_LEN]
 	return search.is_found;
 }
 
+int cluster_pass(struct cluster *c, sio_slice node, int fd, sio_slice bytes)
+{
+	if (!c->is_open)
+		return SIO_ERR_CLOSED;
+	return c->ops->pass ? c->ops->pass(c->self, node, fd, bytes) : SIO_ERR_NOENT;
+}
+
 void cluster_close(struct hub *hub)
 {
 	struct cluster *c = hub->cluster;

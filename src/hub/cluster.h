@@ -88,6 +88,9 @@ int cluster_send(struct cluster *c, sio_slice node, const struct cluster_message
  * is not. */
 bool cluster_find(struct cluster *c, sio_slice own_id, char out[SIO_NODE_ID_LEN]);
 
+/* As ops->pass. */
+int cluster_pass(struct cluster *c, sio_slice node, int fd, sio_slice bytes);
+
 /* ---- who wants to hear what (interest.c) ----------------------------------------------- */
 
 /* The first socket of nsp, or the first member of a room (empty: of nsp), is about to be

@@ -36,6 +36,7 @@ struct net_limits {
 	struct http1_limits http;
 	uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
 	uint32_t max_conns;
+	bool share_port;               /* others may listen on the same port */
 };
 
 struct net_ops {
@@ -248,6 +249,18 @@ void net_put(struct net_conn *c, sio_slice bytes);
 void net_put_end(struct net_conn *c, bool closes);
 /* The request cannot be read any further; its answer comes later. */
 void net_hold(struct net_conn *c);
+
+/* ---- connections that change their worker (relay.c) --------------------------------------- */
+
+/* Could it go on in another worker, which gets its descriptor and what was read since it was
+ * made a relay?  Not with TLS, whose state stays here, nor with an answer half written. */
+bool net_can_pass(const struct net_conn *c);
+/* A descriptor for the other worker, or -1; c goes on until it is closed (net_passed). */
+int net_pass_fd(const struct net_conn *c);
+/* The other one has it: c ends here, and the owner hears no more. */
+void net_passed(struct net_conn *c);
+/* Go on with a connection of another worker, from which bytes were read; fd is ours. */
+void net_adopt(struct net *net, int fd, sio_slice bytes);
 
 /* ---- one connection --------------------------------------------------------------- */
 

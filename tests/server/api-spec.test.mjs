@@ -283,7 +283,7 @@ describe('the lists in the sources', () => {
 });
 
 describe('types for TypeScript', () => {
-  it('web/events.d.ts is what the document says', async () => {
+  it('web/events.d.ts and the events of the React package are what the document says', async () => {
     const got = await run(path.join(ROOT, 'scripts/make-types'), ['--check']);
     assert.equal(got.code, 0, got.stderr);
   });

@@ -56,7 +56,7 @@ static const struct net_ops ops = {
 /* One request on a pipe, answered by fn at its head; what came out stays in pipe->out. */
 static struct net *ask(void (*fn)(struct net_conn *c), struct net_pipe *pipe)
 {
-	static const struct net_limits limits = { { 4096, 16, 1000 }, 1000, 1000, 1000, 1000, 10 };
+	static const struct net_limits limits = { { 4096, 16, 1000 }, 1000, 1000, 1000, 1000, 10, false };
 	struct net *net;
 
 	play = (struct play){ .on_head = fn };

@@ -1,0 +1,135 @@
+// bulk.ts -- long work on many items: in portions, with progress, to be stopped, and with an
+// account at the end of what was left out and why.
+import type { Request } from '@skybuild/realtime-react';
+import { type Item, pathOf } from '../lib/api';
+import { byPercent, type Decimal } from '../lib/decimal';
+import { accept } from './columns';
+
+const PORTION = 100;
+const PLACES = { qty: 3, unit_price: 2 };
+
+export interface Skipped {
+  code: string;
+  what: string;
+  why: string;
+}
+export interface Progress {
+  done: number;
+  total: number;
+  updated: number;
+  created: number;
+  skipped: Skipped[];
+}
+export type Tell = (progress: Progress) => void;
+
+interface BulkAnswer {
+  updated: number;
+  skipped: number;
+  why: { item_id: string; code: string; message: string }[];
+}
+interface Update {
+  item: Item;
+  body: Partial<Record<'code' | 'description' | 'unit' | 'qty' | 'unit_price' | 'section', string>>;
+}
+
+const start = (total: number): Progress => ({ done: 0, total, updated: 0, created: 0, skipped: [] });
+
+async function update(request: Request, projectId: string, updates: Update[], progress: Progress, tell: Tell, signal: AbortSignal): Promise<Progress> {
+  for (let at = 0; at < updates.length && !signal.aborted; at += PORTION) {
+    const portion = updates.slice(at, at + PORTION);
+    const answer = await request<BulkAnswer>(
+      'POST',
+      `${pathOf(projectId)}/boq/bulk`,
+      { updates: portion.map(({ item, body }) => ({ item_id: item.item_id, version: item.version, ...body })) },
+      { idempotencyKey: crypto.randomUUID() },
+    );
+    const items = new Map(portion.map(({ item }) => [item.item_id, item]));
+    progress = {
+      ...progress,
+      done: progress.done + portion.length,
+      updated: progress.updated + answer.updated,
+      skipped: [...progress.skipped, ...answer.why.map((w) => ({ code: items.get(w.item_id)?.code ?? w.item_id, what: items.get(w.item_id)?.description ?? '', why: w.code === 'conflict' ? 'somebody else has just changed it' : w.message }))],
+    };
+    tell(progress);
+  }
+  return progress;
+}
+
+/** Change one number of each item by so many percent. */
+export function changeByPercent(request: Request, projectId: string, items: readonly Item[], field: 'qty' | 'unit_price', percent: Decimal, tell: Tell, signal: AbortSignal): Promise<Progress> {
+  const able = items.filter((i) => i[field]);
+  const skipped = items.filter((i) => !i[field]).map((i) => ({ code: i.code, what: i.description, why: 'it has no value to change' }));
+  const progress = { ...start(items.length), done: skipped.length, skipped };
+  return update(request, projectId, able.map((item) => ({ item, body: { [field]: byPercent(item[field]!, percent, PLACES[field]) } })), progress, tell, signal);
+}
+
+// ---- files ---------------------------------------------------------------------------
+
+const FIELDS = ['section', 'code', 'description', 'unit', 'qty', 'unit_price'] as const;
+type Row = Partial<Record<(typeof FIELDS)[number], string>>;
+const NAMES: Record<string, (typeof FIELDS)[number]> = { section: 'section', code: 'code', description: 'description', unit: 'unit', qty: 'qty', quantity: 'qty', unit_price: 'unit_price', 'unit price': 'unit_price', price: 'unit_price', rate: 'unit_price' };
+
+/** Papa Parse, loaded when a file comes or goes. */
+const papa = async () => (await import('papaparse')).default;
+
+/** The rows of a file, read beside the page (in a worker). */
+export async function readCsv(file: File): Promise<{ rows: Row[]; skipped: Skipped[] }> {
+  const Papa = await papa();
+  const lines = await new Promise<Record<string, string>[]>((resolve, reject) =>
+    Papa.parse<Record<string, string>>(file, { header: true, skipEmptyLines: 'greedy', worker: true, complete: (r) => resolve(r.data), error: reject }),
+  );
+  const rows: Row[] = [];
+  const skipped: Skipped[] = [];
+  for (const [i, line] of lines.entries()) {
+    const row: Row = {};
+    let fault = '';
+    for (const [name, text] of Object.entries(line)) {
+      const field = NAMES[name.trim().toLowerCase()];
+      if (!field || typeof text !== 'string' || text.trim() === '') continue;
+      const got = accept(field, text);
+      if ('error' in got) fault = got.error;
+      else row[field] = got.value;
+    }
+    if (!fault && !row.code && !row.description) fault = 'it has neither code nor description';
+    if (fault) skipped.push({ code: row.code ?? `line ${i + 2}`, what: row.description ?? '', why: fault });
+    else rows.push(row);
+  }
+  return { rows, skipped };
+}
+
+/** Items whose code is known are changed, others are made. */
+export async function importRows(request: Request, projectId: string, items: readonly Item[], rows: Row[], refused: Skipped[], tell: Tell, signal: AbortSignal): Promise<Progress> {
+  const byCode = new Map(items.filter((i) => i.code).map((i) => [i.code, i]));
+  const [known, fresh]: [Update[], Row[]] = [[], []];
+  for (const row of rows) {
+    const item = row.code ? byCode.get(row.code) : undefined;
+    if (item) known.push({ item, body: row });
+    else fresh.push(row);
+  }
+  let progress: Progress = { ...start(rows.length + refused.length), done: refused.length, skipped: refused };
+  progress = await update(request, projectId, known, progress, tell, signal);
+  for (const row of fresh) {
+    if (signal.aborted) break;
+    try {
+      await request('POST', `${pathOf(projectId)}/boq`, row, { idempotencyKey: crypto.randomUUID() });
+      progress = { ...progress, done: progress.done + 1, created: progress.created + 1 };
+    } catch (error) {
+      progress = { ...progress, done: progress.done + 1, skipped: [...progress.skipped, { code: row.code ?? '', what: row.description ?? '', why: (error as Error).message }] };
+    }
+    tell(progress);
+  }
+  return progress;
+}
+
+export async function csvOf(rows: readonly object[]): Promise<string> {
+  // A cell that begins like a formula would be one in a spreadsheet.
+  return (await papa()).unparse(rows as object[], { escapeFormulae: /^[=@\t\r]|^[+-](?![\d.])/ });
+}
+export const itemsAsCsv = (items: readonly Item[]) => csvOf(items.map((i) => Object.fromEntries(FIELDS.map((f) => [f, i[f] ?? '']))));
+
+export function download(name: string, text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
+  const link = Object.assign(document.createElement('a'), { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}

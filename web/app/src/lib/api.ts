@@ -1,0 +1,72 @@
+// api.ts -- the rows of the API as this application has them, and lists read to their end.
+import type { Request } from '@skybuild/realtime-react';
+import type { Decimal } from './decimal';
+
+export type Role = 'owner' | 'editor' | 'commenter' | 'viewer';
+
+export interface ProjectRow {
+  project_id: string;
+  name: string;
+  description: string;
+  version: number;
+  seq: number;
+  role: Role;
+}
+
+export interface Item {
+  item_id: string;
+  code: string;
+  description: string;
+  unit: string;
+  qty: Decimal | null;
+  unit_price: Decimal | null;
+  section: string;
+  version: number;
+  updated_at: string;
+  updated_by: string;
+}
+
+export type TaskStatus = 'todo' | 'in_progress' | 'blocked' | 'done';
+export interface Task {
+  task_id: number;
+  title: string;
+  description: string;
+  status: TaskStatus;
+  assignee_id: string | null;
+  due_date: string | null;
+  position: number;
+  item_id: string | null;
+  version: number;
+  updated_by: string;
+}
+
+export interface Comment {
+  comment_id: number;
+  text: string;
+  author_id: string;
+  item_id: string | null;
+  task_id: number | null;
+  created_at: string;
+}
+
+export interface Collaborator {
+  user_id: string;
+  name: string;
+  role: Role;
+}
+
+export const canEdit = (role: Role) => role === 'owner' || role === 'editor';
+export const canComment = (role: Role) => role !== 'viewer';
+export const pathOf = (projectId: string) => `/api/projects/${encodeURIComponent(projectId)}`;
+
+/** All pages of a list. */
+export async function listAll<T>(request: Request, path: string): Promise<T[]> {
+  const all: T[] = [];
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const mark = path.includes('?') ? '&' : '?';
+    const page: { items: T[]; next_cursor: string | null } = await request('GET', `${path}${mark}limit=1000${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+    all.push(...page.items);
+    cursor = page.next_cursor;
+  }
+  return all;
+}

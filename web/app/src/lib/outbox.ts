@@ -1,0 +1,104 @@
+// outbox.ts -- edits of items on their way to the server, kept until they are there.
+//
+// Each edit is written to IndexedDB before it is sent and taken out when the server has
+// answered, so neither a lost network nor a closed tab loses one.  They go in order, one at a
+// time, each with an idempotency key: sent twice is done once.  An edit knows what the value was
+// when it was typed: if somebody changed just that meanwhile it is a conflict, for a person to
+// decide; if they changed something else of the row, it goes through.
+import { isUnreachable, RealtimeError, type Request } from '@skybuild/realtime-react';
+import { get, set } from 'idb-keyval';
+import type { Item } from './api';
+import { sameNumber } from './decimal';
+
+export type Field = 'code' | 'description' | 'unit' | 'qty' | 'unit_price' | 'section';
+export const isNumber = (field: Field) => field === 'qty' || field === 'unit_price';
+
+export interface Edit {
+  key: string;
+  itemId: string;
+  field: Field;
+  value: string;
+  /** What it was when it was typed. */
+  was: string | null;
+}
+
+export interface OutboxHooks {
+  request: Request;
+  /** Resolves when there is a connection. */
+  connected(): Promise<void>;
+  pathOf(itemId: string): string;
+}
+
+const RETRY_MS = 1000;
+const VERSIONS_MAX = 20; // an item that changes at each attempt is given up after so many
+
+export class Outbox {
+  private edits: readonly Edit[] = [];
+  private tail: Promise<unknown> = Promise.resolve();
+  private readonly watchers = new Set<() => void>();
+
+  constructor(private readonly store: string, private readonly hooks: OutboxHooks) {}
+
+  readonly list = (): readonly Edit[] => this.edits;
+  readonly subscribe = (watcher: () => void) => {
+    this.watchers.add(watcher);
+    return () => this.watchers.delete(watcher);
+  };
+
+  /** What an earlier page has left. */
+  async restore(): Promise<readonly Edit[]> {
+    const kept = (await get<Edit[]>(this.store).catch(() => undefined)) ?? [];
+    this.put([...kept, ...this.edits]);
+    return kept;
+  }
+
+  add(edit: Edit): void {
+    this.put([...this.edits, edit]);
+  }
+
+  private put(edits: readonly Edit[]): void {
+    this.edits = edits;
+    void set(this.store, edits).catch(() => {}); // a private window may have no store: then the page keeps them
+    for (const watcher of this.watchers) watcher();
+  }
+
+  /** Send an edit that was added, when its turn comes.  Gives the row, or throws the refusal. */
+  send(edit: Edit, newest: () => Item): Promise<Item> {
+    const done = this.tail.then(() => this.attempt(edit, newest));
+    this.tail = done.catch(() => {});
+    return done.finally(() => this.put(this.edits.filter((e) => e.key !== edit.key)));
+  }
+
+  private async attempt(edit: Edit, newest: () => Item): Promise<Item> {
+    let row = newest();
+    for (let n = 0; n < VERSIONS_MAX; n++) {
+      if (isSame(edit.field, row[edit.field], edit.value)) return row;
+      if (!isSame(edit.field, row[edit.field], edit.was)) throw conflict(row);
+      try {
+        return await this.patch(edit, row.version);
+      } catch (error) {
+        const current = error instanceof RealtimeError && error.code === 'conflict' ? (error.current as Item | undefined) : undefined;
+        if (!current) throw error;
+        row = current;
+      }
+    }
+    throw conflict(row);
+  }
+
+  private async patch(edit: Edit, version: number): Promise<Item> {
+    for (;;) {
+      await this.hooks.connected();
+      try {
+        // The key belongs to one request: with another version it is another.
+        return await this.hooks.request<Item>('PATCH', this.hooks.pathOf(edit.itemId), { [edit.field]: edit.value, version }, { idempotencyKey: `${edit.key}-${version}` });
+      } catch (error) {
+        const isLater = isUnreachable(error) || (error instanceof RealtimeError && (error.status ?? 0) >= 500);
+        if (!isLater) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+}
+
+const isSame = (field: Field, a: string | null, b: string | null) => (isNumber(field) ? sameNumber(a || null, b || null) : (a ?? '') === (b ?? ''));
+const conflict = (row: Item) => new RealtimeError('Somebody else changed this meanwhile', 'conflict', { status: 409, current: row });

@@ -1,0 +1,69 @@
+// main.tsx -- what stands around the pages: colours, the connection, the way to a page.
+import '@fontsource-variable/inter';
+import '@mantine/core/styles.css';
+import '@mantine/notifications/styles.css';
+import './styles.css';
+import { createTheme, MantineProvider } from '@mantine/core';
+import { Notifications } from '@mantine/notifications';
+import { RealtimeError, RealtimeProvider } from '@skybuild/realtime-react';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { lazy, StrictMode, Suspense } from 'react';
+import { createRoot } from 'react-dom/client';
+import { Redirect, Route, Switch } from 'wouter';
+import { parseExact } from './lib/decimal';
+import { getToken, useSession } from './lib/session';
+
+const Project = lazy(() => import('./pages/Project').then((m) => ({ default: m.Project })));
+const SignIn = lazy(() => import('./pages/SignIn').then((m) => ({ default: m.SignIn })));
+const SignInAgain = lazy(() => import('./pages/SignIn').then((m) => ({ default: m.SignInAgain })));
+const Projects = lazy(() => import('./pages/Projects').then((m) => ({ default: m.Projects })));
+const Ops = lazy(() => import('./pages/Ops').then((m) => ({ default: m.Ops })));
+
+const close = { closeButtonProps: { 'aria-label': 'Close' } };
+const components = { Modal: { defaultProps: close }, Drawer: { defaultProps: close }, Notification: { defaultProps: close } };
+const theme = createTheme({ fontFamily: "'Inter Variable', system-ui, sans-serif", primaryColor: 'blue', primaryShade: 8, defaultRadius: 'sm', cursorType: 'pointer', components });
+// A refusal stays one when it is asked for again; a network that is away comes back.
+const isForGood = (error: Error) => error instanceof RealtimeError && error.status !== undefined && error.status < 500;
+const queries = new QueryClient({ defaultOptions: { queries: { retry: (n, error) => !isForGood(error) && n < 5, refetchOnWindowFocus: false, networkMode: 'always' } } });
+
+function Workspace() {
+  const { session, isExpired } = useSession();
+  if (!session) return <SignIn />;
+  return (
+    <RealtimeProvider url="" getToken={getToken} session={session.userId} parse={parseExact}>
+      <Switch>
+        <Route path="/">{() => <Projects />}</Route>
+        <Route path="/p/:id">{({ id }) => <Redirect to={`/p/${id}/boq`} replace />}</Route>
+        <Route path="/p/:id/:tab">{({ id, tab }) => <Project id={id} tab={tab} userId={session.userId} />}</Route>
+        <Route>
+          <Redirect to="/" replace />
+        </Route>
+      </Switch>
+      {isExpired && (
+        <Suspense>
+          <SignInAgain />
+        </Suspense>
+      )}
+    </RealtimeProvider>
+  );
+}
+
+createRoot(document.getElementById('root')!).render(
+  <StrictMode>
+    <MantineProvider theme={theme} defaultColorScheme="auto">
+      <QueryClientProvider client={queries}>
+        <Notifications position="bottom-right" />
+        <Suspense fallback={null}>
+          <Switch>
+            <Route path="/ops">
+              <Ops />
+            </Route>
+            <Route>
+              <Workspace />
+            </Route>
+          </Switch>
+        </Suspense>
+      </QueryClientProvider>
+    </MantineProvider>
+  </StrictMode>,
+);

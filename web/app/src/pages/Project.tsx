@@ -1,0 +1,152 @@
+// Project.tsx -- a project: its header, its four tabs, and what they share.
+import { Button, Menu, Skeleton, Text, UnstyledButton } from '@mantine/core';
+import { useIdle } from '@mantine/hooks';
+import { ProjectProvider, useEvent, useMembers, useMyPresence, useProject, useRequest } from '@skybuild/realtime-react';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react';
+import { Link, Redirect, useLocation } from 'wouter';
+import { BoqTab } from '../boq/BoqTab';
+import { useBoq } from '../boq/useBoq';
+import { type Collaborator, listAll, pathOf, type ProjectRow } from '../lib/api';
+import { firstName, peopleOf } from '../lib/people';
+import { type CellRef, type Presence, type Tab, TABS } from '../lib/presence';
+import { Bar, Here } from '../parts/Bar';
+import { Pill } from '../parts/Pill';
+import { useComments, useTasks } from '../parts/useLists';
+import { WorkspaceContext, type Workspace } from '../parts/workspace';
+
+const Board = lazy(() => import('../parts/Board').then((m) => ({ default: m.Board })));
+const Comments = lazy(() => import('../parts/Comments').then((m) => ({ default: m.Comments })));
+const Activity = lazy(() => import('../parts/Activity').then((m) => ({ default: m.Activity })));
+const IDLE_MS = 60_000;
+
+export function Project({ id, tab, userId }: { id: string; tab: string; userId: string }) {
+  const request = useRequest();
+  // Its number is read before the lists are, so nothing falls between them and the live events.
+  const { data, error, refetch } = useQuery({ queryKey: ['project', id], queryFn: () => request<ProjectRow>('GET', pathOf(id)), staleTime: Infinity });
+  if (!TABS.some((t) => t.id === tab)) return <Redirect to={`/p/${id}/boq`} replace />;
+  if (error)
+    return (
+      <div className="shell">
+        <Bar />
+        <main className="page notice">
+          <Text>{error.message}</Text>
+          <Button size="xs" onClick={() => void refetch()}>
+            Try again
+          </Button>
+          <Link href="/">All projects</Link>
+        </main>
+      </div>
+    );
+  if (!data)
+    return (
+      <div className="shell">
+        <Bar />
+        <Skeleton height={24} m="md" width="auto" />
+      </div>
+    );
+  return (
+    <ProjectProvider key={id} projectId={id} initialSeq={data.seq} initialPresence={{ tab, cell: null, idle: false }}>
+      <Room project={data} tab={tab as Tab} userId={userId} />
+    </ProjectProvider>
+  );
+}
+
+function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId: string }) {
+  const id = project.project_id;
+  const request = useRequest();
+  const queries = useQueryClient();
+  const [, navigate] = useLocation();
+  const { status } = useProject();
+  const { others } = useMembers<Presence>();
+  const [, update] = useMyPresence<Presence>();
+
+  const { data: collaborators } = useQuery({ queryKey: ['people', id], queryFn: () => listAll<Collaborator>(request, `${pathOf(id)}/collaborators`), staleTime: Infinity });
+  const { data: projects } = useQuery({ queryKey: ['projects'], queryFn: () => listAll<ProjectRow>(request, '/api/projects') });
+  const people = useMemo(() => peopleOf(collaborators ?? [], others), [collaborators, others]);
+  const boq = useBoq(id, userId);
+  const tasks = useTasks(id);
+  const comments = useComments(id);
+  const again = (key: string) => void queries.invalidateQueries({ queryKey: [key, id] });
+  useEvent('collaborator:changed', () => (again('people'), again('project')));
+  useEvent('project:updated', () => again('project'));
+
+  // ---- what the others see of us, and whom we follow ----
+  const idle = useIdle(IDLE_MS, { initialState: false });
+  useEffect(() => update({ idle }), [idle, update]);
+  useEffect(() => update({ tab }), [tab, update]);
+  const setCell = useCallback((cell: CellRef | null) => update({ cell }), [update]);
+  const [following, setFollowing] = useState<string | null>(null);
+  const followed = others.find((o) => o.userId === following) ?? null;
+  const goTo = followed?.presence?.tab;
+  useEffect(() => {
+    if (goTo && goTo !== tab) navigate(`/p/${id}/${goTo}`);
+  }, [goTo]); // their going, not ours, is what one follows
+
+  useEffect(() => {
+    document.title = `${project.name} · SkyBuild`;
+  }, [project.name]);
+
+  const workspace = useMemo<Workspace>(() => ({ project, userId, people, boq, tasks, comments, setCell, followed }), [project, userId, people, boq, tasks, comments, setCell, followed]);
+
+  return (
+    <WorkspaceContext.Provider value={workspace}>
+      <div className="shell">
+        <Bar right={<Here people={people} following={following} onFollow={setFollowing} />}>
+          <Menu position="bottom-start">
+            <Menu.Target>
+              <UnstyledButton className="switch" aria-label={`Project ${project.name}: switch`}>
+                {project.name} <span aria-hidden="true">▾</span>
+              </UnstyledButton>
+            </Menu.Target>
+            <Menu.Dropdown>
+              {projects?.map((p) => (
+                <Menu.Item key={p.project_id} onClick={() => navigate(`/p/${p.project_id}/${tab}`)} fw={p.project_id === id ? 600 : undefined}>
+                  {p.name}
+                </Menu.Item>
+              ))}
+              <Menu.Divider />
+              <Menu.Item onClick={() => navigate('/')}>All projects</Menu.Item>
+            </Menu.Dropdown>
+          </Menu>
+          <nav className="tabs" aria-label="Parts of the project">
+            {TABS.map((t) => (
+              <Link key={t.id} href={`/p/${id}/${t.id}`} aria-current={t.id === tab ? 'page' : undefined}>
+                {t.title}
+              </Link>
+            ))}
+          </nav>
+          <Pill kept={boq.edits.length} />
+        </Bar>
+        {followed && (
+          <div className="follow" style={{ '--who': people.colourOf(followed.userId) } as React.CSSProperties}>
+            Following {firstName(followed.name)}
+            <UnstyledButton fz="inherit" onClick={() => setFollowing(null)}>
+              Stop
+            </UnstyledButton>
+          </div>
+        )}
+        <main className="content">
+          <h1 className="visually-hidden">{project.name}</h1>
+          {status === 'denied' || status === 'revoked' ? (
+            <div className="notice">
+              <Text>{status === 'revoked' ? 'You are not in this project any more.' : 'You have no access to this project.'}</Text>
+              <Link href="/">All projects</Link>
+            </div>
+          ) : (
+            <Suspense fallback={<Skeleton height={240} m="md" width="auto" />}>
+              {tab === 'boq' && <BoqTab />}
+              {tab === 'tasks' && <Board />}
+              {tab === 'comments' && (
+                <section className="tab talk" aria-label="Comments of the project">
+                  <Comments target={{}} all />
+                </section>
+              )}
+              {tab === 'activity' && <Activity />}
+            </Suspense>
+          )}
+        </main>
+      </div>
+    </WorkspaceContext.Provider>
+  );
+}

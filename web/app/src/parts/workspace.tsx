@@ -1,0 +1,26 @@
+// workspace.tsx -- what all tabs of a project share: its rows, the people, whom one follows.
+import type { Member } from '@skybuild/realtime-react';
+import { createContext, useContext } from 'react';
+import type { Boq } from '../boq/useBoq';
+import type { Comment, ProjectRow, Task } from '../lib/api';
+import type { People } from '../lib/people';
+import type { CellRef, Presence } from '../lib/presence';
+
+export interface Workspace {
+  project: ProjectRow;
+  userId: string;
+  people: People;
+  boq: Boq;
+  tasks: readonly Task[] | null;
+  comments: readonly Comment[] | null;
+  setCell(cell: CellRef | null): void;
+  followed: Member<Presence> | null;
+}
+
+export const WorkspaceContext = createContext<Workspace | null>(null);
+
+export function useWorkspace(): Workspace {
+  const workspace = useContext(WorkspaceContext);
+  if (!workspace) throw new Error('outside of a project');
+  return workspace;
+}
