@@ -120,8 +120,10 @@ export class Site {
     return Promise.all(this.servers.map((s) => s.metric(name)));
   }
 
-  alive() {
-    return this.servers.filter((s) => s.alive());
+  // No server has a session any more.
+  idle() {
+    const counts = async () => (await Promise.all(['polling', 'websocket'].map((t) => this.metrics(`skybuild_sessions{transport="${t}"}`)))).flat();
+    return until(async () => (await counts()).every((n) => n === 0), 'all sessions have ended');
   }
 
   // Server i is not there any more: start it again where it was.
