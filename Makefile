@@ -6,7 +6,7 @@
 #   make fuzz T=ws  one fuzz target          make fuzz-smoke  each for 10 seconds
 #   make torture    memory runs out at random, a server is killed again and again: minutes (STEPS=n, KILL_ROUNDS=n)
 #   make web        the workspace that the server serves at /, into build/web (a part of make)
-#   make tsan headers layers size bench install clean
+#   make tsan headers layers size tour bench install clean
 #   make coverage   lines of the core that no test reaches; fails under 95 %
 #   make build-asan (-clang, -tsan, -fuzz)   that build alone, in build/asan ...
 
@@ -74,6 +74,8 @@ layers:
 	@scripts/check-layers
 size:
 	@scripts/size
+tour:
+	@scripts/check-tour
 bench: build-release
 	@bench/run
 	@bench/memory
@@ -84,5 +86,5 @@ install: build-release web
 clean:
 	rm -rf build
 
-.PHONY: all setup-run setup-test web run check test tsan fuzz-smoke fuzz torture coverage headers layers size bench install clean
+.PHONY: all setup-run setup-test web run check test tsan fuzz-smoke fuzz torture coverage headers layers size tour bench install clean
 .SECONDARY:

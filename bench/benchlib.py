@@ -34,6 +34,15 @@ def arguments(about):
     return p
 
 
+def end(number, _frame):
+    sys.exit(128 + number)
+
+
+# Told to end, a bench leaves its with blocks, which stop what they have started.
+signal.signal(signal.SIGTERM, end)
+signal.signal(signal.SIGHUP, end)
+
+
 class Programs:
     """Where the programs of one build are; says what to do when one is missing."""
 
@@ -50,8 +59,10 @@ class Programs:
 
 
 def on_core(core, command):
+    """The command on that core; it ends with the bench, also with one that was killed."""
     pin = ["taskset", "-c", core] if shutil.which("taskset") and os.cpu_count() > 1 else []
-    return pin + [str(x) for x in command]
+    bound = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+    return bound + pin + [str(x) for x in command]
 
 
 def jwt(user, seconds=24 * 3600):

@@ -21,6 +21,10 @@
  * - A node is gone once: sio_adapter_node_gone, behind its last message.  Whoever comes
  *   back has another id.
  *
+ * Clients need not stay with one server: the id of a session names its node, and polling
+ * requests and upgrades that reach another one are carried to it, answered there, and
+ * their answers carried back.  All nodes need the same path, payload limit and ping times.
+ *
  * Loop thread only, but for what says otherwise.  Calls that name no error cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -28,6 +32,7 @@
 #ifndef SIO_ADAPTER_H
 #define SIO_ADAPTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <sio/error.h>
@@ -104,6 +109,16 @@ struct sio_adapter_ops {
 	/* The server ends: leave the others.  Nothing else is called and nothing may be handed
 	 * in from now on, so self may be freed.  What was published before still goes out. */
 	void (*close)(void *self);
+
+	/* By which id the node is known here now whose own server was opened with the id own_id:
+	 * they differ for one that was gone and came back.  It goes to out (SIO_NODE_ID_LEN
+	 * characters); false: no such node is known now.  NULL: they never differ. */
+	bool (*find)(void *self, sio_slice own_id, char *out);
+
+	/* Hand a client's connection to another node of this process, with what was read from it:
+	 * fd is that node's then.  Returns 0, or SIO_ERR_NOENT, SIO_ERR_BUSY or SIO_ERR_CLOSED:
+	 * then fd is the caller's still.  NULL: nodes share no descriptors. */
+	int (*pass)(void *self, sio_slice node, int fd, sio_slice bytes);
 };
 
 /* Hand in what arrived.  message is borrowed for the call; more than

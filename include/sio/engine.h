@@ -68,7 +68,8 @@ SIO_API SIO_MUST_CHECK int sio_engine_on_drain(struct sio_server *server, sio_se
 /* ---- a session --------------------------------------------------------------------- */
 
 #define SIO_SESSION_ID_LEN 20
-/* The session's id, SIO_SESSION_ID_LEN characters.  It is a bearer secret: who knows it
+/* The session's id, SIO_SESSION_ID_LEN characters.  With an adapter the id that the client
+ * knows has the server's own (sio_server_node) in front.  It is a bearer secret: who knows it
  * can read and write the session.  Never show it to another user.  Valid while the
  * session is. */
 SIO_API sio_slice sio_session_id(const struct sio_session *session);

@@ -20,7 +20,8 @@
  * - A node hears its own heartbeats.  When they do not come back the listening
  *   connection is made anew, though it looks well.
  *
- * Loop thread only, but for sio_redis_new.  Calls that name no error cannot fail.
+ * Loop thread only, but for sio_redis_new and sio_redis_free.  Calls that name no error
+ * cannot fail.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -72,10 +73,13 @@ SIO_API SIO_MUST_CHECK int sio_redis_new(const struct sio_redis_options *options
  * error: attempts go on until the server is closed.  Behind that the server's loop must
  * run to its end, as always: what was published goes out within a second.  Returns as
  * sio_server_set_adapter (SIO_ERR_EXISTS, SIO_ERR_INVAL, SIO_ERR_NOMEM), SIO_ERR_INVAL for
- * an adapter that has a server or a server without a loop (<sio/testing.h>), SIO_ERR_SYSTEM. */
+ * an adapter that has a server or a server without a loop (<sio/testing.h>), SIO_ERR_SYSTEM.
+ * Then server is no node, and redis is still the caller's to free; who tries again makes
+ * another one. */
 SIO_API SIO_MUST_CHECK int sio_redis_join(struct sio_redis *redis, struct sio_server *server);
 
-/* Let go of it; it lives on as long as its server is a node.  NULL is allowed. */
+/* Let go of it, whether it has joined, failed to or never did; it lives on as long as its
+ * server is a node.  NULL is allowed.  Any thread. */
 SIO_API void sio_redis_free(struct sio_redis *redis);
 
 /* What it counts since its start, unless said otherwise. */

@@ -111,6 +111,9 @@ struct sio_server_options {
 	 * who a client is (sio_request_address, sio_connect_address), whether it came over TLS,
 	 * and what the server's own origin is. */
 	const char *const *trusted_proxies; /* NULL: none */
+	/* Other servers of the same user, with this option too, may listen on the same address
+	 * and port; the kernel gives each a share of the connections (SO_REUSEPORT). */
+	bool share_port;
 	sio_log_fn *log;             /* NULL: silent */
 	void *log_arg;
 };
@@ -190,6 +193,11 @@ struct sio_stats {
 	uint64_t adapter_received_total;  /* from other servers */
 	uint64_t adapter_refused_total;   /* of these: malformed, of another version, out of place */
 	uint64_t adapter_failed_total;    /* that the adapter did not take, or not for all */
+	uint64_t carried;                 /* requests of sessions elsewhere, and for ours from elsewhere, now */
+	uint64_t carried_out_total;       /* requests that belonged to a session of another server */
+	uint64_t carried_in_total;        /* that reached another server and belonged to a session here */
+	uint64_t carried_strays_total;    /* messages about one of these that is over */
+	uint64_t carried_passed_total;    /* of carried_out_total: given to a server of this process with their connection */
 	uint64_t http_requests_total;
 	uint64_t http_refused_total;   /* requests answered by the library's own 4xx */
 	uint64_t tls_handshakes_total; /* completed */

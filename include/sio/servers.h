@@ -22,6 +22,16 @@ SIO_API size_t sio_server_nodes_n(const struct sio_server *server);
  * server is. */
 SIO_API sio_slice sio_server_node(const struct sio_server *server);
 
+/* Call fn for each other server that is known now.  fn may call the calls of this header that
+ * send; node is borrowed for the call. */
+typedef void sio_server_node_fn(sio_slice node, void *arg);
+SIO_API void sio_server_each_node(const struct sio_server *server, sio_server_node_fn *fn, void *arg);
+
+/* Call fn when another server is gone: it has ended, or was silent for too long.  Behind its last
+ * event, and once; whoever comes back has another id.  Not called for those that are lost
+ * because this server itself ends.  fn NULL ends it. */
+SIO_API void sio_server_on_node_gone(struct sio_server *server, sio_server_node_fn *fn, void *arg);
+
 /* An event from another server. */
 struct sio_server_event {
 	sio_slice name;
@@ -40,6 +50,11 @@ SIO_API void sio_namespace_on_server_event(struct sio_namespace *nsp, sio_server
  * SIO_ATTACHMENTS_MAX attachments, or nsp is a parent), SIO_ERR_LIMIT
  * (SIO_ADAPTER_MESSAGE_MAX) or SIO_ERR_NOMEM. */
 SIO_API long sio_servers_emit(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args);
+
+/* The same, to one of them, behind what was sent to it before.  Returns 0, SIO_ERR_INVAL (as
+ * sio_servers_emit), SIO_ERR_NOENT (no such server is known now), SIO_ERR_LIMIT, SIO_ERR_BUSY,
+ * SIO_ERR_CLOSED or SIO_ERR_NOMEM. */
+SIO_API int sio_servers_send(struct sio_namespace *nsp, sio_slice node, sio_slice name, const struct sio_args *args);
 
 /* The same, to those servers alone that have sockets in room, as one message whatever their
  * number; in the order of the broadcasts to that room.  Others may get it, too, for a

@@ -16,7 +16,9 @@
  * What a client does is handled by the server, and what the server says to it has
  * arrived, before the call returns; only timers wait for sio_test_run.  Called from inside
  * a handler these calls return at once, and what they started follows when the handler
- * has returned.  Jobs of sio_server_work run on the test's thread.  sio_server_listen and
+ * has returned.  Jobs of sio_server_work run on the test's thread.  A certificate of the
+ * options is read, but nothing is encrypted: clients are not secure (sio_connect_is_secure),
+ * unless a trusted proxy says so of them.  sio_server_listen and
  * sio_server_close_on_signals fail with SIO_ERR_SYSTEM and EOPNOTSUPP, sio_server_run
  * returns at once.
  *

@@ -10,7 +10,7 @@
 
 #include <sio/server.h>
 
-#include "api/call.h"
+#include "api/measure.h"
 #include "api/files.h"
 #include "api/routes.h"
 #include "base/log.h"
@@ -188,6 +188,7 @@ int api_new(const struct api_options *options, struct api **out)
 		api_free(api);
 		return err;
 	}
+	roll_enter(api);
 	*out = api;
 	return SIO_OK;
 }
@@ -210,7 +211,8 @@ void api_drain(struct api *api)
 
 void api_foreign_event(struct api *api, sio_slice stream, int64_t seq, int64_t position, sio_slice type, sio_slice data)
 {
-	const struct collab_emit emit = { .event = type, .args = data, .position = position, .is_local = true }; /* every server is told */
+	const struct collab_emit emit = { .event = type, .args = data, .position = position, .is_local = true,
+					  .except_sid = collab_except_of(api->options.collab, position) };
 	const size_t prefix = sizeof(API_ROOM_STREAM) - 1;
 	long n;
 

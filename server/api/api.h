@@ -44,7 +44,13 @@ struct api_options {
 	const struct sio_redis *redis; /* what joins the servers; NULL: it is alone */
 	const char *version;
 	uint32_t workers;
+	struct api_workers *roll;   /* the workers of this process; NULL: it is the only one */
 };
+
+/* The workers of one process, for GET /metrics: whichever is asked tells what all count.
+ * api_new puts its own in.  NULL: out of memory.  Free it when all of them are freed. */
+struct api_workers *api_workers_new(unsigned max);
+void api_workers_free(struct api_workers *roll); /* NULL is allowed */
 
 /* Returns 0 and *out, SIO_ERR_NOMEM, or SIO_ERR_INVAL (a route is taken: a bug). */
 SIO_MUST_CHECK int api_new(const struct api_options *options, struct api **out);

@@ -5,13 +5,13 @@
 #include "api/body.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include <jansson.h>
 
 #include <sio/json.h>
 
 #include "api/call.h"
+#include "base/text.h"
 
 static const char *const wants[] = {
 	[BODY_TEXT] = "a string without control characters",
@@ -32,15 +32,9 @@ static const char *const wants[] = {
 static bool is_json_type(sio_slice type)
 {
 	const char *end = type.n ? memchr(type.p, ';', type.n) : NULL;
-	size_t n = end ? (size_t)(end - type.p) : type.n;
+	sio_slice name = text_trim(sio_bytes(type.p, end ? (size_t)(end - type.p) : type.n));
 
-	while (n > 0 && (type.p[n - 1] == ' ' || type.p[n - 1] == '\t'))
-		n--;
-	if (type.n == 0)
-		return true;
-	if (n == 16 && strncasecmp(type.p, "application/json", 16) == 0)
-		return true;
-	return n > 5 && strncasecmp(type.p + n - 5, "+json", 5) == 0;
+	return type.n == 0 || text_is(name, "application/json") || text_ends(name, "+json");
 }
 
 static json_t *parse(struct call *call, sio_slice body)
@@ -67,7 +61,7 @@ static bool has_body(struct call *call)
 
 	if (!is_json_type(type))
 		respond_problem(call, 415, "media_type", "the body must be JSON: send Content-Type: application/json");
-	else if (coding.n > 0 && !(coding.n == 8 && strncasecmp(coding.p, "identity", 8) == 0))
+	else if (coding.n > 0 && !text_is(coding, "identity"))
 		respond_problem(call, 415, "content_coding", "the body must not be compressed");
 	else if (call_body(call).n == 0)
 		respond_problem(call, 400, "body_missing", "this call needs a JSON body");

@@ -74,12 +74,11 @@ static const char *project_of(const struct outgoing *out)
 static long emit(struct call *call, const struct outgoing *out, sio_slice payload, int64_t seq, int64_t position)
 {
 	struct collab *collab = call->api->options.collab;
-	struct collab_emit message = { .event = sio_str(out->event),
+	const struct collab_emit message = { .event = sio_str(out->event),
 				       .args = payload,
 				       .except_sid = sio_str(out->except),
 				       .is_volatile = out->is_volatile,
-				       .position = position,
-				       .is_local = out->user[0] != '\0' }; /* a notification: as below */
+				       .position = position };
 
 	if (out->user[0]) {
 		long n = collab_emit_user(collab, sio_str(out->user), &message);
@@ -89,7 +88,6 @@ static long emit(struct call *call, const struct outgoing *out, sio_slice payloa
 	}
 	if (project_of(out)[0] && seq > 0)
 		return collab_emit_durable(collab, sio_str(project_of(out)), seq, &message);
-	message.is_local = seq > 0; /* other servers find it in the store */
 	if (out->room[0])
 		return collab_emit_room(collab, sio_str(out->room), &message);
 	return collab_emit_project(collab, sio_str(out->project), &message);

@@ -162,9 +162,8 @@ static void publish_notices(struct call *call, const struct store_result *result
 {
 	for (size_t i = 0; i < result->notices_n; i++) {
 		const struct store_notice *notice = &result->notices[i];
-		/* Other servers find it in the store. */
 		const struct collab_emit emit = { .event = SIO_LIT("notification:new"), .args = notice->data,
-						  .position = notice->position, .is_local = true };
+						  .position = notice->position };
 
 		if (collab_emit_user(call->api->options.collab, notice->user, &emit) < 0)
 			log_error("a notification of user %.*s could not be sent", (int)notice->user.n, notice->user.p);
@@ -230,6 +229,7 @@ void call_done_rows(struct call *call, const struct store_result *result)
 {
 	struct buf b = { 0 };
 
+	buf_reserve(&b, result->json.n + result->cursor.n + 64); /* at once, not by doubling */
 	call_put_page(&b, result);
 	buf_byte(&b, '}');
 	respond_buf(call, 200, &b);

@@ -7,8 +7,9 @@
 
 #include <sio/redis.h>
 #include <sio/server.h>
+#include <sio/servers.h>
 
-#include "api/call.h"
+#include "api/measure.h"
 #include "api/routes.h"
 #include "metrics/text.h"
 
@@ -33,6 +34,13 @@ static const struct {
 	ROW(parse_errors_total, COUNTER, "Sessions closed for a packet that could not be read."),
 	ROW(replayed_total, COUNTER, "Events that clients had missed and got when they came back."),
 	ROW(rate_limited_total, COUNTER, "Events dropped by the rate limit."),
+	ROW(adapter_refused_total, COUNTER, "Messages of other servers that were malformed, of another version, or out of place."),
+	ROW(adapter_failed_total, COUNTER, "Messages to other servers that could not be sent, or not to all."),
+	ROW(carried, GAUGE, "Requests of sessions of other servers, and of ours at other servers, now."),
+	ROW(carried_out_total, COUNTER, "Requests that belonged to a session of another server."),
+	ROW(carried_in_total, COUNTER, "Requests that reached another server and belonged to a session here."),
+	ROW(carried_passed_total, COUNTER, "Of the first: given to another worker with their connection."),
+	ROW(carried_strays_total, COUNTER, "Messages about one of these that was over."),
 	ROW(http_requests_total, COUNTER, "HTTP requests."),
 	ROW(http_refused_total, COUNTER, "HTTP requests refused before they reached a handler."),
 	ROW(tls_handshakes_total, COUNTER, "TLS handshakes completed."),
@@ -139,7 +147,8 @@ static void put_redis(struct buf *b, const struct api *api, const struct sio_sta
 	if (api->options.redis)
 		sio_redis_stats(api->options.redis, &s);
 	metric(b, "skybuild_redis_up", METRIC_GAUGE, "1 when Redis is in use and answers.", s.is_up);
-	metric(b, "skybuild_nodes", METRIC_GAUGE, "Servers of the cluster known now, this one included.", s.nodes + 1);
+	metric(b, "skybuild_nodes", METRIC_GAUGE, "Servers of the cluster known now, this one included.",
+	       sio_server_nodes_n(api->options.server));
 	metric_head(b, "skybuild_redis_messages_total", METRIC_COUNTER, "Messages to and from other servers.");
 	metric_labelled(b, "skybuild_redis_messages_total", "direction", SIO_LIT("out"), s.published_total);
 	metric_labelled(b, "skybuild_redis_messages_total", "direction", SIO_LIT("in"), s.received_total);
@@ -156,22 +165,34 @@ static void put_redis(struct buf *b, const struct api *api, const struct sio_sta
 	metric(b, "skybuild_redis_deaf_total", METRIC_COUNTER, "Connections made anew because nothing was heard.", s.deaf_total);
 }
 
-void measure(struct call *call)
+void measure_put(struct buf *b, const struct api *api)
 {
-	const struct api_options *o = &call->api->options;
 	struct sio_stats stats;
-	struct buf b = { 0 };
 
-	sio_server_stats(o->server, &stats);
-	put_collab(&b, o->collab);
-	put_server(&b, &stats);
-	put_store(&b, o->store);
-	put_api(&b, call->api);
-	put_redis(&b, call->api, &stats);
-	metric_process(&b);
-	if (b.failed)
+	sio_server_stats(api->options.server, &stats);
+	put_collab(b, api->options.collab);
+	put_server(b, &stats);
+	put_store(b, api->options.store);
+	put_api(b, api);
+	put_redis(b, api, &stats);
+}
+
+void measure_answer(struct call *call, struct buf *b)
+{
+	metric_process(b);
+	if (b->failed)
 		respond_later(call, 503, "out_of_memory", 1, "out of memory");
 	else
-		respond_text(call, 200, METRICS_CONTENT_TYPE, buf_peek(&b));
-	buf_fini(&b);
+		respond_text(call, 200, METRICS_CONTENT_TYPE, buf_peek(b));
+	buf_fini(b);
+}
+
+void measure(struct call *call)
+{
+	struct buf b = { 0 };
+
+	if (roll_call(call))
+		return;
+	measure_put(&b, call->api);
+	measure_answer(call, &b);
 }

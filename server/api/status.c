@@ -9,15 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <sio/json.h>
 #include <sio/redis.h>
 #include <sio/server.h>
 #include <sio/servers.h>
 #include <sio/work.h>
 
-#include "api/gather.h"
 #include "api/routes.h"
-#include "base/map.h"
 
 enum { STORE_WAIT_MS = 2000 };
 
@@ -91,33 +88,6 @@ static const char *redis_state(const struct api *api)
 	return stats.is_up ? "ok" : "down";
 }
 
-/* In how many projects somebody is, on whichever server. */
-static size_t count_projects(const struct gathered *got)
-{
-	struct map_node *nodes, *next;
-	struct map projects;
-	size_t n = 0, cap = 0;
-
-	for (size_t i = 0; i < got->n; i++)
-		cap += got->answers[i].n / 3 + 1; /* a name, its quotes, a comma */
-	nodes = calloc(cap, sizeof(*nodes));
-	next = nodes;
-	map_init(&projects);
-	for (size_t i = 0; nodes && i < got->n; i++) {
-		struct sio_json_field field = { .key = "projects" };
-		sio_slice rest, item;
-		if (sio_json_pick(got->answers[i], &field, 1) < 0)
-			continue;
-		for (rest = sio_json_inside(field.value); sio_json_next(&rest, &item) == 0;)
-			if (!map_get(&projects, item) && map_put(&projects, next, item) == 0)
-				next++;
-	}
-	n = projects.n;
-	map_fini(&projects);
-	free(nodes);
-	return n;
-}
-
 /* The guide's five fields, in its order, without the closing brace. */
 static void put_status(struct call *call, int64_t connections, size_t projects)
 {
@@ -142,41 +112,22 @@ static void answer_verbose(struct call *call, const char *store)
 	respond_json(call, call->text.failed ? 500 : 200, call->text.failed ? SIO_LIT("{}") : buf_peek(&call->text));
 }
 
-/* The five are there. */
-static void end_status(struct call *call, const struct gathered *got)
+/* Whoever can reach the server may ask: it answers from what it knows of all, and asks nobody. */
+void status_get(struct call *call)
 {
+	struct collab_facts facts;
 	char verbose[8];
 
+	collab_facts(call->api->options.collab, &facts);
+	put_status(call, (int64_t)facts.connections, facts.project_rooms);
 	if (sio_request_query_get(call->req, "verbose", verbose, sizeof(verbose)) == 1 && verbose[0] == '1') {
 		buf_byte(&call->text, ',');
-		gather_put_missing(&call->text, got);
+		collab_put_missing(call->api->options.collab, sio_bytes("", 0), &call->text);
 		ask_store(call, answer_verbose);
 		return;
 	}
 	buf_byte(&call->text, '}');
 	respond_json(call, call->text.failed ? 500 : 200, call->text.failed ? SIO_LIT("{}") : buf_peek(&call->text));
-}
-
-static void counts_gathered(struct call *call, const struct gathered *got)
-{
-	put_status(call, gather_sum(got, "connections"), count_projects(got));
-	end_status(call, got);
-}
-
-/* Whoever can reach the server may ask: alone it answers from two counters.  Several have to
- * compare which projects they have. */
-void status_get(struct call *call)
-{
-	const struct gathered nobody = { .n = 0 };
-	struct collab_counts counts;
-
-	if (sio_server_nodes_n(call->api->options.server) > 1) {
-		gather(call, COLLAB_ASK_COUNTS, sio_bytes("", 0), counts_gathered);
-		return;
-	}
-	collab_counts(call->api->options.collab, &counts);
-	put_status(call, (int64_t)counts.connections, counts.project_rooms);
-	end_status(call, &nobody);
 }
 
 /* ---- health ------------------------------------------------------------------------------ */

@@ -6,6 +6,8 @@
  * loop has nothing left, the parts go in the opposite order; the store first, for
  * it still answers what was asked.
  *
+ * What stands here is one worker, and the first of several; the others: workers.c.
+ *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
 #include <ctype.h>
@@ -24,43 +26,11 @@
 #include <sio/servers.h>
 #include <sio/work.h>
 
-#include "api/api.h"
-#include "app/assets.h"
 #include "app/command.h"
-#include "auth/token.h"
+#include "app/service.h"
 #include "base/log.h"
-#include "base/random.h"
-#include "collab/collab.h"
-#include "store/store.h"
 
-enum { SIGNALS_N = 3, LIST_MAX = 256, PEM_MAX = 65536, REDIS_WAIT_MS = 4500 };
-
-/* A comma list of the configuration as the list that the server wants. */
-struct list {
-	char *text;                       /* cut at its commas */
-	const char *items[LIST_MAX + 1];  /* NULL-terminated */
-};
-
-struct service {
-	struct config config;
-	struct assets assets;
-	uv_loop_t loop;
-	bool has_loop;
-	uv_signal_t signals[SIGNALS_N];
-	unsigned signals_n;     /* handles that are open */
-	unsigned signals_seen;  /* SIGTERM and SIGINT received */
-	struct list origins, proxies;
-	char fault[CONFIG_ERROR_MAX]; /* the last error that the server told while it was made */
-	char algorithm[8];      /* that tokens are signed with; "" for none */
-	char node[RANDOM_ID_LEN + 1];
-	struct sio_server *server;
-	struct sio_redis *redis;  /* NULL: not in use */
-	bool is_joining;          /* Redis is waited for: what goes wrong is told at the end */
-	struct store *store;
-	struct token_verifier *verifier;
-	struct collab *collab;
-	struct api *api;
-};
+enum { PEM_MAX = 65536, REDIS_WAIT_MS = 4500 };
 
 /* ---- configuration ------------------------------------------------------------------ */
 
@@ -141,6 +111,11 @@ static const char *const *list_option(const struct list *list)
 	return list->items[0] ? list->items : NULL;
 }
 
+int service_make_verifier(struct service *s, char *error)
+{
+	return make_verifier(s, false, error);
+}
+
 static void log_warnings(const struct config *c)
 {
 	sio_slice rest = buf_peek(&c->warnings);
@@ -170,6 +145,18 @@ static int check_folder(const struct config *c, char *error)
 	return SIO_ERR_INVAL;
 }
 
+/* Can several workers have it? */
+static int check_workers(const struct config *c, char *error)
+{
+	const char *path = config_sqlite_path(c);
+
+	if (c->workers == 1 || !path || strcmp(path, ":memory:") != 0)
+		return SIO_OK;
+	snprintf(error, CONFIG_ERROR_MAX, "WORKERS=%u cannot be used with DATABASE_URL=%.200s: each worker would have a store of its own",
+		 c->workers, c->database_url);
+	return SIO_ERR_INVAL;
+}
+
 /* Everything that can be wrong without starting anything. */
 static int configure(struct service *s, bool is_check)
 {
@@ -182,6 +169,8 @@ static int configure(struct service *s, bool is_check)
 		err = store_url_check(s->config.database_url, error);
 	if (!err)
 		err = check_folder(&s->config, error);
+	if (!err)
+		err = check_workers(&s->config, error);
 	if (!err)
 		err = cut_list(&s->origins, "CORS_ALLOWED_ORIGINS", s->config.cors_allowed_origins, error);
 	if (!err)
@@ -227,7 +216,8 @@ static int make_server(struct service *s)
 		.max_payload_bytes = c->max_payload_bytes,
 		.max_body_bytes = c->max_payload_bytes,
 		.send_queue_bytes = c->send_queue_bytes,
-		.max_connections = c->max_connections,
+		.max_connections = (c->max_connections + c->workers - 1) / c->workers,
+		.share_port = c->workers > 1,
 		/* The user's own room does not count. */
 		.max_rooms = c->max_rooms_per_connection ? c->max_rooms_per_connection + 1 : 0,
 		.events_per_second = c->rate_limit_events,
@@ -316,7 +306,7 @@ static sio_slice redis_reason(const struct sio_redis_stats *stats)
 }
 
 /* Let the loop run until Redis answers, refuses us, or REDIS_WAIT_MS have passed. */
-static int await_redis(struct service *s)
+int service_await_redis(struct service *s)
 {
 	struct sio_redis_stats stats;
 	bool is_late = false;
@@ -392,9 +382,7 @@ static int make_collab(struct service *s)
 		.presence_grace_ms = c->presence_grace_ms,
 		.max_connections_per_user = c->max_connections_per_user,
 		.token_leeway_ms = c->jwt_leeway_s * 1000,
-		/* Sessions and offsets are those of one server: with several, events of the others come in an
-		 * order that no offset tells (decision 0026). */
-		.recovery_window_ms = c->redis_enabled ? 0 : c->recovery_window_s * 1000,
+		.recovery_window_ms = c->recovery_window_s * 1000,
 		.recovery_events_max = c->recovery_events_max,
 		.recovery_bytes_max = c->send_queue_bytes / 2, /* a replay must not cut a client that reads */
 	};
@@ -424,10 +412,11 @@ static int make_api(struct service *s)
 		.redis = s->redis,
 		.version = SKYBUILD_VERSION,
 		.workers = c->workers,
+		.roll = workers_roll(s),
 	};
 	int err;
 
-	if (s->redis)
+	if (s->redis || s->workers)
 		snprintf(s->node, sizeof(s->node), "%.*s", SIO_NODE_ID_LEN, sio_server_node(s->server).p);
 	else
 		random_id(s->node);
@@ -437,7 +426,7 @@ static int make_api(struct service *s)
 
 /* ---- listening and ending --------------------------------------------------------------- */
 
-static void on_hangup(struct service *s)
+void service_hangup(struct service *s)
 {
 	int err = sio_server_tls_reload(s->server);
 
@@ -449,24 +438,35 @@ static void on_hangup(struct service *s)
 		log_info("SIGHUP: new connections get the certificate that was read");
 }
 
+void service_drain(struct service *s, uint32_t ms)
+{
+	if (!s->is_draining) {
+		api_drain(s->api);
+		collab_end(s->collab);
+	}
+	s->is_draining = true;
+	sio_server_close(s->server, ms);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
 	struct service *s = handle->data;
 	const char *name = number == SIGINT ? "SIGINT" : "SIGTERM";
 
 	if (number == SIGHUP) {
-		on_hangup(s);
+		service_hangup(s);
+		workers_hangup(s);
 		return;
 	}
 	s->signals_seen++;
 	if (s->signals_seen == 1) {
 		log_info("%s: draining, at most %u s", name, s->config.shutdown_timeout_s);
-		api_drain(s->api);
-		collab_end(s->collab);
-		sio_server_close(s->server, s->config.shutdown_timeout_s * 1000);
+		service_drain(s, s->config.shutdown_timeout_s * 1000);
+		workers_drain(s, s->config.shutdown_timeout_s * 1000);
 	} else if (s->signals_seen == 2) {
 		log_info("%s again: ending now", name);
-		sio_server_close(s->server, 0);
+		service_drain(s, 0);
+		workers_drain(s, 0);
 	} else
 		_exit(EXIT_FAILED);
 }
@@ -501,7 +501,8 @@ static void raise_descriptor_limit(void)
 static int listen_on(struct service *s)
 {
 	const struct config *c = &s->config;
-	int err = sio_server_listen(s->server, c->host, (uint16_t)c->port);
+	int err = sio_server_listen(s->server, c->host, (uint16_t)c->port), code;
+	bool has_local_v6 = false;
 
 	if (err)
 		return command_fail("cannot listen on HOST=%s PORT=%u: %s%s", c->host, c->port,
@@ -509,7 +510,10 @@ static int listen_on(struct service *s)
 				    err == SIO_ERR_SYSTEM && errno == EADDRINUSE ? "; PORT=0 picks a free port" : "");
 	/* "localhost" is ::1 first for many clients; a machine without IPv6 has no ::1 to be had. */
 	if (strcmp(c->host, "127.0.0.1") == 0 || strcmp(c->host, "localhost") == 0)
-		(void)!sio_server_listen(s->server, "::1", sio_server_port(s->server));
+		has_local_v6 = sio_server_listen(s->server, "::1", sio_server_port(s->server)) == SIO_OK;
+	code = workers_start(s, sio_server_port(s->server), has_local_v6);
+	if (code)
+		return code;
 	log_info(strchr(c->host, ':') ? "Listening on %s://[%s]:%u" : "Listening on %s://%s:%u", c->tls_cert ? "https" : "http",
 		 c->host, (unsigned)sio_server_port(s->server));
 	return EXIT_DONE;
@@ -542,26 +546,32 @@ static int rehearse(struct service *s)
 			    s->config.jwt_user_claim, n > 0 ? claims.reason : "one claim would have two meanings");
 }
 
+int service_make(struct service *s)
+{
+	int code;
+
+	if ((code = make_server(s)) || (s->config.redis_enabled && (code = join_redis(s))) || (code = workers_join(s)) ||
+	    (code = open_store(s)) || (code = make_collab(s)))
+		return code;
+	return make_api(s);
+}
+
 static int start(struct service *s)
 {
 	int code;
 
 	raise_descriptor_limit();
-	if ((code = make_server(s)) || (s->config.redis_enabled && (code = join_redis(s))) || (code = open_store(s)) ||
-	    (code = make_collab(s)) || (code = make_api(s)) || (code = watch_signals(s)))
+	if ((code = workers_new(s)) || (code = service_make(s)) || (code = watch_signals(s)))
 		return code;
-	if (s->redis && (code = await_redis(s)))
+	if (s->redis && (code = service_await_redis(s)))
 		return code;
-	if (s->redis && s->config.recovery_window_s > 0)
-		log_info("RECOVERY_WINDOW has no effect with REDIS_ENABLED=true: a client that was lost comes back anew and reads "
-			 "what it missed");
+	if ((code = workers_make(s)))
+		return code;
 	return s->signals_seen > 0 ? EXIT_DONE : listen_on(s);
 }
 
-static void stop(struct service *s)
+void service_free_parts(struct service *s)
 {
-	for (unsigned i = 0; i < s->signals_n; i++)
-		uv_close((uv_handle_t *)&s->signals[i], NULL);
 	if (s->server)
 		sio_server_close(s->server, 0);
 	if (s->has_loop)
@@ -574,6 +584,15 @@ static void stop(struct service *s)
 	token_verifier_free(s->verifier);
 	if (s->has_loop)
 		uv_loop_close(&s->loop);
+}
+
+static void stop(struct service *s)
+{
+	for (unsigned i = 0; i < s->signals_n; i++)
+		uv_close((uv_handle_t *)&s->signals[i], NULL);
+	workers_free(s);
+	service_free_parts(s);
+	workers_forget(s);
 	free(s->origins.text);
 	free(s->proxies.text);
 	config_fini(&s->config);

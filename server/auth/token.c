@@ -12,11 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <sio/json.h>
 
 #include "auth/jose.h"
+#include "base/text.h"
 
 struct token_verifier {
 	unsigned algs;             /* allowed */
@@ -342,7 +342,7 @@ sio_slice token_of_header(sio_slice authorization)
 	static const char scheme[] = "Bearer ";
 	const size_t n = sizeof(scheme) - 1;
 
-	if (authorization.n <= n || strncasecmp(authorization.p, scheme, n) != 0)
+	if (authorization.n <= n || !text_begins(authorization, scheme))
 		return (sio_slice){ NULL, 0 };
 	authorization.p += n;
 	authorization.n -= n;

@@ -38,9 +38,9 @@ enum {
 	COLLAB_LIST_MAX = 256 * 1024,    /* bytes of a list of users in one event, then it is cut */
 	COLLAB_LIMITED_EVERY_MS = 1000,  /* one rate_limited error a socket and this time */
 	COLLAB_RECHECK_RETRY_MS = 200,   /* a role could not be read: again after this ... */
+	COLLAB_RECHECK_TRIES = 15,       /* ... so often, then access is denied */
 	COLLAB_REPLAY_EVENTS = 1000,     /* missed events that are replayed at most ... */
 	COLLAB_REPLAY_BYTES = 512 * 1024, /* ... and their bytes */
-	COLLAB_RECHECK_TRIES = 15,       /* ... so often, then access is denied */
 };
 
 enum collab_refusal {
@@ -53,6 +53,8 @@ enum collab_refusal {
 };
 
 struct client;
+struct lease;
+struct leases;
 struct recheck;
 
 /* One event that clients may send.  The table stands in collab.c. */
@@ -84,6 +86,8 @@ struct history {
 	size_t bytes_max;
 	int64_t newest;               /* position of the newest event that was sent */
 	char stamp[SIO_OFFSET_MAX];   /* the offset of the event that is being sent; empty: it has none */
+	char node[SIO_ID_LEN + 1];    /* what the store calls this server */
+	struct sio_timer beat;        /* the next SESSION_BEAT */
 	char left_pid[SIO_ID_LEN + 1], left_sid[SIO_ID_LEN + 1]; /* of the session that was left last */
 	sio_slice missed;             /* rows for the client that is being accepted */
 	unsigned replayed_n;          /* of the last replay */
@@ -96,11 +100,13 @@ struct collab {
 	struct store *store;
 	struct token_verifier *verifier;
 	struct collab_options options;
-	struct presence presence;
+	struct presence presence;        /* of this server's sockets */
+	struct leases *leases;           /* of all servers; NULL: there is only this one */
 	struct sio_timer grace;          /* for presence's next due member */
 	struct recheck *rechecks;        /* recheck.c's work under way */
 	struct gap *gaps;                /* sequence.c's: projects whose rooms wait for an event */
 	struct history history;
+	struct excepts *excepts;         /* servers.c's; NULL: none yet */
 	uint64_t refused[REFUSE_N];
 	struct collab_handler handlers[COLLAB_ROWS_MAX];
 };
@@ -213,8 +219,13 @@ void project_unavailable(struct client *client, uint64_t ack, sio_slice id);
 /* Take a client out of one project; others hear at once when is_clean. */
 void project_vacate(struct client *client, struct presence_member *member, bool is_clean);
 
-/* Tell the others and remove a member that has no connection any more. */
+/* Remove a member that has no connection any more; this server's clients hear of it when no other
+ * server has the user. */
 void project_gone(struct collab *collab, struct presence_member *member);
+
+/* user:joined or user:left to this server's clients in the project, less skip. */
+void project_tell(struct collab *collab, sio_slice project, sio_slice user, const struct sio_socket *skip, bool is_joined);
+void project_answer_joined(struct client *client, uint64_t ack, const struct presence_member *member);
 
 void project_on_grace(struct sio_timer *timer);
 
@@ -222,11 +233,37 @@ void project_on_grace(struct sio_timer *timer);
 
 void recheck_stop(struct collab *collab); /* drop the work under way */
 
+/* ---- leases.c: presence of all servers; all of it allowed without others --------------------- */
+
+#define LEASES_EVENT "lease" /* between servers: lease.h's messages */
+
+int leases_start(struct collab *collab); /* 0 or SIO_ERR_NOMEM */
+void leases_end(struct collab *collab);  /* this server is about to go */
+void leases_stop(struct collab *collab); /* it has gone */
+void leases_hear(struct collab *collab, const struct sio_server_event *event);
+
+/* The member has come, or its connections are others.  *is_first, which is left alone without other
+ * servers: this server's clients shall hear that the user has joined.  0 or SIO_ERR_NOMEM. */
+SIO_MUST_CHECK int leases_set(struct collab *collab, const struct presence_member *member, bool *is_first);
+/* It is about to be removed.  Returns whether this server's clients shall hear that the user has left. */
+bool leases_drop(struct collab *collab, const struct presence_member *member);
+/* What the member looks at; empty for nothing.  0 or SIO_ERR_NOMEM. */
+SIO_MUST_CHECK int leases_state(struct collab *collab, const struct presence_member *member, sio_slice state);
+bool leases_has_state(struct collab *collab, const struct presence_member *member);
+
+/* If other servers' entries are being waited for: pause the client and answer it later, by
+ * project_answer_joined.  false: all is known. */
+bool leases_await_join(struct client *client, uint64_t ack, const struct presence_member *member);
+
+const struct lease *leases_map(const struct collab *collab); /* NULL: there is only this server */
+
 /* ---- servers.c ------------------------------------------------------------------------------ */
 
 void servers_start(struct collab *collab);
-/* Tell the servers that have members in it of a durable event of a project. */
-void servers_tell(struct collab *collab, sio_slice project_id, int64_t seq, const struct collab_emit *emit);
+/* Tell the servers that have members of room that an event was committed: they look into the store. */
+void servers_tell_event(struct collab *collab, sio_slice room, const struct collab_emit *emit);
+/* A client of another server has come to this one with its session: there its connection ends. */
+void servers_tell_taken(struct collab *collab, sio_slice sid);
 
 /* ---- sequence.c ----------------------------------------------------------------------------- */
 
@@ -235,6 +272,7 @@ void sequence_stop(struct collab *collab); /* drop the work under way */
 /* ---- history.c -------------------------------------------------------------------------------- */
 
 int history_start(struct collab *collab);   /* 0 or an error of sio_server_set_history */
+void history_stop(struct collab *collab);
 
 /* Between the two, sio_broadcast sends the event of that position (struct collab_emit). */
 void history_stamp(struct collab *collab, int64_t position);
@@ -280,8 +318,9 @@ void present_tell_state(struct collab *collab, const struct presence_member *mem
 
 enum present_detail { PRESENT_BRIEF, PRESENT_FULL };
 
-/* Append "users":[..] of a project.  Past max bytes the list is cut and says so. */
-void present_users(struct buf *b, const struct presence_project *project, enum present_detail detail, size_t max);
+/* Append "users":[..] of a project, those of all servers.  Past max bytes the list is cut and says
+ * so. */
+void present_users(const struct collab *collab, struct buf *b, sio_slice project, enum present_detail detail, size_t max);
 
 /* ---- cursor.c, typing.c, expiry.c ------------------------------------------------------------ */
 

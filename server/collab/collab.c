@@ -124,6 +124,8 @@ int collab_new(struct sio_server *server, struct store *store, struct token_veri
 	presence_init(&collab->presence, collab->options.presence_grace_ms);
 	err = history_start(collab);
 	if (err == SIO_OK)
+		err = leases_start(collab);
+	if (err == SIO_OK)
 		err = install(collab);
 	if (err < 0) {
 		collab_free(collab);
@@ -138,8 +140,11 @@ void collab_free(struct collab *collab)
 	if (!collab)
 		return;
 	recheck_stop(collab);
+	leases_stop(collab);
 	sequence_stop(collab);
+	history_stop(collab);
 	sio_timer_stop(&collab->grace);
+	free(collab->excepts);
 	presence_fini(&collab->presence);
 	free(collab);
 }
@@ -154,13 +159,15 @@ long collab_emit_room(struct collab *collab, sio_slice room, const struct collab
 		.except = &emit->except_sid,
 		.except_n = emit->except_sid.n > 0,
 		.is_volatile = emit->is_volatile,
-		.is_local = emit->is_local,
+		.is_local = emit->is_local || emit->position != 0, /* other servers find it in the store */
 	};
 	struct sio_args args = sio_args_json(emit->args);
 	long n;
 
 	if (emit->event.n == 0 || emit->event.n > COLLAB_EVENT_MAX || room.n == 0 || room.n > SIO_ROOM_MAX)
 		return SIO_ERR_INVAL;
+	if (emit->position > 0 && !emit->is_local)
+		servers_tell_event(collab, room, emit);
 	history_stamp(collab, emit->position);
 	n = sio_broadcast(collab->server, &target, emit->event, &args);
 	history_unstamp(collab);

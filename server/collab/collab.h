@@ -47,7 +47,7 @@ struct collab_options {
 	size_t recovery_bytes_max;         /* 524288; must fit the server's send queue */
 };
 
-/* Install the handlers on server.  store and verifier are borrowed; completions
+/* Install the handlers on server, which has its adapter already if it is to have one.  store and verifier are borrowed; completions
  * are posted to server (store_ask.loop).  Returns 0 and *out, or SIO_ERR_NOMEM. */
 SIO_MUST_CHECK int collab_new(struct sio_server *server, struct store *store, struct token_verifier *verifier,
 			      const struct collab_options *options, struct collab **out);
@@ -68,7 +68,7 @@ struct collab_emit {
 	bool is_volatile;     /* may be dropped for a receiver that lags */
 	int64_t position;     /* of a committed event, from the store, in their order; COLLAB_LATE: sent behind
 			       * others that came after it; 0: it is not recovered */
-	bool is_local;        /* only to users of this server; for what each server finds in the store by itself */
+	bool is_local;        /* only to users of this server: each finds it in the store, and this one was told by it */
 };
 #define COLLAB_EVENT_MAX 128
 #define COLLAB_SID_MAX 64  /* of except_sid */
@@ -91,6 +91,10 @@ long collab_emit_room(struct collab *collab, sio_slice room, const struct collab
  * collab_emit_project. */
 long collab_emit_durable(struct collab *collab, sio_slice project_id, int64_t seq, const struct collab_emit *emit);
 
+/* The socket that an event which another process committed is not for, as its server told;
+ * empty: it is for all, or the store was faster.  Borrowed until the next event of another server. */
+sio_slice collab_except_of(const struct collab *collab, int64_t position);
+
 /* ---- access -------------------------------------------------------------------- */
 
 /* The role of a user in a project may have changed: read it again from the store
@@ -107,17 +111,15 @@ size_t collab_disconnect_user(struct collab *collab, sio_slice user_id);
 /* ---- other servers --------------------------------------------------------------- */
 
 /* What the servers ask each other.  Each one answers for itself, with one object. */
-#define COLLAB_ASK_PRESENCE "presence"     /* project id: as collab_presence_json */
 #define COLLAB_ASK_USER "user"             /* user id: as collab_user_json */
 #define COLLAB_ASK_DISCONNECT "disconnect" /* user id: {"disconnected":N} */
-#define COLLAB_ASK_COUNTS "counts"         /* "": {"connections":N,"projects":[..]} */
 
 /* Append this server's answer to one of these.  false: there is no such question. */
 bool collab_answer(struct collab *collab, sio_slice what, sio_slice id, struct buf *out);
 
 /* ---- questions ------------------------------------------------------------------- */
 
-struct collab_counts {
+struct collab_counts { /* of this server */
 	size_t connections;   /* sockets connected now */
 	size_t users;         /* users with at least one connection now */
 	size_t project_rooms; /* projects with at least one socket in them now */
@@ -141,9 +143,26 @@ void collab_each_event(const struct collab *collab, collab_event_fn *fn, void *a
 void collab_each_recovery(const struct collab *collab, collab_event_fn *fn, void *arg);
 
 /* Append {"project_id":..,"users":[{"user_id","name","connections","joined_at",
- * "state"?}]} to out; a project in which nobody is present has no users.
- * joined_at is UTC as "2026-11-23T06:45:39.123Z".  Out of memory shows in out->failed. */
+ * "state"?}]} to out: the users of all servers, as far as they are known here.  A project in which
+ * nobody is present has no users.  joined_at is UTC as "2026-11-23T06:45:39.123Z".  Out of memory shows in out->failed. */
 void collab_presence_json(struct collab *collab, sio_slice project_id, struct buf *out);
+
+/* The same with "missing_nodes":[..], once the other servers' users are known, or were waited for in
+ * vain (LEASE_JOIN_WAIT_MS): these are the missing ones.  done is called once, now or later, and may
+ * take what is in json. */
+typedef void collab_list_fn(struct buf *json, void *arg);
+void collab_list(struct collab *collab, sio_slice project_id, collab_list_fn *done, void *arg);
+
+/* Append "missing_nodes":[..]: the servers that have told nothing for a while or, unless project_id
+ * is empty, whose users there are not known. */
+void collab_put_missing(const struct collab *collab, sio_slice project_id, struct buf *out);
+
+/* Of all servers; those of others as of their last beat. */
+struct collab_facts {
+	size_t connections;
+	size_t project_rooms;
+};
+void collab_facts(const struct collab *collab, struct collab_facts *out);
 
 /* How many sockets the user has connected. */
 size_t collab_user_connections(const struct collab *collab, sio_slice user_id);

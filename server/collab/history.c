@@ -9,8 +9,10 @@
  *   connect --SESSION_OPEN--> row --JOIN, LEAVE--> rows --LEFT--> may come back --RESUME--> connected
  *                              '--------------------------------END--> gone
  *
- * A row is there before the client hears of what it says.  After a kill all that are
- * connected count as left when the next server starts (SESSION_RESET).
+ * A row is there before the client hears of what it says.  It names the server that the
+ * client is connected to, and each server says again and again that it is there
+ * (SESSION_BEAT): the clients of one that was killed count as left when it has been silent for
+ * LEASE_MS.  They can come back before that, to any server.
  *
  * The store is libsio's history (<sio/history.h>) with two differences: the application looks
  * for a session itself, when it has judged the token, and only what has a position is kept.
@@ -26,9 +28,12 @@
 #include <sio/history.h>
 
 #include "base/log.h"
+#include "base/random.h"
 #include "collab/client.h"
 
 #define OFFSET_UNKNOWN "-"
+
+enum { BEAT_MS = 15000, LEASE_MS = 60000 };
 
 static const char *const result_names[HISTORY_RESULTS_N] = {
 	[HISTORY_RECOVERED] = "recovered",
@@ -132,6 +137,7 @@ static void note(struct collab *collab, enum store_op op, sio_slice pid, sio_sli
 		.op = op,
 		.item = pid,
 		.project = project,
+		.actor = sio_str(collab->history.node),
 		.body = body,
 		.after = collab->history.window_ms,
 		.is_owed = true, /* a session of which nobody says that it was left is kept until the next start */
@@ -292,6 +298,7 @@ int history_ask_resume(struct collab *collab, struct store_ask *ask, sio_slice p
 	buf_slice(&body, projects);
 	buf_byte(&body, '}');
 	ask->op = STORE_SESSION_RESUME;
+	ask->actor = sio_str(h->node);
 	ask->limit = h->events_max;
 	ask->body = buf_peek(&body);
 	if (!body.failed)
@@ -310,6 +317,7 @@ int history_ask_open(struct collab *collab, struct store_ask *ask, const char *s
 	buf_slice(&body, projects);
 	buf_byte(&body, '}');
 	ask->op = STORE_SESSION_OPEN;
+	ask->actor = sio_str(collab->history.node);
 	ask->after = collab->history.window_ms;
 	ask->body = buf_peek(&body);
 	if (!body.failed)
@@ -329,12 +337,15 @@ void history_take_over(struct collab *collab, struct sio_connect *req, sio_slice
 
 bool history_recover(struct collab *collab, struct sio_connect *req, sio_slice pid, const struct store_result *resumed)
 {
-	struct sio_json_field f[] = { { .key = "sid" }, { .key = "events" } };
+	struct sio_json_field f[] = { { .key = "sid" }, { .key = "events" }, { .key = "node" } };
 	struct sio_history_session session = { .pid = pid, .nsp = SIO_LIT("/") };
 
-	if (sio_json_pick(resumed->json, f, 2) < 0 || f[0].type != SIO_JSON_STRING)
+	if (sio_json_pick(resumed->json, f, 3) < 0 || f[0].type != SIO_JSON_STRING)
 		return false;
 	session.sid = client_unquoted(f[0].value);
+	if (f[2].type == SIO_JSON_STRING && f[2].value.n > 2 &&
+	    !sio_slice_eq(client_unquoted(f[2].value), sio_str(collab->history.node)))
+		servers_tell_taken(collab, session.sid);
 	if (sio_connect_recover(req, &session, sio_bytes("", 0)) < 0)
 		return false;
 	collab->history.missed = f[1].value;
@@ -363,6 +374,23 @@ void history_count(struct collab *collab, enum history_result result, sio_slice 
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
+static void on_beat(struct sio_timer *timer)
+{
+	struct collab *collab = (struct collab *)(void *)((char *)timer - offsetof(struct collab, history.beat));
+	struct store_ask ask = {
+		.op = STORE_SESSION_BEAT,
+		.item = sio_str(collab->history.node),
+		.after = LEASE_MS,
+		.is_owed = true,
+		.done = on_written,
+		.loop = collab->server,
+	};
+
+	if (store_submit(collab->store, &ask) == SIO_ERR_CLOSED)
+		return;
+	sio_timer_start(collab->server, timer, BEAT_MS, on_beat);
+}
+
 int history_start(struct collab *collab)
 {
 	struct history *h = &collab->history;
@@ -373,15 +401,22 @@ int history_start(struct collab *collab)
 	h->bytes_max = collab->options.recovery_bytes_max ? collab->options.recovery_bytes_max : COLLAB_REPLAY_BYTES;
 	if (h->window_ms == 0)
 		return SIO_OK;
+	random_id(h->node);
 	err = sio_server_set_history(collab->server, &ops, h);
 	if (err == SIO_OK)
-		note(collab, STORE_SESSION_RESET, sio_bytes("", 0), sio_bytes("", 0), sio_bytes("", 0));
+		on_beat(&h->beat);
 	return err;
+}
+
+void history_stop(struct collab *collab)
+{
+	sio_timer_stop(&collab->history.beat);
 }
 
 void collab_end(struct collab *collab)
 {
 	collab->history.is_ending = true;
+	leases_end(collab);
 }
 
 void collab_each_recovery(const struct collab *collab, collab_event_fn *fn, void *arg)

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "collab/client.h"
+#include "collab/lease.h"
 
 static void put_time(struct buf *b, int64_t ms)
 {
@@ -21,39 +22,80 @@ static void put_time(struct buf *b, int64_t ms)
 	buf_printf(b, "\"%s.%03dZ\"", text, (int)(ms % 1000));
 }
 
-static void put_user(struct buf *b, const struct presence_member *member, enum present_detail detail)
+/* user->name: as JSON text, or empty; then plain is it. */
+static void put_user(struct buf *b, const struct lease_shown *user, sio_slice plain, enum present_detail detail)
 {
-	const struct presence_user *user = member->user;
-
 	buf_str(b, "{\"user_id\":");
-	emit_id(b, &user->node);
+	buf_json(b, user->id);
 	buf_str(b, ",\"name\":");
-	buf_json(b, presence_user_name(user));
+	if (user->name.n > 0)
+		buf_slice(b, user->name);
+	else
+		buf_json(b, plain);
 	if (detail == PRESENT_FULL) {
-		buf_printf(b, ",\"connections\":%u,\"joined_at\":", (unsigned)member->connections_n);
-		put_time(b, member->joined_at_ms);
+		buf_printf(b, ",\"connections\":%llu,\"joined_at\":", (unsigned long long)user->connections);
+		put_time(b, user->joined_at_ms);
 	}
-	if (member->state) {
+	if (user->state.n > 0) {
 		buf_str(b, ",\"state\":");
-		buf_slice(b, sio_bytes(member->state->text, member->state->n));
+		buf_slice(b, user->state);
 	}
 	buf_byte(b, '}');
 }
 
-void present_users(struct buf *b, const struct presence_project *project, enum present_detail detail, size_t max)
+static void put_member(struct buf *b, const struct presence_member *member, enum present_detail detail)
+{
+	const struct lease_shown user = {
+		.id = presence_id(&member->user->node),
+		.state = member->state ? sio_bytes(member->state->text, member->state->n) : sio_bytes("", 0),
+		.connections = member->connections_n,
+		.joined_at_ms = member->joined_at_ms,
+	};
+
+	put_user(b, &user, presence_user_name(member->user), detail);
+}
+
+static void put_cut(struct buf *b, bool is_cut, uint32_t users_n)
+{
+	buf_byte(b, ']');
+	if (is_cut)
+		buf_printf(b, ",\"truncated\":true,\"users_total\":%u", (unsigned)users_n);
+}
+
+/* There is only this server. */
+static void put_own(struct buf *b, const struct presence_project *project, enum present_detail detail, size_t max)
 {
 	const struct presence_member *member = project ? project->first : NULL;
 	size_t start = b->n;
 
-	buf_str(b, "\"users\":[");
 	for (; member && b->n - start < max; member = member->next) {
 		if (member != project->first)
 			buf_byte(b, ',');
-		put_user(b, member, detail);
+		put_member(b, member, detail);
 	}
-	buf_byte(b, ']');
-	if (member)
-		buf_printf(b, ",\"truncated\":true,\"users_total\":%u", (unsigned)project->members_n);
+	put_cut(b, member, project ? project->members_n : 0);
+}
+
+void present_users(const struct collab *collab, struct buf *b, sio_slice id, enum present_detail detail, size_t max)
+{
+	const struct lease *leases = leases_map(collab);
+	const struct lease_project *project = leases ? lease_find(leases, id) : NULL;
+	const struct lease_user *user = lease_next(project, NULL), *first = user;
+	size_t start = b->n;
+	struct lease_shown shown;
+
+	buf_str(b, "\"users\":[");
+	if (!leases) {
+		put_own(b, presence_project_find(&collab->presence, id), detail, max);
+		return;
+	}
+	for (; user && b->n - start < max; user = lease_next(project, user)) {
+		if (user != first)
+			buf_byte(b, ',');
+		lease_show(user, &shown);
+		put_user(b, &shown, sio_bytes("", 0), detail);
+	}
+	put_cut(b, user, lease_users_n(project));
 }
 
 void present_on_list(struct client *client, const struct sio_event *event)
@@ -68,7 +110,7 @@ void present_on_list(struct client *client, const struct sio_event *event)
 	buf_str(&b, "\"project_id\":");
 	emit_id(&b, &member->project->node);
 	buf_byte(&b, ',');
-	present_users(&b, member->project, PRESENT_FULL, COLLAB_LIST_MAX);
+	present_users(client->collab, &b, presence_id(&member->project->node), PRESENT_FULL, COLLAB_LIST_MAX);
 	emit_answer(client, event->ack, "presence:state", &b);
 }
 
@@ -105,7 +147,9 @@ void present_on_update(struct client *client, const struct sio_event *event)
 				   "The state is larger than 1024 bytes of JSON: send less", fields[0].value);
 		return;
 	}
-	if (presence_set_state(member, fields[1].type == SIO_JSON_NULL ? sio_bytes("", 0) : state) < 0) {
+	if (fields[1].type == SIO_JSON_NULL)
+		state = sio_bytes("", 0);
+	if (leases_state(client->collab, member, state) < 0 || presence_set_state(member, state) < 0) {
 		emit_error_project(client, event->ack, "unavailable", "The server is out of memory: try again later",
 				   fields[0].value);
 		return;
@@ -121,7 +165,7 @@ void collab_presence_json(struct collab *collab, sio_slice project_id, struct bu
 	buf_str(out, "{\"project_id\":");
 	buf_json(out, project_id);
 	buf_byte(out, ',');
-	present_users(out, presence_project_find(&collab->presence, project_id), PRESENT_FULL, SIZE_MAX);
+	present_users(collab, out, project_id, PRESENT_FULL, SIZE_MAX);
 	buf_byte(out, '}');
 }
 

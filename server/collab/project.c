@@ -3,8 +3,8 @@
  * A join asks the store for the user's role; until the answer is there the socket's
  * further events are held back, so what a client sends behind its join is handled
  * inside the project.  Others hear user:joined with a user's first connection in
- * the project and user:left with its last: at once when it left, after the grace
- * when its network dropped.
+ * the project and user:left with its last, on whichever server: at once when it left, after
+ * the grace when its network dropped.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -48,23 +48,33 @@ static void too_many(struct client *client, uint64_t ack, sio_slice id)
 
 /* ---- what others hear ------------------------------------------------------------ */
 
-static void tell_presence(struct collab *collab, const struct presence_member *member, const struct sio_socket *skip,
-			  const char *event)
+/* Each server tells its own clients: what they have heard and what its list says is one. */
+void project_tell(struct collab *collab, sio_slice project_id, sio_slice user, const struct sio_socket *skip, bool is_joined)
 {
+	const struct presence_project *project = presence_project_find(&collab->presence, project_id);
+	const char *event = is_joined ? "user:joined" : "user:left";
 	struct buf b = { 0 };
+	struct sio_args args;
 
+	if (!project || project->connections_n == 0)
+		return; /* nobody would hear it */
 	buf_str(&b, "{\"user_id\":");
-	emit_id(&b, &member->user->node);
+	buf_json(&b, user);
 	buf_str(&b, ",\"project_id\":");
-	emit_id(&b, &member->project->node);
+	buf_json(&b, project_id);
 	buf_byte(&b, '}');
-	emit_to_others(collab, member->project, skip, event, &b);
+	sio_slice room = presence_project_room(project);
+	struct sio_target target = { .rooms = &room, .rooms_n = 1, .skip = skip, .is_local = true };
+	args = (struct sio_args){ .json = buf_peek(&b) };
+	if (b.failed || sio_broadcast(collab->server, &target, sio_str(event), &args) == SIO_ERR_NOMEM)
+		log_error("Out of memory: nobody heard of %s in project %.*s", event, (int)project_id.n, project_id.p);
+	buf_fini(&b);
 }
 
 void project_gone(struct collab *collab, struct presence_member *member)
 {
-	if (member->project->connections_n > 0 || sio_server_nodes_n(collab->server) > 1)
-		tell_presence(collab, member, NULL, "user:left");
+	if (leases_drop(collab, member))
+		project_tell(collab, presence_id(&member->project->node), presence_id(&member->user->node), NULL, false);
 	presence_remove(&collab->presence, member);
 }
 
@@ -92,7 +102,7 @@ void project_on_grace(struct sio_timer *timer)
 
 /* ---- entering --------------------------------------------------------------------- */
 
-static void answer_joined(struct client *client, uint64_t ack, const struct presence_member *member)
+void project_answer_joined(struct client *client, uint64_t ack, const struct presence_member *member)
 {
 	struct buf b = { 0 };
 
@@ -102,8 +112,15 @@ static void answer_joined(struct client *client, uint64_t ack, const struct pres
 	buf_str(&b, ",\"message\":\"Joined project ");
 	buf_slice(&b, presence_id(&member->project->node)); /* plain ids need no escape */
 	buf_printf(&b, "\",\"seq\":%lld,", (long long)member->project->seq);
-	present_users(&b, member->project, PRESENT_BRIEF, COLLAB_LIST_MAX);
+	present_users(client->collab, &b, presence_id(&member->project->node), PRESENT_BRIEF, COLLAB_LIST_MAX);
 	emit_answer(client, ack, "joined_project", &b);
+}
+
+/* The list names the users of all servers: it may have to wait for them. */
+static void answer_joined(struct client *client, uint64_t ack, const struct presence_member *member)
+{
+	if (!leases_await_join(client, ack, member))
+		project_answer_joined(client, ack, member);
 }
 
 /* Give up a place that was not taken: whoever was never announced goes silently. */
@@ -119,14 +136,20 @@ static void enter_undo(struct client *client, struct presence_member *member, bo
 		project_gone(client->collab, member);
 }
 
-/* Take a seat and a place in the room.  Returns 0 or an error with nothing changed. */
-static int enter_room(struct client *client, struct presence_member *member)
+/* Take a seat and a place in the room, and tell other servers.  *is_first becomes: this one's clients
+ * shall hear of it.  Returns 0 or an error with nothing changed. */
+static int enter_room(struct client *client, struct presence_member *member, bool *is_first)
 {
 	int err = client_seat_add(client, member);
 
 	if (err < 0)
 		return err;
 	err = sio_room_join(client->socket, presence_project_room(member->project));
+	if (err == SIO_OK) {
+		err = leases_set(client->collab, member, is_first);
+		if (err < 0)
+			sio_room_leave(client->socket, presence_project_room(member->project));
+	}
 	if (err < 0)
 		client_seat_drop(client, member);
 	return err;
@@ -137,7 +160,7 @@ static void enter(struct client *client, uint64_t ack, sio_slice id, enum role r
 {
 	struct collab *collab = client->collab;
 	struct presence_member *member = client_seat(client, client_unquoted(id));
-	bool is_new;
+	bool is_new, is_first;
 	int err;
 
 	if (member) { /* joining again is no news to anybody but the asker */
@@ -148,7 +171,8 @@ static void enter(struct client *client, uint64_t ack, sio_slice id, enum role r
 			       &is_new);
 	if (member && member->project->seq < 0)
 		member->project->seq = seq; /* the room begins here */
-	err = member ? enter_room(client, member) : SIO_ERR_NOMEM;
+	is_first = member && is_new;
+	err = member ? enter_room(client, member, &is_first) : SIO_ERR_NOMEM;
 	if (err < 0) {
 		history_left_project(client, client_unquoted(id));
 		if (member)
@@ -162,9 +186,10 @@ static void enter(struct client *client, uint64_t ack, sio_slice id, enum role r
 	member->role = (uint8_t)role;
 	log_info("User %s joined project room: %s", client->user->node.key,
 		 member->project->node.key);
-	if (is_new)
-		tell_presence(collab, member, client->socket, "user:joined");
-	if (is_new && state.n > 0 && presence_set_state(member, state) == 0)
+	if (is_first)
+		project_tell(collab, presence_id(&member->project->node), presence_id(&client->user->node), client->socket, true);
+	if (is_new && state.n > 0 && !leases_has_state(collab, member) && leases_state(collab, member, state) == 0 &&
+	    presence_set_state(member, state) == 0)
 		present_tell_state(collab, member, client->socket);
 	answer_joined(client, ack, member);
 }
@@ -283,10 +308,13 @@ void project_vacate(struct client *client, struct presence_member *member, bool 
 	history_left_project(client, presence_id(&member->project->node)); /* unless its socket has ended */
 	sio_room_leave(client->socket, presence_project_room(member->project));
 	client_seat_drop(client, member);
-	if (presence_leave(&collab->presence, member, sio_server_now_ms(collab->server), is_clean))
+	if (presence_leave(&collab->presence, member, sio_server_now_ms(collab->server), is_clean)) {
 		project_gone(collab, member);
-	else if (member->connections_n == 0)
+		return;
+	}
+	if (member->connections_n == 0)
 		grace_arm(collab);
+	(void)!leases_set(collab, member, &(bool){ false }); /* without memory others see the old number of connections */
 }
 
 /* Leaving a project one is not in is answered like leaving it: so it is. */

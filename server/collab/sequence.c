@@ -17,6 +17,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -155,6 +156,15 @@ static void give_up(struct presence_project *project, int64_t seq, const char *w
 	project->seq = seq;
 }
 
+static void tell_servers(struct collab *collab, sio_slice project_id, const struct collab_emit *emit)
+{
+	char room[SIO_ROOM_MAX + 1];
+	int n = snprintf(room, sizeof(room), PRESENCE_PROJECT_PREFIX "%.*s", (int)project_id.n, project_id.p);
+
+	if (n > 0 && (size_t)n < sizeof(room))
+		servers_tell_event(collab, sio_bytes(room, (size_t)n), emit);
+}
+
 long collab_emit_durable(struct collab *collab, sio_slice project_id, int64_t seq, const struct collab_emit *emit)
 {
 	struct presence_project *project = presence_project_find(&collab->presence, project_id);
@@ -163,7 +173,7 @@ long collab_emit_durable(struct collab *collab, sio_slice project_id, int64_t se
 	if (seq <= 0) /* of an event without a number: project:deleted */
 		return collab_emit_project(collab, project_id, emit);
 	if (!emit->is_local)
-		servers_tell(collab, project_id, seq, emit);
+		tell_servers(collab, project_id, emit);
 	if (!project)
 		return 0;
 	if (seq <= project->seq)

@@ -1,105 +1,131 @@
 /* servers.c -- what the servers of a cluster tell and ask each other about users.
  *
- * A durable event goes to the servers that have members of its project, with its number;
- * each of them gives it to its own sequence (sequence.c), which knows what it has sent
- * already.  The store tells each of them of the same event a moment later: whichever comes
- * first is sent, and what Redis loses comes all the same.
+ * The store is the truth, and what goes from server to server is the call to wake up: an event
+ * was committed, look there.  So each server sends all durable events in the order of their
+ * positions (history.c), its own and others', and what Redis loses comes at the store's next
+ * poll all the same.  Only servers with members of the event's room are called.
  *
- * Questions are answered by each server for itself; the API puts the answers together.
+ * Questions are answered by each server for itself; the API puts the answers together.  Who is
+ * in which project needs no question: leases.c.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <sio/namespace.h>
 #include <sio/servers.h>
+#include <sio/sockets.h>
 
 #include "base/log.h"
 #include "collab/client.h"
 
-#define DURABLE "durable" /* [project, seq, event, except_sid, data] */
+/* What servers say to each other beside questions. */
+#define COMMITTED "committed" /* [position, except_sid]: to those with members of the room */
+#define TAKEN "taken"         /* [sid]: to all */
 
 /* ---- durable events -------------------------------------------------------------------- */
 
-void servers_tell(struct collab *collab, sio_slice project_id, int64_t seq, const struct collab_emit *emit)
+enum { EXCEPTS_MAX = 64 }; /* events of other servers that are not for one socket; older ones are forgotten */
+
+struct excepts {
+	unsigned next;
+	struct {
+		int64_t position;
+		size_t sid_n;
+		char sid[COLLAB_SID_MAX];
+	} list[EXCEPTS_MAX];
+};
+
+void servers_tell_event(struct collab *collab, sio_slice room, const struct collab_emit *emit)
 {
-	struct sio_namespace *nsp = sio_namespace_main(collab->server);
-	char room[SIO_ROOM_MAX + 1];
 	struct buf b = { 0 };
 	struct sio_args args;
-	int n = snprintf(room, sizeof(room), PRESENCE_PROJECT_PREFIX "%.*s", (int)project_id.n, project_id.p);
 
-	if (sio_server_nodes_n(collab->server) <= 1 || n < 0 || (size_t)n >= sizeof(room))
+	if (sio_server_nodes_n(collab->server) <= 1)
 		return;
-	buf_json(&b, project_id);
-	buf_printf(&b, ",%lld,", (long long)seq);
-	buf_json(&b, emit->event);
-	buf_byte(&b, ',');
+	buf_printf(&b, "%lld,", (long long)emit->position);
 	buf_json(&b, emit->except_sid);
-	buf_byte(&b, ',');
-	buf_slice(&b, emit->args);
 	args = (struct sio_args){ .json = buf_peek(&b) };
-	/* What fails here is counted by the server, and found in the store by the others. */
-	if (!b.failed && sio_servers_tell(nsp, sio_bytes(room, (size_t)n), SIO_LIT(DURABLE), &args) < 0)
-		log_debug("Event %lld of project %.*s was not told to other servers", (long long)seq, (int)project_id.n, project_id.p);
+	/* What fails here is counted by the server, and found in the store by the others all the same. */
+	if (!b.failed && sio_servers_tell(sio_namespace_main(collab->server), room, SIO_LIT(COMMITTED), &args) < 0)
+		log_debug("Event %lld was not told to other servers", (long long)emit->position);
 	buf_fini(&b);
 }
 
-static void on_durable(struct collab *collab, sio_slice rest)
+static void except_add(struct collab *collab, int64_t position, const char *sid, size_t n)
 {
-	char project[PRESENCE_ID_MAX + 1], event[COLLAB_EVENT_MAX + 1], except[COLLAB_SID_MAX + 1];
-	sio_slice item[5];
-	int64_t seq;
-	long n[3];
+	struct excepts *excepts = collab->excepts;
 
-	for (int i = 0; i < 5; i++)
-		if (sio_json_next(&rest, &item[i]) < 0)
-			return;
-	n[0] = sio_json_unquote(item[0], project, sizeof(project));
-	n[1] = sio_json_unquote(item[2], event, sizeof(event));
-	n[2] = sio_json_unquote(item[3], except, sizeof(except));
-	if (n[0] <= 0 || n[1] <= 0 || n[2] < 0 || sio_json_int(item[1], &seq) < 0 || seq <= 0)
+	if (!excepts)
+		excepts = collab->excepts = calloc(1, sizeof(*excepts));
+	if (!excepts) /* it reaches one too many */
 		return;
-	const struct collab_emit emit = {
-		.event = sio_bytes(event, (size_t)n[1]),
-		.args = item[4],
-		.except_sid = sio_bytes(except, (size_t)n[2]),
-		.is_local = true,
-	};
-	if (collab_emit_durable(collab, sio_bytes(project, (size_t)n[0]), seq, &emit) < 0)
-		log_error("Event %lld of project %s could not be sent", (long long)seq, project);
+	excepts->list[excepts->next].position = position;
+	memcpy(excepts->list[excepts->next].sid, sid, excepts->list[excepts->next].sid_n = n);
+	excepts->next = (excepts->next + 1) % EXCEPTS_MAX;
+}
+
+sio_slice collab_except_of(const struct collab *collab, int64_t position)
+{
+	const struct excepts *excepts = collab->excepts;
+
+	for (size_t i = 0; excepts && i < EXCEPTS_MAX; i++)
+		if (excepts->list[i].position == position)
+			return sio_bytes(excepts->list[i].sid, excepts->list[i].sid_n);
+	return sio_bytes("", 0);
+}
+
+static void on_committed(struct collab *collab, sio_slice rest)
+{
+	char except[COLLAB_SID_MAX];
+	sio_slice position, sid;
+	int64_t number;
+	long n;
+
+	if (sio_json_next(&rest, &position) < 0 || sio_json_next(&rest, &sid) < 0 || sio_json_int(position, &number) < 0)
+		return;
+	n = sio_json_unquote(sid, except, sizeof(except));
+	if (n > 0 && (size_t)n <= sizeof(except) && number > 0)
+		except_add(collab, number, except, (size_t)n);
+	store_look(collab->store);
+}
+
+/* ---- sessions that have moved ------------------------------------------------------------ */
+
+void servers_tell_taken(struct collab *collab, sio_slice sid)
+{
+	struct buf b = { 0 };
+	struct sio_args args;
+
+	buf_json(&b, sid);
+	args = (struct sio_args){ .json = buf_peek(&b) };
+	/* Who does not hear it ends the connection by itself when its client is silent for too long. */
+	if (!b.failed && sio_servers_emit(sio_namespace_main(collab->server), SIO_LIT(TAKEN), &args) < 0)
+		log_debug("Other servers were not told that a session has moved");
+	buf_fini(&b);
+}
+
+static void on_taken(struct collab *collab, sio_slice rest)
+{
+	char sid[SIO_ID_LEN + 1];
+	struct sio_socket *socket = NULL;
+	sio_slice item;
+
+	if (sio_json_next(&rest, &item) == SIO_OK && sio_json_unquote(item, sid, sizeof(sid)) == SIO_ID_LEN)
+		socket = sio_sockets_find(sio_namespace_main(collab->server), sio_bytes(sid, SIO_ID_LEN));
+	if (socket)
+		sio_socket_close_transport(socket);
 }
 
 /* ---- questions --------------------------------------------------------------------------- */
 
-static void put_counts(const struct collab *collab, struct buf *out)
-{
-	const struct map *projects = &collab->presence.projects;
-	bool is_first = true;
-	uint32_t i;
-
-	buf_printf(out, "{\"connections\":%u,\"projects\":[", (unsigned)collab->presence.connections_n);
-	for (struct map_node *node = map_first(projects, &i); node; node = map_next(projects, &i, node)) {
-		if (MAP_OWNER(node, struct presence_project, node)->connections_n == 0)
-			continue;
-		if (!is_first)
-			buf_byte(out, ',');
-		emit_id(out, node);
-		is_first = false;
-	}
-	buf_str(out, "]}");
-}
-
 bool collab_answer(struct collab *collab, sio_slice what, sio_slice id, struct buf *out)
 {
-	if (sio_slice_eq(what, SIO_LIT(COLLAB_ASK_PRESENCE)))
-		collab_presence_json(collab, id, out);
-	else if (sio_slice_eq(what, SIO_LIT(COLLAB_ASK_USER)))
+	if (sio_slice_eq(what, SIO_LIT(COLLAB_ASK_USER)))
 		collab_user_json(collab, id, out);
 	else if (sio_slice_eq(what, SIO_LIT(COLLAB_ASK_DISCONNECT)))
 		buf_printf(out, "{\"disconnected\":%zu}", collab_disconnect_user(collab, id));
-	else if (sio_slice_eq(what, SIO_LIT(COLLAB_ASK_COUNTS)))
-		put_counts(collab, out);
 	else
 		return false;
 	return true;
@@ -127,8 +153,12 @@ static void on_server_event(struct sio_namespace *nsp, const struct sio_server_e
 	(void)nsp;
 	if (event->ack != SIO_ACK_NONE)
 		answer(collab, event);
-	else if (sio_slice_eq(event->name, SIO_LIT(DURABLE)))
-		on_durable(collab, event->args.json);
+	else if (sio_slice_eq(event->name, SIO_LIT(COMMITTED)))
+		on_committed(collab, event->args.json);
+	else if (sio_slice_eq(event->name, SIO_LIT(TAKEN)))
+		on_taken(collab, event->args.json);
+	else if (sio_slice_eq(event->name, SIO_LIT(LEASES_EVENT)))
+		leases_hear(collab, event);
 }
 
 void servers_start(struct collab *collab)

@@ -10,6 +10,8 @@
 #ifndef STORE_BACKEND_H
 #define STORE_BACKEND_H
 
+#include <time.h>
+
 #include "base/buf.h"
 #include "store/store.h"
 
@@ -69,6 +71,15 @@ struct store_ops {
 };
 
 extern const struct store_ops sqlite_ops, pg_ops;
+
+/* Microseconds of a clock that only goes forward. */
+static inline uint64_t store_now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
 
 /* Set status and one sentence; a later call does not replace the first. */
 void answer_fail(struct store_answer *a, enum store_status status, const char *fmt, ...) SIO_PRINTF(3, 4);

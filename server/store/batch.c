@@ -3,7 +3,8 @@
  * A batch: begin; each write in a savepoint, so that one that fails takes
  * back only itself; commit.  When the commit (or the begin) fails, no write of the
  * batch has happened and each of them says why; reads are then done again, for
- * what they saw never was.  A database may also say that it is worth another try
+ * what they saw never was.  A commit may also come to nobody knows what (SQL_UNKNOWN):
+ * then those that have written something say so.  A database may also say that it is worth another try
  * (SQL_AGAIN): then all answers are forgotten and the batch is done anew.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -16,7 +17,6 @@
 
 enum { TRIES_MAX = 3 }; /* of one batch */
 
-
 /* ---- the clock, and the parts of a handle ------------------------------------------------------------- */
 
 static int64_t system_clock_ms(void)
@@ -25,14 +25,6 @@ static int64_t system_clock_ms(void)
 
 	clock_gettime(CLOCK_REALTIME, &t);
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static uint64_t monotonic_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 void sql_time_text(int64_t ms, char out[SQL_TIME_LEN + 1])
@@ -112,7 +104,7 @@ static const struct {
 	[STORE_NOTIFY_READ_ALL] = { op_notify_read_all, NEEDS_USER },
 	[STORE_EVENT_APPEND] = { op_event_append, NEEDS_STREAM | NEEDS_BODY },
 	[STORE_EVENT_LIST] = { op_event_list, NEEDS_STREAM },
-	[STORE_SESSION_RESET] = { op_session_reset, 0 },
+	[STORE_SESSION_BEAT] = { op_session_beat, NEEDS_ITEM },
 	[STORE_SESSION_OPEN] = { op_session_open, NEEDS_USER | NEEDS_ITEM | NEEDS_BODY },
 	[STORE_SESSION_JOIN] = { op_session_join, NEEDS_PROJECT | NEEDS_USER | NEEDS_ITEM },
 	[STORE_SESSION_LEAVE] = { op_session_leave, NEEDS_PROJECT | NEEDS_ITEM },
@@ -218,13 +210,13 @@ static void run_read_guarded(struct db *db, struct store_job *job)
 static void run_each(struct db *db, struct store_job *jobs, bool with_writes)
 {
 	for (struct store_job *job = jobs; job; job = job->next) {
-		uint64_t start = monotonic_us();
+		uint64_t start = store_now_us();
 		db->job_n++;
 		if (store_op_is_write(job->ask.op) && with_writes)
 			run_write(db, job);
 		else if (!store_op_is_write(job->ask.op))
 			run_read_guarded(db, job);
-		job->took_us += monotonic_us() - start;
+		job->took_us += store_now_us() - start;
 	}
 	db->job_n++; /* what was asked ahead in vain is of no use to what comes now */
 }
@@ -259,26 +251,47 @@ static void run_reads(struct db *db, struct store_job *jobs)
 	db->is_careful = false;
 }
 
+static bool is_broken(const struct store_answer *a)
+{
+	return a->r.status == STORE_UNAVAILABLE || a->r.status == STORE_BUSY;
+}
+
+/* A write of a batch that has failed for that reason.  Who was broken by himself keeps his own;
+ * who was refused has written nothing, but the refusal may rest on what never was. */
+static void fail_write(struct store_answer *a, const struct store_answer *why, bool is_unknown)
+{
+	bool has_written = a->r.status == STORE_OK;
+
+	if (!is_broken(a)) {
+		answer_clear(a);
+		if (is_unknown && !has_written)
+			answer_fail(a, STORE_UNAVAILABLE, "the database was lost before this was answered; nothing of it was done");
+		else
+			answer_fail(a, why->r.status, "%s", why->r.error);
+	}
+}
+
 /* The batch as a whole has failed: each write says why, each read is done again. */
-static void fail_batch(struct db *db, struct store_job *jobs)
+static void fail_batch(struct db *db, struct store_job *jobs, bool is_unknown)
 {
 	struct store_answer why = { 0 };
 
-	/* The request that broke the transaction knows best what was wrong. */
-	for (struct store_job *job = jobs; job; job = job->next)
-		if (job->answer->r.status == STORE_UNAVAILABLE || job->answer->r.status == STORE_BUSY)
+	/* The request that broke the transaction knows best what was wrong.  When nobody knows
+	 * whether it was done, no request has broken it. */
+	for (struct store_job *job = jobs; job && !is_unknown; job = job->next)
+		if (is_broken(job->answer))
 			answer_fail(&why, job->answer->r.status, "%s", job->answer->r.error);
 	sql_fail(db, &why);
 	sql_reset_all(db);
 	db->driver->rollback(db);
-	clear_answers(jobs);
 	for (struct store_job *job = jobs; job; job = job->next)
 		if (store_op_is_write(job->ask.op))
-			answer_fail(job->answer, why.r.status, "%s", why.r.error);
+			fail_write(job->answer, &why, is_unknown);
+	clear_reads(jobs);
 	run_reads(db, jobs);
 }
 
-/* SQL_DONE: durable.  Else nothing has happened. */
+/* SQL_DONE: durable.  SQL_UNKNOWN: nobody knows.  Else nothing has happened. */
 static int try_transaction(struct db *db, struct store_job *jobs)
 {
 	int64_t before, last;
@@ -312,7 +325,7 @@ static bool run_transaction(struct db *db, struct store_job *jobs)
 	}
 	db->is_careful = false;
 	if (r != SQL_DONE)
-		fail_batch(db, jobs);
+		fail_batch(db, jobs, r == SQL_UNKNOWN);
 	return r == SQL_DONE;
 }
 

@@ -33,6 +33,7 @@ enum {
 	SQL_FAILED, /* ask sql_fail */
 	SQL_TAKEN,  /* the same, and the reason is a primary key that is there already */
 	SQL_AGAIN,  /* of a commit: nothing has happened, and it may go well when it is done again */
+	SQL_UNKNOWN, /* of a commit: whether it has happened cannot be found out; fail says so */
 };
 
 struct db;
@@ -82,7 +83,7 @@ struct sql_driver {
 	int64_t (*new_id)(struct db *db);  /* the number that the last INSERT has given */
 	void (*fail)(struct db *db, struct store_answer *a);
 	int (*begin)(struct db *db, enum db_begin how);
-	int (*commit)(struct db *db); /* SQL_DONE: durable.  SQL_FAILED, SQL_AGAIN: nothing has happened */
+	int (*commit)(struct db *db); /* SQL_DONE: durable.  SQL_FAILED, SQL_AGAIN: nothing has happened.  Or SQL_UNKNOWN */
 	void (*rollback)(struct db *db);
 	int (*savepoint)(struct db *db);
 	void (*savepoint_end)(struct db *db, bool is_kept);
@@ -176,6 +177,9 @@ struct sql_page {
 void sql_page_run(struct db *db, const struct store_ask *ask, struct store_answer *a,
 		  const struct sql_page *page, sio_slice scope1, sio_slice scope2);
 
+/* Rows of a page that is asked for. */
+uint32_t sql_page_limit(const struct store_ask *ask);
+
 #define SQL_PAGE_BYTES "1048576" /* STORE_PAGE_BYTES in a statement */
 
 /* Unix time as ISO 8601, and the clock into db->now. */
@@ -202,7 +206,7 @@ op_fn op_collab_list, op_collab_put, op_collab_delete, op_role_get, op_role_list
 op_fn op_boq_bulk, op_entity_list, op_entity_get, op_entity_create, op_entity_patch, op_entity_delete;
 op_fn op_notify_list, op_notify_add, op_notify_read, op_notify_read_all;
 op_fn op_event_append, op_event_list, op_counts, op_ping;
-op_fn op_session_reset, op_session_open, op_session_join, op_session_leave, op_session_state, op_session_left;
+op_fn op_session_beat, op_session_open, op_session_join, op_session_leave, op_session_state, op_session_left;
 op_fn op_session_end, op_session_resume;
 
 /* Append an event to a stream: data is its payload, which gets its number in it when it
@@ -273,6 +277,10 @@ struct entity {
 
 extern const struct entity entity_boq, entity_project, entity_task, entity_comment;
 
+/* Read a body by a table; the first needed_n members get their initial value when they are not
+ * there.  false: a says what is wrong.  fields_fini must follow in every case. */
+bool entity_body(struct store_answer *a, struct fields *f, const struct field_def *defs, size_t n, size_t needed_n,
+		 sio_slice body);
 /* Change one row by an already parsed body (only columns that are set).  The versions of
  * the ask and of the body must be the row's, if they are there.  Returns OK and, if it is
  * wanted, the new row in json, or what was wrong (CONFLICT: json is the row). */

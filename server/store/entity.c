@@ -390,21 +390,30 @@ static void entity_insert(struct db *db, const struct entity *e, const struct st
 		e->concerns(db, ask, f, id, a);
 }
 
+bool entity_body(struct store_answer *a, struct fields *f, const struct field_def *defs, size_t n, size_t needed_n,
+		 sio_slice body)
+{
+	char error[sizeof(a->r.error)] = "";
+	int r = fields_parse(f, defs, n, body, error, sizeof(error));
+
+	if (r == SIO_OK)
+		r = fields_complete(f, needed_n, error, sizeof(error));
+	if (r < 0 && r != SIO_ERR_INVAL)
+		answer_fail(a, STORE_UNAVAILABLE, "out of memory");
+	else if (r < 0)
+		answer_fail(a, STORE_INVALID, "%s", error);
+	return r == SIO_OK;
+}
+
 void op_entity_create(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	const struct entity *e = entity_of(ask->op);
 	struct fields f;
-	int r;
 
 	if (!project_exists(db, a, ask->project))
 		return;
-	r = fields_parse(&f, e->fields, e->fields_n, ask->body, a->r.error, sizeof(a->r.error));
-	if (r == SIO_OK)
-		r = fields_complete(&f, e->columns_n, a->r.error, sizeof(a->r.error));
-	if (r == SIO_OK)
+	if (entity_body(a, &f, e->fields, e->fields_n, e->columns_n, ask->body))
 		entity_insert(db, e, ask, &f, a);
-	else
-		a->r.status = r == SIO_ERR_INVAL ? STORE_INVALID : STORE_UNAVAILABLE;
 	fields_fini(&f);
 }
 
@@ -412,12 +421,9 @@ void op_entity_patch(struct db *db, const struct store_ask *ask, struct store_an
 {
 	const struct entity *e = entity_of(ask->op);
 	struct fields f;
-	int r = fields_parse(&f, e->fields, e->fields_n, ask->body, a->r.error, sizeof(a->r.error));
 
-	if (r == SIO_OK)
+	if (entity_body(a, &f, e->fields, e->fields_n, 0, ask->body))
 		entity_change(db, e, ask, &f, true, a);
-	else
-		a->r.status = r == SIO_ERR_INVAL ? STORE_INVALID : STORE_UNAVAILABLE;
 	if (a->r.status == STORE_OK) {
 		event_begin(e, ask->project, row_id(e, ask), a);
 		event_updates(e, &f, a);

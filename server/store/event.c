@@ -20,21 +20,31 @@ static bool is_project(sio_slice stream)
 	return !memchr(stream.p, ':', stream.n);
 }
 
-static const char next_seq_text[] = "SELECT seq + 1 FROM streams WHERE project = ?1";
+/* The row's id is the event's position: all writers wait for each other, so ids grow as commits
+ * do.  PostgreSQL is asked for the id together with the number; so the row itself goes out with
+ * whatever follows. */
+static const char *next_text(const struct db *db)
+{
+	return SQL_OF(db, "SELECT seq + 1 FROM streams WHERE project = ?1",
+		      "SELECT seq + 1, nextval('events_id_seq') FROM streams WHERE project = ?1");
+}
 
 void stream_ahead(struct db *db, sio_slice stream)
 {
-	sql_ahead(db, next_seq_text, "t", stream);
+	sql_ahead(db, next_text(db), "t", stream);
 }
 
-/* The next number of a stream; 0 when it failed.  (RETURNING would do it in one statement,
+/* The next number of a stream, and in db->position the next id where it is asked for first; 0
+ * when it failed.  (RETURNING would do it in one statement,
  * and take half as long again.) */
 static int64_t next_seq(struct db *db, struct store_answer *a, sio_slice stream)
 {
-	struct sql_stmt *st = sql_start(db, next_seq_text, "t", stream);
+	struct sql_stmt *st = sql_start(db, next_text(db), "t", stream);
 	int r = sql_step(st);
 	int64_t seq = r == SQL_ROW ? sql_int(st, 0) : 1;
 
+	if (db->driver->is_postgres)
+		db->position = r == SQL_ROW ? sql_int(st, 1) : 0;
 	sql_reset(st);
 	if (r == SQL_ROW)
 		r = sql_push(db, "UPDATE streams SET seq = ?2 WHERE project = ?1", "ti", stream, seq);
@@ -46,9 +56,6 @@ static int64_t next_seq(struct db *db, struct store_answer *a, sio_slice stream)
 	return 0;
 }
 
-/* The row, whose id is the event's position: all writers wait for each other, so ids grow
- * as commits do.  PostgreSQL is asked for the id first; the row itself then goes out with
- * whatever follows. */
 static bool event_insert(struct db *db, sio_slice stream, int64_t seq, sio_slice type, sio_slice data)
 {
 	int r;
@@ -59,7 +66,8 @@ static bool event_insert(struct db *db, sio_slice stream, int64_t seq, sio_slice
 		db->position = r == SQL_DONE ? db->driver->new_id(db) : 0;
 		return r == SQL_DONE;
 	}
-	db->position = sql_ask_int(db, "SELECT nextval('events_id_seq')", 0);
+	if (db->position == 0) /* the first of its stream */
+		db->position = sql_ask_int(db, "SELECT nextval('events_id_seq')", 0);
 	return db->position > 0 &&
 	       sql_push(db, "INSERT INTO events (project, seq, type, data, created_at, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)", "tittti",
 			stream, seq, type, data, sio_str(db->now), db->position) == SQL_DONE;
@@ -139,7 +147,6 @@ static void stream_bounds(struct db *db, sio_slice stream, struct store_answer *
 /* Read on from a number; the cursor of the next page is the last seq, as ask.after. */
 void op_event_list(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
-	uint32_t limit = ask->limit == 0 ? STORE_LIMIT_DEFAULT : ask->limit > STORE_LIMIT_MAX ? STORE_LIMIT_MAX : ask->limit;
 	struct sql_shape shape;
 	struct sql_stmt *st;
 	int r;
@@ -148,7 +155,7 @@ void op_event_list(struct db *db, const struct store_ask *ask, struct store_answ
 	stream_bounds(db, ask->project, a);
 	/* What lies below the floor waits for the sweep and is not shown any more. */
 	st = sql_start(db, SQL_OF(db, EVENT_PAGE, EVENT_PAGE_POSTGRES), "tii", ask->project,
-		       ask->after < a->r.oldest ? a->r.oldest - 1 : ask->after, (int64_t)limit);
+		       ask->after < a->r.oldest ? a->r.oldest - 1 : ask->after, (int64_t)sql_page_limit(ask));
 	buf_byte(&a->json, '[');
 	while ((r = sql_step(st)) == SQL_ROW && (a->r.rows_n == 0 || a->json.n < STORE_PAGE_BYTES)) {
 		buf_put(&a->json, ",", a->r.rows_n++ > 0);

@@ -12,7 +12,7 @@
 
 #include "store/db.h"
 
-enum { NEWS_EVENTS_MAX = 500, NEWS_CHANGES_MAX = 1000 };
+enum { NEWS_EVENTS_MAX = 10000, NEWS_CHANGES_MAX = 1000 };
 
 int64_t news_last_event(struct db *db)
 {

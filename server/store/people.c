@@ -62,19 +62,18 @@ static void user_add(struct db *db, const struct store_ask *ask, struct store_an
 {
 	struct fields f;
 	sio_slice body = is_ensure && ask->body.n == 0 ? SIO_LIT("{}") : ask->body, name;
-	int r = fields_parse(&f, user_fields, COUNT(user_fields), body, a->r.error, sizeof(a->r.error));
+	bool is_good = entity_body(a, &f, user_fields, COUNT(user_fields), is_ensure ? 0 : 1, body);
 
-	if (r == SIO_OK && !is_ensure)
-		r = fields_complete(&f, 1, a->r.error, sizeof(a->r.error));
 	name = f.v[0].text.n ? f.v[0].text : ask->user;
-	if (r < 0)
-		a->r.status = r == SIO_ERR_INVAL ? STORE_INVALID : STORE_UNAVAILABLE;
-	else if (user_insert(db, ask->user, name, ask->secret) != SQL_DONE)
+	if (!is_good)
+		goto done;
+	if (user_insert(db, ask->user, name, ask->secret) != SQL_DONE)
 		sql_fail(db, a);
 	else if (!is_ensure && db->driver->changes(db) == 0)
 		answer_fail(a, STORE_EXISTS, "user '%.*s' is there already", (int)ask->user.n, ask->user.p);
 	else
 		user_read(db, ask->user, a);
+done:
 	buf_clear(&a->secret);
 	fields_fini(&f);
 }
@@ -221,14 +220,9 @@ static void project_insert(struct db *db, const struct store_ask *ask, const str
 void op_project_add(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	struct fields f;
-	int r = fields_parse(&f, entity_project.fields, entity_project.fields_n, ask->body, a->r.error, sizeof(a->r.error));
 
-	if (r == SIO_OK)
-		r = fields_complete(&f, entity_project.columns_n, a->r.error, sizeof(a->r.error));
-	if (r == SIO_OK)
+	if (entity_body(a, &f, entity_project.fields, entity_project.fields_n, entity_project.columns_n, ask->body))
 		project_insert(db, ask, &f, a);
-	else
-		a->r.status = r == SIO_ERR_INVAL ? STORE_INVALID : STORE_UNAVAILABLE;
 	fields_fini(&f);
 }
 
@@ -358,14 +352,9 @@ static void collab_write(struct db *db, const struct store_ask *ask, sio_slice r
 void op_collab_put(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	struct fields f;
-	int r = fields_parse(&f, role_fields, COUNT(role_fields), ask->body, a->r.error, sizeof(a->r.error));
 
-	if (r == SIO_OK)
-		r = fields_complete(&f, 1, a->r.error, sizeof(a->r.error));
-	if (r == SIO_OK)
+	if (entity_body(a, &f, role_fields, COUNT(role_fields), 1, ask->body))
 		collab_write(db, ask, f.v[0].text, a);
-	else
-		a->r.status = r == SIO_ERR_INVAL ? STORE_INVALID : STORE_UNAVAILABLE;
 	fields_fini(&f);
 }
 

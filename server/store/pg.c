@@ -155,13 +155,13 @@ static int look_for_batch(struct pg_db *pg)
 /* The connection was lost after COMMIT had been sent. */
 static int resolve(struct pg_db *pg)
 {
-	uint64_t until_us = pg_now_us() + PG_RESOLVE_MS * 1000ULL;
+	uint64_t until_us = store_now_us() + PG_RESOLVE_MS * 1000ULL;
 	int r;
 
-	while ((r = look_for_batch(pg)) == SQL_FAILED && pg_now_us() < until_us)
+	while ((r = look_for_batch(pg)) == SQL_FAILED && store_now_us() < until_us)
 		nanosleep(&(struct timespec){ .tv_nsec = PG_RETRY_MIN_MS * 1000000L }, NULL);
 	pg->is_unknown = r == SQL_FAILED;
-	return r;
+	return pg->is_unknown ? SQL_UNKNOWN : r;
 }
 
 static int commit(struct db *db)

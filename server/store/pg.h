@@ -28,7 +28,8 @@ enum {
 	PG_RETRY_MIN_MS = 100,   /* between two attempts to connect ... */
 	PG_RETRY_MAX_MS = 3000,  /* ... doubled at each failure, a half more or less by chance */
 	PG_RESOLVE_MS = 15000,   /* how long the outcome of a commit is asked for */
-	PG_FROZEN_S = 15,        /* a process that sleeps in a transaction loses it, and the lock */
+	PG_FROZEN_MS = 15000,    /* a process that sleeps in a transaction loses it, and the lock */
+	PG_STATEMENT_MS = 25000, /* a statement that takes longer fails; less than PG_ANSWER_MS */
 };
 
 struct pg_stmt {
@@ -60,7 +61,8 @@ struct pg_link {
 	uint32_t retry_ms;
 	struct { struct pg_stmt *st; bool is_prepare, is_ahead; } queue[PG_QUEUE_MAX];
 	int queue_n;
-	/* The last failure: SQLSTATE ("" when the server has not answered) and one line. */
+	/* The last failure: SQLSTATE, where we found it ourselves the one that fits, "" when none
+	 * does (no connection, no answer, no memory); and one line. */
 	char state[6], why[160], constraint[64];
 };
 
@@ -85,7 +87,6 @@ static inline struct pg_db *pg_of(struct db *db)
 
 /* ---- pg_link.c -------------------------------------------------------------- */
 
-uint64_t pg_now_us(void);
 int pg_link_init(struct pg_link *link, const char *url);
 void pg_link_fini(struct pg_link *link);
 /* Connect if there is no connection and the time for it has come.  SQL_DONE or SQL_FAILED. */

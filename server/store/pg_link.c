@@ -16,14 +16,6 @@
 #include "base/log.h"
 #include "store/pg.h"
 
-uint64_t pg_now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 /* ---- what a failure was ------------------------------------------------------ */
 
 /* libpq's texts have several lines; a log has one. */
@@ -123,15 +115,19 @@ PGconn *pg_link_dial(struct pg_link *link)
 /* Tables are small when the first plans are made and large later: the index is always
  * right.  An answer means durable, whatever the server's default is. */
 static const char session[] =
-	"SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '15s'; SET statement_timeout = '25s';"
+	"SET lock_timeout = %d; SET idle_in_transaction_session_timeout = %d; SET statement_timeout = %d;"
 	"SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan;"
 	"SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
 static bool set_up(struct pg_link *link)
 {
-	PGresult *result = PQexec(link->conn, session);
-	bool is_good = PQresultStatus(result) == PGRES_TUPLES_OK;
+	char text[sizeof(session) + 32];
+	PGresult *result;
+	bool is_good;
 
+	snprintf(text, sizeof(text), session, SQL_BUSY_MS, PG_FROZEN_MS, PG_STATEMENT_MS);
+	result = PQexec(link->conn, text);
+	is_good = PQresultStatus(result) == PGRES_TUPLES_OK;
 	if (!is_good)
 		take_failure(link, result);
 	PQclear(result);
@@ -148,7 +144,7 @@ static void put_off(struct pg_link *link)
 	uint32_t chance;
 
 	random_bytes(&chance, sizeof(chance));
-	link->retry_us = pg_now_us() + (link->retry_ms / 2 + chance % link->retry_ms) * 1000ULL;
+	link->retry_us = store_now_us() + (link->retry_ms / 2 + chance % link->retry_ms) * 1000ULL;
 	link->retry_ms = 2 * link->retry_ms < PG_RETRY_MAX_MS ? 2 * link->retry_ms : PG_RETRY_MAX_MS;
 }
 
@@ -157,7 +153,7 @@ int pg_link_connect(struct pg_link *link)
 
 	if (link->conn)
 		return SQL_DONE;
-	if (pg_now_us() < link->retry_us)
+	if (store_now_us() < link->retry_us)
 		return SQL_FAILED; /* why is still that of the last attempt */
 	link->conn = pg_link_dial(link);
 	if (link->conn && set_up(link)) {
@@ -220,7 +216,7 @@ static bool is_answered(struct pg_link *link, uint64_t until_us)
 	for (;;) {
 		int unsent = PQflush(link->conn);
 		struct pollfd p = { .fd = PQsocket(link->conn), .events = (short)(POLLIN | (unsent ? POLLOUT : 0)) };
-		uint64_t now = pg_now_us();
+		uint64_t now = store_now_us();
 		if (unsent < 0)
 			break;
 		if (!PQisBusy(link->conn))
@@ -272,7 +268,7 @@ static int take_result(struct pg_link *link, int i, struct pg_stmt *wanted, PGre
 /* The answers to what is queued, and the end of the message.  false: lost. */
 static bool take_answers(struct pg_link *link, struct pg_stmt *wanted, int *failed_at)
 {
-	uint64_t until_us = pg_now_us() + PG_ANSWER_MS * 1000ULL;
+	uint64_t until_us = store_now_us() + PG_ANSWER_MS * 1000ULL;
 	bool is_lost = false;
 	PGresult *result;
 

@@ -133,15 +133,10 @@ static bool bulk_item(struct db *db, struct bulk *b, sio_slice body, struct stor
 {
 	struct store_answer one = { .r.op = STORE_BOQ_PATCH };
 	struct fields f;
-	bool goes_on;
-	int r = fields_parse(&f, boq_fields, COUNT(boq_fields), body, one.r.error, sizeof(one.r.error));
+	bool goes_on, is_good = entity_body(&one, &f, boq_fields, COUNT(boq_fields), 0, body);
 
-	if (r == SIO_ERR_INVAL)
-		one.r.status = STORE_INVALID;
-	else if (r < 0)
-		answer_fail(&one, STORE_UNAVAILABLE, "out of memory");
 	b->ask.item = f.n > BOQ_COLUMNS && f.v[BOQ_COLUMNS].is_set ? f.v[BOQ_COLUMNS].text : SIO_LIT("");
-	if (r == SIO_OK && b->ask.item.n == 0)
+	if (is_good && b->ask.item.n == 0)
 		answer_fail(&one, STORE_INVALID, "item_id: is missing");
 	if (one.r.status == STORE_OK)
 		entity_change(db, &entity_boq, &b->ask, &f, false, &one);

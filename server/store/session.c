@@ -73,10 +73,25 @@ static sio_slice own_stream(sio_slice user, char out[STORE_USER_MAX + 8])
 
 /* ---- coming, joining, leaving ---------------------------------------------------------- */
 
-void op_session_reset(struct db *db, const struct store_ask *ask, struct store_answer *a)
+/* Rows of 0 or more; -1 on a fault, which is answered. */
+static int64_t changed_n(struct db *db, struct store_answer *a, int r)
 {
-	(void)ask;
-	change(db, a, sql_exec(db, "UPDATE sessions SET left_ms = ?1 WHERE left_ms IS NULL", "i", db->now_ms));
+	change(db, a, r);
+	return r == SQL_DONE ? db->driver->changes(db) : -1;
+}
+
+/* A server that says nothing for after ms is gone, and its clients with it.  Nobody looks at
+ * their sessions but when a server comes or goes. */
+void op_session_beat(struct db *db, const struct store_ask *ask, struct store_answer *a)
+{
+	int64_t known = changed_n(db, a, sql_exec(db, "UPDATE nodes SET seen_ms = ?2 WHERE id = ?1", "ti", ask->item, db->now_ms));
+	int64_t gone = known < 0 ? -1 : changed_n(db, a, sql_exec(db, "DELETE FROM nodes WHERE seen_ms < ?1", "i", db->now_ms - ask->after));
+
+	if (known == 0 && gone >= 0)
+		change(db, a, sql_exec(db, "INSERT INTO nodes (id, seen_ms) VALUES (?1, ?2)", "ti", ask->item, db->now_ms));
+	if (a->r.status == STORE_OK && (known == 0 || gone > 0))
+		change(db, a, sql_exec(db, "UPDATE sessions SET left_ms = ?1 WHERE left_ms IS NULL "
+				       "AND node NOT IN (SELECT id FROM nodes)", "i", db->now_ms));
 }
 
 /* Enter the projects of a list that the user has a role in and that the answer does not name
@@ -116,8 +131,8 @@ void op_session_open(struct db *db, const struct store_ask *ask, struct store_an
 		answer_fail(a, STORE_INVALID, "sid: must be a short text");
 		return;
 	}
-	change(db, a, sql_exec(db, "INSERT INTO sessions (pid, sid, user_id) VALUES (?1, ?2, ?3)", "ttt", ask->item,
-			       sio_bytes(sid, (size_t)n), ask->user));
+	change(db, a, sql_exec(db, "INSERT INTO sessions (pid, sid, user_id, node) VALUES (?1, ?2, ?3, ?4)", "tttt", ask->item,
+			       sio_bytes(sid, (size_t)n), ask->user, ask->actor));
 	if (a->r.status == STORE_OK && stream_read(db, own_stream(ask->user, own), &last, &floor, a))
 		stream_enter(db, ask->item, own_stream(ask->user, own), last, a);
 	buf_byte(&a->json, '[');
@@ -151,13 +166,14 @@ void op_session_state(struct db *db, const struct store_ask *ask, struct store_a
 
 void op_session_left(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
-	change(db, a, sql_exec(db, "UPDATE sessions SET left_ms = ?2 WHERE pid = ?1", "ti", ask->item, db->now_ms));
+	/* Unless it is connected to another server by now. */
+	change(db, a, sql_exec(db, "UPDATE sessions SET left_ms = ?2 WHERE pid = ?1 AND node = ?3", "tit", ask->item, db->now_ms, ask->actor));
 	purge(db, ask->after, a);
 }
 
 void op_session_end(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
-	change(db, a, sql_exec(db, "DELETE FROM sessions WHERE pid = ?1", "t", ask->item));
+	change(db, a, sql_exec(db, "DELETE FROM sessions WHERE pid = ?1 AND node = ?2", "tt", ask->item, ask->actor));
 }
 
 /* ---- coming back ------------------------------------------------------------------------- */
@@ -214,7 +230,7 @@ static bool resume_read(struct resume *r)
 /* The session's own row: is it there, this user's, and in time?  Begins the answer. */
 static bool resume_session(struct resume *r)
 {
-	struct sql_stmt *st = sql_start(r->db, "SELECT sid, user_id, left_ms, (SELECT coalesce(max(id), 0) FROM events) "
+	struct sql_stmt *st = sql_start(r->db, "SELECT sid, user_id, left_ms, (SELECT coalesce(max(id), 0) FROM events), node "
 					    "FROM sessions WHERE pid = ?1", "t", r->ask->item);
 	int got = sql_step(st);
 
@@ -228,6 +244,8 @@ static bool resume_session(struct resume *r)
 		return refuse(r, "offset");
 	buf_str(&r->a->json, "{\"sid\":");
 	buf_json(&r->a->json, sql_text(st, 0));
+	buf_str(&r->a->json, ",\"node\":"); /* where it is connected still, as far as is known */
+	buf_json(&r->a->json, sql_is_null(st, 2) ? sql_text(st, 4) : SIO_LIT(""));
 	sql_reset(st);
 	return true;
 }
@@ -400,7 +418,7 @@ static void resume_end(struct resume *r)
 	r->a->r.role[0] = '\0';
 	if (r->text.failed || r->streams.failed)
 		answer_fail(r->a, STORE_UNAVAILABLE, "out of memory");
-	change(r->db, r->a, sql_exec(r->db, "UPDATE sessions SET left_ms = NULL WHERE pid = ?1", "t", r->ask->item));
+	change(r->db, r->a, sql_exec(r->db, "UPDATE sessions SET left_ms = NULL, node = ?2 WHERE pid = ?1", "tt", r->ask->item, r->ask->actor));
 }
 
 void op_session_resume(struct db *db, const struct store_ask *ask, struct store_answer *a)

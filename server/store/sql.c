@@ -306,10 +306,22 @@ static bool keys_bind(struct sql_stmt *st, const char *start, const struct buf *
 	return p == end;
 }
 
+uint32_t sql_page_limit(const struct store_ask *ask)
+{
+	if (ask->limit == 0)
+		return STORE_LIMIT_DEFAULT;
+	return ask->limit < STORE_LIMIT_MAX ? ask->limit : STORE_LIMIT_MAX;
+}
+
+static size_t min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 void sql_page_run(struct db *db, const struct store_ask *ask, struct store_answer *a,
 		  const struct sql_page *page, sio_slice scope1, sio_slice scope2)
 {
-	uint32_t limit = ask->limit == 0 ? STORE_LIMIT_DEFAULT : ask->limit > STORE_LIMIT_MAX ? STORE_LIMIT_MAX : ask->limit;
+	uint32_t limit = sql_page_limit(ask);
 	int r;
 	struct buf keys = { 0 }; /* first those of the cursor (bound), then of each row */
 	struct buf last = { 0 };
@@ -327,6 +339,8 @@ void sql_page_run(struct db *db, const struct store_ask *ask, struct store_answe
 	while ((r = sql_step(st)) == SQL_ROW && a->r.rows_n < limit && a->json.n < STORE_PAGE_BYTES) {
 		buf_put(&a->json, ",", a->r.rows_n > 0);
 		sql_shape_row(&shape, st, &a->json);
+		if (a->r.rows_n == 0) /* rows are much alike: room for all of them, not by doubling */
+			buf_reserve(&a->json, min_size(a->json.n * limit, STORE_PAGE_BYTES));
 		if (++a->r.rows_n == limit || a->json.n >= STORE_PAGE_BYTES)
 			cursor_write(st, page, &last);
 	}

@@ -74,7 +74,7 @@ static int step(struct sql_stmt *st)
 		return SQL_ROW;
 	if (r == SQLITE_DONE)
 		return SQL_DONE;
-	return r == SQLITE_CONSTRAINT_PRIMARYKEY ? SQL_TAKEN : SQL_FAILED; /* extended codes are on */
+	return r == SQLITE_CONSTRAINT_PRIMARYKEY || r == SQLITE_CONSTRAINT_UNIQUE ? SQL_TAKEN : SQL_FAILED; /* extended codes are on */
 }
 
 /* Nothing is gained by waiting: it is done at once. */

@@ -94,7 +94,27 @@ static const char step_3[] =
 	"  pid TEXT NOT NULL REFERENCES sessions(pid) ON DELETE CASCADE, stream TEXT NOT NULL, seq INTEGER NOT NULL,"
 	"  state TEXT, PRIMARY KEY (pid, stream)) STRICT, WITHOUT ROWID;";
 
-static const char *const steps[] = { step_1, step_2, step_3 };
+/* Step 4.  A page of a bill is one walk through its table: the rows lie in the order in
+ * which they are read, and a single item is found by its index.  (It was the other way
+ * round: an index in that order, and a look-up for each row.) */
+static const char step_4[] =
+	"ALTER TABLE boq_items RENAME TO boq_items_3;"
+	"CREATE TABLE boq_items ("
+	"  project TEXT NOT NULL REFERENCES projects(id) ON DELETE CASCADE, item_id TEXT NOT NULL,"
+	"  code TEXT NOT NULL, description TEXT NOT NULL, unit TEXT NOT NULL,"
+	"  qty TEXT NOT NULL, unit_price TEXT NOT NULL, total TEXT NOT NULL, section TEXT NOT NULL,"
+	"  version INTEGER NOT NULL DEFAULT 1, updated_at TEXT NOT NULL, updated_by TEXT NOT NULL,"
+	"  PRIMARY KEY (project, section, code, item_id)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO boq_items (project, item_id, code, description, unit, qty, unit_price, total, section, version,"
+	"  updated_at, updated_by) SELECT project, item_id, code, description, unit, qty, unit_price, total, section, version,"
+	"  updated_at, updated_by FROM boq_items_3;"
+	"DROP TABLE boq_items_3;"
+	"CREATE UNIQUE INDEX boq_items_id ON boq_items(project, item_id);"
+	/* Which server a session is connected to, and which servers there are. */
+	"ALTER TABLE sessions ADD COLUMN node TEXT NOT NULL DEFAULT '';"
+	"CREATE TABLE nodes (id TEXT PRIMARY KEY, seen_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+
+static const char *const steps[] = { step_1, step_2, step_3, step_4 };
 enum { STEPS_N = (int)(sizeof(steps) / sizeof(steps[0])) };
 
 static const char version_table[] =

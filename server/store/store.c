@@ -81,14 +81,6 @@ static bool has_thread(const struct store *store)
 	return store->lanes[WRITES].has_thread;
 }
 
-static uint64_t monotonic_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 static struct lane *lane_of(struct store *store, const struct store_ask *ask)
 {
 	bool is_free = store->lanes[READS].db && !store_op_is_write(ask->op) && !ask->is_ordered;
@@ -223,12 +215,12 @@ static struct store_job *next_batch(struct lane *lane, uint64_t wait_us, bool *g
 	struct store *store = lane->store;
 	struct gather gather = lane->gather;
 	struct store_job *jobs;
-	uint64_t begun = monotonic_us();
+	uint64_t begun = store_now_us();
 
 	lane->gather = (struct gather){ 0 };
 	pthread_mutex_lock(&store->lock);
 	/* Who comes later than they would have been waited for comes for reasons of his own. */
-	if (wait_for(lane, 1, wait_us) && gather.most_us > 0 && monotonic_us() - begun < gather.most_us)
+	if (wait_for(lane, 1, wait_us) && gather.most_us > 0 && store_now_us() - begun < gather.most_us)
 		wait_for(lane, gather.n, gather.most_us);
 	*goes_on = lane->queue.first || !store->is_closing;
 	*was_poked = lane->is_poked;
@@ -259,7 +251,7 @@ static void learn(struct lane *lane, uint32_t n, uint64_t took_us)
 static uint32_t count_batch(struct store *store, const struct store_job *jobs, bool is_done)
 {
 	struct store_stats *s = &store->stats;
-	uint64_t now = monotonic_us(), n = 0, writes = 0;
+	uint64_t now = store_now_us(), n = 0, writes = 0;
 
 	for (const struct store_job *job = jobs; job; job = job->next, n++) {
 		writes += store_op_is_write(job->ask.op);
@@ -293,7 +285,7 @@ static struct store_job *mark_answered(struct store *store, struct store_job *jo
 static void run_batch(struct lane *lane, struct store_job *jobs)
 {
 	struct store *store = lane->store;
-	uint64_t begun = monotonic_us();
+	uint64_t begun = store_now_us();
 	bool is_done = store->ops->run(lane->db, jobs);
 	uint32_t n;
 
@@ -302,7 +294,7 @@ static void run_batch(struct lane *lane, struct store_job *jobs)
 	jobs = mark_answered(store, jobs);
 	pthread_mutex_unlock(&store->lock);
 	if (lane == &store->lanes[WRITES])
-		learn(lane, n, monotonic_us() - begun);
+		learn(lane, n, store_now_us() - begun);
 	/* What another process had committed before this batch was seen in its transaction: it has
 	 * the lower numbers and is told first.  What came later is told later. */
 	if (lane == &store->lanes[WRITES])
@@ -313,10 +305,10 @@ static void run_batch(struct lane *lane, struct store_job *jobs)
 /* Returns when the next step is due. */
 static uint64_t run_sweep(struct store *store)
 {
-	uint64_t begun = monotonic_us(), deleted = 0, took;
+	uint64_t begun = store_now_us(), deleted = 0, took;
 	bool is_more = store->ops->sweep(store->lanes[WRITES].db, &deleted);
 
-	took = monotonic_us() - begun;
+	took = store_now_us() - begun;
 	pthread_mutex_lock(&store->lock);
 	store->stats.swept_total += deleted;
 	if (took > store->stats.sweep_us_max)
@@ -334,7 +326,7 @@ bool store_sweep(struct store *store)
 /* What a rush of requests left in the back end's caches goes back to the system. */
 static void relax_when_quiet(struct lane *lane, bool has_worked)
 {
-	uint64_t now = monotonic_us();
+	uint64_t now = store_now_us();
 
 	if (has_worked) {
 		lane->is_warm = true;
@@ -351,7 +343,7 @@ static void *writes_main(void *arg)
 	struct lane *lane = arg;
 	struct store *store = lane->store;
 	bool goes_on = true, was_poked = false;
-	uint64_t told_us = 0, sweep_us = monotonic_us() + SWEEP_STEP_MS * 1000ULL, now = monotonic_us();
+	uint64_t told_us = 0, sweep_us = store_now_us() + SWEEP_STEP_MS * 1000ULL, now = store_now_us();
 
 	while (goes_on) {
 		uint64_t wait_us = sweep_us > now ? sweep_us - now : 0;
@@ -361,7 +353,7 @@ static void *writes_main(void *arg)
 			has_writes |= store_op_is_write(job->ask.op);
 		if (jobs)
 			run_batch(lane, jobs);
-		now = monotonic_us();
+		now = store_now_us();
 		if (goes_on && (has_writes || was_poked || now - told_us >= POLL_MS * 1000)) {
 			tell_news(store, true);
 			told_us = now;
@@ -419,7 +411,7 @@ int store_submit(struct store *store, const struct store_ask *ask)
 
 	if ((unsigned)ask->op >= STORE_OP_N || !ask->done || !has_thread(store))
 		return SIO_ERR_INVAL;
-	job = job_new(ask, monotonic_us());
+	job = job_new(ask, store_now_us());
 	if (!job)
 		return SIO_ERR_NOMEM;
 	r = enqueue(store, job, ask->is_owed);
@@ -448,7 +440,7 @@ struct store_result *store_run(struct store *store, const struct store_ask *ask)
 
 	if ((unsigned)ask->op >= STORE_OP_N)
 		return NULL;
-	job = job_new(ask, monotonic_us());
+	job = job_new(ask, store_now_us());
 	if (!job)
 		return NULL;
 	job->is_sync = true;
@@ -507,6 +499,11 @@ static void poke(void *arg)
 	lane->is_poked = true;
 	pthread_cond_signal(&lane->wake);
 	pthread_mutex_unlock(&lane->store->lock);
+}
+
+void store_look(struct store *store)
+{
+	poke(&store->lanes[WRITES]);
 }
 
 /* The handles: one to write with, and with threads one to read with beside it. */

@@ -98,15 +98,19 @@ struct store;
 	X(EVENT_LIST, "event_list", 0)         /* P after [L] -> rows; seq = the stream's last number, oldest */     \
 	/* sessions: what connection state recovery must know of a connected client, by its private id I.  Their       \
 	 * window W is the time in ms for which one that was left may be resumed; older ones are deleted on the way. */\
-	X(SESSION_RESET, "session_reset", 1)   /* -> all that are connected are left now: the server has started */  \
-	X(SESSION_OPEN, "session_open", 1)     /* U I after=W B{sid, projects} -> rows as ROLE_LIST: those are joined */\
+	/* A is the server that it is connected to. */                                                               \
+	X(SESSION_BEAT, "session_beat", 1)     /* I=server after=lease in ms -> it is there; sessions of those that  \
+						* have not said so for longer are left now */                        \
+	X(SESSION_OPEN, "session_open", 1)     /* U I A after=W B{sid, projects} -> rows as ROLE_LIST: those are joined */\
 	X(SESSION_JOIN, "session_join", 1)     /* P U I -> as ROLE_GET; joined when there is a role */               \
 	X(SESSION_LEAVE, "session_leave", 1)   /* P I -> no longer joined */                                         \
 	X(SESSION_STATE, "session_state", 1)   /* P I B=state (any JSON) -> kept for the resumption */               \
-	X(SESSION_LEFT, "session_left", 1)     /* I after=W -> its client has gone and may come back */              \
-	X(SESSION_END, "session_end", 1)       /* I -> forgotten */                                                  \
-	X(SESSION_RESUME, "session_resume", 1) /* U I [after: the position that was heard] L B{window_ms, bytes_max, \
-						* projects} -> json {sid, rooms: [{project_id, role, seq, was_joined, state}],\
+	X(SESSION_LEFT, "session_left", 1)     /* I A after=W -> its client has gone and may come back; nothing when \
+						* it is connected to another server by now */                        \
+	X(SESSION_END, "session_end", 1)       /* I A -> forgotten; nothing when it is connected to another server */\
+	X(SESSION_RESUME, "session_resume", 1) /* U I A [after: the position that was heard] L B{window_ms, bytes_max,\
+						* projects} -> connected to A; json {sid, node: to which it was       \
+						* connected still, or "", rooms: [{project_id, role, seq, was_joined, state}],\
 						* events: [{position, stream, seq, type, data}]}; REFUSED with json    \
 						* {reason} of SESSION_REASON_MAP */                                    \
 	X(COUNTS, "counts", 0)                 /* -> json {users, projects, boq_items, tasks, comments, events} */   \
@@ -272,7 +276,7 @@ struct store_foreign_event {
 };
 
 struct store_options {
-	const char *url;         /* DATABASE_URL: sqlite:///relative.db, sqlite:////absolute.db */
+	const char *url;         /* DATABASE_URL: sqlite:///relative.db, sqlite:////absolute.db, postgresql://user@host/db */
 	uint32_t queue_max;      /* STORE_QUEUE_DEFAULT */
 	store_post_fn *post;     /* NULL: no thread, only store_run */
 	void *post_ctx;
@@ -290,9 +294,9 @@ struct store_options {
 
 /* Open the database, create or migrate its schema, start the thread.  Strings are
  * copied.  Returns 0 and *out; else error holds one line that names what is wrong
- * (never a password of the URL): SIO_ERR_INVAL (URL malformed, or not supported
- * by this build), SIO_ERR_SYSTEM (cannot be opened, is no database, has a newer
- * schema), SIO_ERR_NOMEM. */
+ * (never a password of the URL): SIO_ERR_INVAL (URL malformed, or of another scheme),
+ * SIO_ERR_SYSTEM (cannot be opened or reached, is no database, has a newer schema, holds
+ * other tables), SIO_ERR_NOMEM. */
 SIO_MUST_CHECK int store_open(const struct store_options *options, struct store **out, char error[STORE_ERROR_MAX]);
 
 /* Check a DATABASE_URL without opening it (skybuild serve --check).  Returns 0, or
@@ -303,6 +307,10 @@ SIO_MUST_CHECK int store_url_check(const char *url, char error[STORE_ERROR_MAX])
  * loops have ended: completions that no loop took are called from here, on the
  * caller's thread, so that every done has been called.  NULL is allowed. */
 void store_close(struct store *store);
+
+/* Another process has committed, somebody says: look for it now and not at the next poll.
+ * Any thread. */
+void store_look(struct store *store);
 
 /* One step of the deleting, on a store without a thread (tests).  Returns true when
  * there is more to do. */
@@ -321,7 +329,8 @@ struct store_stats {
 /* Any thread; the figures need not be of the same instant. */
 void store_stats(const struct store *store, struct store_stats *out);
 
-/* "sqlite:////srv/skybuild.db": the URL without its password, for logs. */
+/* Which database it is, for logs, never with a password: "sqlite:////srv/skybuild.db",
+ * "skybuild@localhost:5432/skybuild". */
 const char *store_url_shown(const struct store *store);
 
 /* ---- demonstration data (skybuild demo) ---------------------------------- */

@@ -17,12 +17,14 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/map.h"
 
 struct parcel {
 	atomic_uint refs;
 	bool is_end;                  /* no message: its sender is gone */
+	int fd;                       /* of a connection that is handed over; -1: a message */
 	char from[SIO_NODE_ID_LEN];
 	size_t n;
 	char bytes[];
@@ -56,6 +58,7 @@ struct channel {
 struct sio_bus {
 	pthread_mutex_t lock;
 	bus_post_fn *post;
+	bus_take_fn *take;            /* NULL: nobody takes connections */
 	struct map channels;
 	struct node *nodes;           /* open ones */
 	uint32_t refs;                /* its maker's and its nodes' */
@@ -74,6 +77,11 @@ struct sio_bus *bus_new(bus_post_fn *post)
 	bus->refs = 1;
 	map_init(&bus->channels);
 	return bus;
+}
+
+void bus_set_take(struct sio_bus *bus, bus_take_fn *take)
+{
+	bus->take = take;
 }
 
 /* Gives back the lock, too. */
@@ -105,6 +113,7 @@ static struct parcel *parcel_new(const struct node *from, sio_slice message, boo
 		return NULL;
 	atomic_init(&p->refs, 1);
 	p->is_end = is_end;
+	p->fd = -1;
 	memcpy(p->from, from->id, SIO_NODE_ID_LEN);
 	p->n = message.n;
 	if (message.n)
@@ -114,8 +123,11 @@ static struct parcel *parcel_new(const struct node *from, sio_slice message, boo
 
 static void parcel_unref(struct parcel *p)
 {
-	if (p && atomic_fetch_sub(&p->refs, 1) == 1)
-		free(p);
+	if (!p || atomic_fetch_sub(&p->refs, 1) > 1)
+		return;
+	if (p->fd >= 0) /* its server has ended */
+		close(p->fd);
+	free(p);
 }
 
 static void inbox_clear(struct inbox *in)
@@ -155,7 +167,11 @@ static void on_wake(void *arg)
 	pthread_mutex_unlock(&node->bus->lock);
 	for (uint32_t i = 0; i < node->taken.n && node->is_open; i++) {
 		struct parcel *p = node->taken.at[i];
-		if (p->is_end)
+		if (p->fd >= 0) {
+			int fd = p->fd;
+			p->fd = -1;
+			node->bus->take(node->server, fd, sio_bytes(p->bytes, p->n));
+		} else if (p->is_end)
 			sio_adapter_node_gone(node->server, sio_bytes(p->from, SIO_NODE_ID_LEN));
 		else
 			sio_adapter_deliver(node->server, sio_bytes(p->from, SIO_NODE_ID_LEN), sio_bytes(p->bytes, p->n));
@@ -360,6 +376,26 @@ static int node_send(void *self, sio_slice id, sio_slice message)
 	return err;
 }
 
+static int node_pass(void *self, sio_slice id, int fd, sio_slice bytes)
+{
+	struct node *node = self, *to;
+	struct parcel *p = node->bus->take ? parcel_new(node, bytes, false) : NULL;
+	int err = SIO_ERR_NOENT;
+
+	if (!p)
+		return node->bus->take ? SIO_ERR_BUSY : SIO_ERR_NOENT;
+	p->fd = fd;
+	pthread_mutex_lock(&node->bus->lock);
+	for (to = node->bus->nodes; to && err == SIO_ERR_NOENT; to = to->next)
+		if (to != node && sio_slice_eq(sio_bytes(to->id, SIO_NODE_ID_LEN), id))
+			err = put(to, p);
+	if (err < 0)
+		p->fd = -1; /* the caller's still */
+	pthread_mutex_unlock(&node->bus->lock);
+	parcel_unref(p);
+	return err;
+}
+
 static void node_nodes(void *self, sio_node_fn *fn, void *arg)
 {
 	struct node *node = self;
@@ -412,6 +448,7 @@ static const struct sio_adapter_ops node_ops = {
 	.send = node_send,
 	.nodes = node_nodes,
 	.close = node_close,
+	.pass = node_pass,
 };
 
 int bus_node(struct sio_bus *bus, const struct sio_adapter_ops **ops, void **self)

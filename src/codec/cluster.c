@@ -26,6 +26,8 @@ enum {
 	F_NAME = 1 << 8,
 	F_ARGS = 1 << 9,
 	F_SOCKETS = 1 << 10,
+	F_CLIENT = 1 << 11,
+	F_STREAM = 1 << 12,
 };
 
 static const uint16_t types[CLUSTER_NTYPES] = {
@@ -41,6 +43,9 @@ static const uint16_t types[CLUSTER_NTYPES] = {
 	[CLUSTER_FETCH] = F_ID | F_NSP | F_TARGET,
 	[CLUSTER_FOUND] = F_ID | F_SOCKETS,
 	[CLUSTER_SERVER_EMIT] = F_ID | F_NSP | F_NAME | F_ARGS,
+	[CLUSTER_CARRY] = F_ID | F_CLIENT | F_STREAM,
+	[CLUSTER_CARRY_ON] = F_ID | F_STREAM,
+	[CLUSTER_CARRY_BACK] = F_ID | F_STREAM,
 };
 
 static bool may_have_no_id(enum cluster_type type)
@@ -110,6 +115,17 @@ static void put_fields(struct buf *out, const struct cluster_message *m, unsigne
 		put_number(out, m->sockets_n, 4);
 		buf_slice(out, m->sockets);
 	}
+	if (fields & F_CLIENT) {
+		put_number(out, m->is_secure, 1);
+		put_string(out, m->address);
+		put_string(out, m->host);
+	}
+	if (fields & F_STREAM) {
+		put_number(out, m->at, 8);
+		put_number(out, m->taken, 4);
+		put_number(out, m->end, 2);
+		put_string(out, m->bytes);
+	}
 }
 
 /* No length of it all may reach 2^32, nor be worth the copying. */
@@ -118,7 +134,8 @@ static bool is_too_large(const struct cluster_message *m)
 	size_t bytes = m->nsp.n + m->room.n + m->name.n + m->json.n + m->sockets.n;
 
 	if ((uint64_t)m->rooms_n + m->except_n + 1 + m->attachments_n > CLUSTER_NAMES_MAX ||
-	    m->attachments_n > SIO_ATTACHMENTS_MAX)
+	    m->attachments_n > SIO_ATTACHMENTS_MAX || m->bytes.n > CLUSTER_PIECE_MAX ||
+	    m->address.n > CLUSTER_ADDRESS_MAX || m->host.n > CLUSTER_HOST_MAX)
 		return true;
 	for (unsigned i = 0; i < m->attachments_n; i++)
 		bytes += m->attachments[i].n;
@@ -270,6 +287,24 @@ static void get_sockets(struct reader *r, struct cluster_message *m)
 	m->sockets = sio_bytes(first, (size_t)(r->p - first));
 }
 
+static void get_client(struct reader *r, struct cluster_message *m)
+{
+	m->is_secure = get_bool(r);
+	m->address = get_string(r);
+	m->host = get_string(r);
+	r->is_bad |= m->address.n > CLUSTER_ADDRESS_MAX || m->host.n > CLUSTER_HOST_MAX;
+}
+
+static void get_stream(struct reader *r, struct cluster_message *m)
+{
+	m->at = get_number(r, 8);
+	m->taken = (uint32_t)get_number(r, 4);
+	m->end = (uint16_t)get_number(r, 2);
+	m->bytes = get_string(r);
+	r->is_bad |= m->bytes.n > CLUSTER_PIECE_MAX || m->end > CARRY_STATUS_MAX ||
+		     (m->end > CARRY_CUT && m->end < CARRY_STATUS_MIN);
+}
+
 static void get_fields(struct reader *r, struct cluster_message *m, unsigned fields)
 {
 	if (fields & F_ID) {
@@ -300,6 +335,10 @@ static void get_fields(struct reader *r, struct cluster_message *m, unsigned fie
 		get_args(r, m);
 	if (fields & F_SOCKETS)
 		get_sockets(r, m);
+	if (fields & F_CLIENT)
+		get_client(r, m);
+	if (fields & F_STREAM)
+		get_stream(r, m);
 }
 
 int cluster_read(sio_slice bytes, struct cluster_message *out, sio_slice *names, uint32_t names_max)

@@ -30,6 +30,9 @@ enum {
 	CLUSTER_HEAD = 4,             /* bytes before the first field */
 	CLUSTER_NAMES_MAX = 65536,    /* rooms, except and attachments of one message */
 	CLUSTER_COUNT_MAX = 1 << 24,  /* clients that one node may say it has asked */
+	CLUSTER_PIECE_MAX = 65536,    /* bytes of a carried request or answer in one message */
+	CLUSTER_ADDRESS_MAX = 63,     /* bytes of a client's address */
+	CLUSTER_HOST_MAX = 16384,     /* bytes of the host that it asked for */
 };
 
 enum cluster_type {
@@ -45,7 +48,20 @@ enum cluster_type {
 	CLUSTER_FOUND,                /* some of them, or the last ones */
 	CLUSTER_SERVER_EMIT,          /* an event for the servers; with an id it is answered as ASK is */
 	CLUSTER_LATE,                 /* one of them has not answered in time */
+	CLUSTER_CARRY,                /* a client's request for a session of yours, from its begin */
+	CLUSTER_CARRY_ON,             /* more of what that client sends */
+	CLUSTER_CARRY_BACK,           /* what it is to be sent */
 	CLUSTER_NTYPES,
+};
+
+/* How a carried stream goes on behind the bytes of a message. */
+enum cluster_carry_end {
+	CARRY_MORE,                   /* there may be more */
+	CARRY_DONE,                   /* back: the answer is complete, the connection may serve others */
+	CARRY_CLOSE,                  /* back: that was all, close the connection */
+	CARRY_CUT,                    /* it is cut: the client has gone, or is to go */
+	CARRY_STATUS_MIN = 400,       /* on: the rest of the request cannot be read, this status says why; */
+	CARRY_STATUS_MAX = 599,       /* back: it was not taken in */
 };
 
 struct cluster_message {
@@ -71,6 +87,12 @@ struct cluster_message {
 	sio_slice sockets;            /* each as cluster_put_socket writes it */
 	uint32_t names_n;             /* read: slices in rooms, except and attachments together */
 	size_t socket_rooms_n;        /* read: rooms of all sockets together */
+	bool is_secure;               /* who asks, in CARRY */
+	sio_slice address, host;
+	uint64_t at;                  /* where bytes stand in their direction of the stream */
+	uint32_t taken;               /* so many bytes of the other direction are done with */
+	uint16_t end;                 /* enum cluster_carry_end */
+	sio_slice bytes;
 };
 
 /* Append m to out.  Returns 0, SIO_ERR_LIMIT (CLUSTER_NAMES_MAX, SIO_ATTACHMENTS_MAX or

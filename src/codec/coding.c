@@ -4,7 +4,7 @@
  * Copyright the SkyBuild Realtime authors */
 #include "codec/coding.h"
 
-#include <strings.h>
+#include "base/text.h"
 
 enum { Q_ONE = 1000, Q_UNSAID = -1 };
 
@@ -12,11 +12,6 @@ enum { Q_ONE = 1000, Q_UNSAID = -1 };
 struct wanted {
 	int gzip, deflate, identity, any;
 };
-
-static bool is_word(sio_slice s, const char *word)
-{
-	return s.n == strlen(word) && strncasecmp(s.p, word, s.n) == 0;
-}
 
 /* RFC 9110 12.4.2: 0, 1, or one of them with up to three decimals, at most 1.  -1: none of these. */
 static int qvalue(sio_slice s)
@@ -42,7 +37,7 @@ static int read_q(sio_slice params)
 
 	while (params.p) {
 		sio_slice value = http1_piece(&params, ';');
-		if (is_word(http1_piece(&value, '='), "q"))
+		if (text_is(http1_piece(&value, '='), "q"))
 			q = qvalue(http1_piece(&value, ';'));
 	}
 	return q;
@@ -54,13 +49,13 @@ static void read_value(sio_slice list, struct wanted *w)
 		sio_slice params = http1_piece(&list, ',');
 		sio_slice name = http1_piece(&params, ';');
 		int q = read_q(params);
-		if (is_word(name, "gzip") || is_word(name, "x-gzip"))
+		if (text_is(name, "gzip") || text_is(name, "x-gzip"))
 			w->gzip = q;
-		else if (is_word(name, "deflate"))
+		else if (text_is(name, "deflate"))
 			w->deflate = q;
-		else if (is_word(name, "identity"))
+		else if (text_is(name, "identity"))
 			w->identity = q;
-		else if (is_word(name, "*"))
+		else if (text_is(name, "*"))
 			w->any = q;
 	}
 }
@@ -85,23 +80,16 @@ const char *coding_name(enum coding coding)
 	return coding == CODING_GZIP ? "gzip" : coding == CODING_DEFLATE ? "deflate" : "identity";
 }
 
-static bool ends_with(sio_slice s, const char *end)
-{
-	size_t n = strlen(end);
-
-	return s.n > n && strncasecmp(s.p + s.n - n, end, n) == 0;
-}
-
 bool coding_is_text(const char *content_type)
 {
 	static const char *const types[] = { "application/json", "application/javascript", "application/xml",
 					     "application/x-ndjson", "application/openmetrics-text" };
 	sio_slice rest = sio_str(content_type), type = http1_piece(&rest, ';');
 
-	if (type.n > 5 && strncasecmp(type.p, "text/", 5) == 0)
+	if (type.n > 5 && text_begins(type, "text/"))
 		return true;
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		if (is_word(type, types[i]))
+		if (text_is(type, types[i]))
 			return true;
-	return ends_with(type, "+json") || ends_with(type, "+xml");
+	return text_ends(type, "+json") || text_ends(type, "+xml");
 }

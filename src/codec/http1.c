@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "codec/http1_head.h"
 
 enum { BAD_REQUEST = 400, TOO_LARGE = 413, HEAD_TOO_LARGE = 431, INTERNAL = 500 };
@@ -236,17 +237,9 @@ static int read_length(struct http1_reader *r, struct input *in)
 	return status;
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static int size_byte(struct http1_reader *r, char c)
 {
-	int digit = hex_value(c);
+	int digit = text_hex(c);
 
 	if (digit >= 0) {
 		r->left = r->left << 4 | (uint64_t)digit;

@@ -11,7 +11,8 @@
 
 #include <llhttp.h>
 #include <stdlib.h>
-#include <strings.h>
+
+#include "base/text.h"
 
 enum { BAD_REQUEST = 400, INTERNAL = 500, NOT_IMPLEMENTED = 501, VERSION_NOT_SUPPORTED = 505 };
 
@@ -31,25 +32,6 @@ bool http1_is_token(sio_slice s)
 		if (!is_token_char((unsigned char)s.p[i]))
 			return false;
 	return s.n > 0;
-}
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static sio_slice trim(sio_slice s)
-{
-	while (s.n > 0 && is_blank(s.p[0]))
-		s = sio_bytes(s.p + 1, s.n - 1);
-	while (s.n > 0 && is_blank(s.p[s.n - 1]))
-		s.n--;
-	return s;
-}
-
-static bool equals(sio_slice s, const char *text)
-{
-	return s.n == strlen(text) && strncasecmp(s.p, text, s.n) == 0;
 }
 
 /* Split s at the first c.  Without one, false. */
@@ -119,7 +101,7 @@ int http1_check_trailer_line(sio_slice line)
 	if (http1_check_header_line(line) || !cut(line, ':', &name, &value))
 		return BAD_REQUEST;
 	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++)
-		if (equals(name, forbidden[i]))
+		if (text_is(name, forbidden[i]))
 			return BAD_REQUEST;
 	return 0;
 }
@@ -180,27 +162,27 @@ struct facts {
 /* What one header says.  false: it says it wrongly. */
 static bool note_header(const struct http1_header *h, struct http1_request *req, struct facts *facts)
 {
-	if (equals(h->name, "host")) {
+	if (text_is(h->name, "host")) {
 		facts->hosts++;
 		return host_ok(h->value);
 	}
-	if (equals(h->name, "content-length")) {
+	if (text_is(h->name, "content-length")) {
 		facts->lengths++;
 		return length_ok(h->value, &req->length);
 	}
-	if (equals(h->name, "transfer-encoding")) {
+	if (text_is(h->name, "transfer-encoding")) {
 		facts->codings++;
-		return equals(h->value, "chunked");
+		return text_is(h->value, "chunked");
 	}
-	if (equals(h->name, "connection")) {
+	if (text_is(h->name, "connection")) {
 		facts->is_close |= http1_has_token(h->value, "close");
 		facts->is_keep_alive |= http1_has_token(h->value, "keep-alive");
 		facts->is_upgrade |= http1_has_token(h->value, "upgrade");
 	}
-	if (equals(h->name, "upgrade"))
+	if (text_is(h->name, "upgrade"))
 		facts->has_upgrade = true;
-	if (equals(h->name, "expect"))
-		req->wants_continue = equals(h->value, "100-continue");
+	if (text_is(h->name, "expect"))
+		req->wants_continue = text_is(h->value, "100-continue");
 	return true;
 }
 
@@ -302,7 +284,7 @@ int http1_parse_head(char *head, size_t n, size_t headers_n, struct http1_reques
 		if (!cut(next_line(&rest), ':', &h->name, &h->value))
 			return BAD_REQUEST;
 		lower(h->name, head);
-		h->value = trim(h->value);
+		h->value = text_trim(h->value);
 		if (!note_header(h, req, &facts))
 			return BAD_REQUEST;
 	}

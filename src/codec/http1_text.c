@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
 #include <limits.h>
-#include <strings.h>
 
+#include "base/text.h"
 #include "codec/http1.h"
 
 sio_slice http1_header(const struct http1_request *req, const char *name)
@@ -16,11 +16,6 @@ sio_slice http1_header(const struct http1_request *req, const char *name)
 		if (req->headers[i].name.n == n && memcmp(req->headers[i].name.p, name, n) == 0)
 			return req->headers[i].value;
 	return (sio_slice){ 0 };
-}
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
 }
 
 /* Cut *rest at the first c; the piece before it is returned, all when there is
@@ -41,33 +36,15 @@ static sio_slice next_piece(sio_slice *rest, char c)
 
 sio_slice http1_piece(sio_slice *rest, char c)
 {
-	sio_slice piece = next_piece(rest, c);
-
-	while (piece.n > 0 && is_blank(piece.p[piece.n - 1]))
-		piece.n--;
-	while (piece.n > 0 && is_blank(piece.p[0]))
-		piece = sio_bytes(piece.p + 1, piece.n - 1);
-	return piece;
+	return text_trim(next_piece(rest, c));
 }
 
 bool http1_has_token(sio_slice value, const char *token)
 {
-	size_t n = strlen(token);
-
-	while (value.p) {
-		sio_slice item = http1_piece(&value, ',');
-		if (item.n == n && n > 0 && strncasecmp(item.p, token, n) == 0)
-			return true;
-	}
+	while (value.p)
+		if (text_is(http1_piece(&value, ','), token))
+			return *token != '\0';
 	return false;
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* The byte that *at stands for; *at moves behind it.  -1: a bad escape. */
@@ -82,8 +59,8 @@ static int take_byte(const char **at, const char *end, bool is_form)
 	}
 	if (end - p < 3)
 		return -1;
-	high = hex_value(p[1]);
-	low = hex_value(p[2]);
+	high = text_hex(p[1]);
+	low = text_hex(p[2]);
 	*at = p + 3;
 	return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
@@ -176,15 +153,43 @@ void http1_status_line(struct buf *out, int status)
 	buf_put(out, "\r\n", 2);
 }
 
+/* Whoever asks for one pair after the other has a query read again for each of them, and a
+ * hostile one holds thousands: so whole blocks are only counted, in a loop that compilers
+ * make wide. */
+enum { QUERY_BLOCK = 128 }; /* the pairs that begin in one fit into a byte */
+
+/* How many pairs begin in the block at p, in front of which is a byte. */
+static uint8_t pairs_begun(const char *p)
+{
+	uint8_t n = 0;
+
+	for (int k = 0; k < QUERY_BLOCK; k++)
+		n = (uint8_t)(n + ((p[k] != '&') & (p[k - 1] == '&')));
+	return n;
+}
+
 bool http1_query_at(sio_slice query, size_t i, sio_slice *key, sio_slice *value)
 {
-	while (query.p) {
-		sio_slice pair = next_piece(&query, '&');
-		if (pair.n == 0 || i-- > 0)
-			continue;
-		*key = next_piece(&pair, '=');
-		*value = pair;
-		return true;
+	const char *p = query.p, *end = query.n ? p + query.n : p;
+	sio_slice pair;
+
+	/* From here on a byte stands in front of p, unless the pair at the very beginning is wanted. */
+	if (query.n > 0 && (*p == '&' || i > 0))
+		i -= *p++ != '&';
+	while (end - p >= QUERY_BLOCK && p > query.p) {
+		uint8_t n = pairs_begun(p);
+		if (n > i)
+			break;
+		i -= n;
+		p += QUERY_BLOCK;
 	}
+	for (; p < end; p++)
+		if (*p != '&' && (p == query.p || p[-1] == '&') && i-- == 0) {
+			query = sio_bytes(p, (size_t)(end - p));
+			pair = next_piece(&query, '&');
+			*key = next_piece(&pair, '=');
+			*value = pair;
+			return true;
+		}
 	return false;
 }

@@ -12,6 +12,8 @@
 #include <endian.h>
 #include <limits.h>
 
+#include "base/text.h"
+
 /* Every scan_* and skip_* moves *at, which never passes end. */
 
 static inline bool is_blank(char c)
@@ -75,14 +77,6 @@ static inline const char *skip_plain(const char *p, const char *end)
 	return p;
 }
 
-static int hex_value(char c)
-{
-	if (is_digit(c))
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Four hex digits at p; -1 when they are not. */
 static long hex4(const char *p, const char *end)
 {
@@ -91,7 +85,7 @@ static long hex4(const char *p, const char *end)
 	if (end - p < 4)
 		return -1;
 	for (int i = 0; i < 4; i++) {
-		int digit = hex_value(p[i]);
+		int digit = text_hex(p[i]);
 		if (digit < 0)
 			return -1;
 		v = v << 4 | digit;

@@ -12,8 +12,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
+#include "base/text.h"
 #include "codec/deflate.h"
 
 struct scan {
@@ -113,7 +113,7 @@ static bool take_param(struct offer *o, sio_slice name, sio_slice value)
 	uint8_t bits = window_of(value);
 	unsigned i = 0;
 
-	while (i < 4 && !(name.n == strlen(known[i].name) && strncasecmp(name.p, known[i].name, name.n) == 0))
+	while (i < 4 && !text_is(name, known[i].name))
 		i++;
 	if (i == 4 || o->seen & 1u << i)
 		return false;
@@ -131,7 +131,7 @@ static bool take_offer(struct scan *s, struct offer *o)
 	*o = (struct offer){ .terms = { DEFLATE_WINDOW_MAX, false } };
 	if (!take_token(s, &name))
 		return false;
-	o->is_ours = name.n == 18 && strncasecmp(name.p, "permessage-deflate", 18) == 0;
+	o->is_ours = text_is(name, "permessage-deflate");
 	while (take_char(s, ';')) {
 		sio_slice value = { NULL, 0 };
 		if (!take_token(s, &name) || (take_char(s, '=') && !take_value(s, &value)))

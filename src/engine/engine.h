@@ -103,6 +103,8 @@ struct eio_engine {
 	struct map sessions;       /* by sid */
 	struct eio_session *dirty; /* have something to write */
 	struct frame *ping;
+	char node[RANDOM_ID_LEN];  /* the server's id among others, which stands in front of every sid, */
+	uint8_t node_n;            /* or nothing */
 	uint64_t queued_bytes;     /* in all queues, WebSocket size */
 	uint64_t deliveries, volatile_dropped, volatile_replaced, slow, upgrades, parse_errors;
 };
@@ -116,7 +118,7 @@ struct eio_session {
 	struct eio_probe *probe;   /* while PROBING; in CLOSING when its "5" is still to come */
 	struct sio_timer timer;    /* heartbeat; in CLOSING the end of patience */
 	struct outq out;
-	char sid[RANDOM_ID_LEN];
+	char sid[RANDOM_ID_LEN];   /* behind the engine's node */
 	uint8_t state;             /* enum eio_state, written by session_move alone */
 	uint8_t transport;         /* enum eio_transport */
 	bool has_get : 1;          /* a GET waits for packets */
@@ -131,6 +133,14 @@ struct eio_session {
 	bool wants_drain : 1;      /* ops->drained is to be called when the queue is empty */
 	uint8_t deflate_bits : 4;  /* window of a client that negotiated permessage-deflate; 0: it did not */
 };
+
+/* A session's id as the client knows it: whose it is, and which.  Only the second part is kept
+ * with the session, whoever owns it is the same for all of an engine. */
+#define EIO_SID_MAX (2 * RANDOM_ID_LEN)
+size_t eio_sid(const struct eio_session *s, char out[EIO_SID_MAX]);
+
+/* From now on sids name this node (RANDOM_ID_LEN characters).  Before the first session. */
+void eio_engine_set_node(struct eio_engine *e, sio_slice node);
 
 int eio_engine_init(struct eio_engine *e, const struct eio_limits *limits, const struct eio_ops *ops, struct wheel *wheel);
 void eio_engine_fini(struct eio_engine *e);
@@ -148,6 +158,9 @@ struct eio_request {
 /* Check a request in the reference's order.  EIO_ERR_NONE: *session is the one it
  * belongs to, NULL for a handshake. */
 enum eio_error eio_verify(struct eio_engine *e, const struct eio_request *req, struct eio_session **session);
+
+/* Does the query name a session of another node?  Its id goes to owner. */
+bool eio_owner(const struct eio_engine *e, sio_slice query, char owner[RANDOM_ID_LEN]);
 
 /* A handshake passed: start the session in the caller's zeroed memory, queue the
  * open packet and start the heartbeat.  0 or SIO_ERR_NOMEM. */

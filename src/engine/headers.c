@@ -4,16 +4,8 @@
  * Copyright the SkyBuild Realtime authors */
 #include "engine/headers.h"
 
-#include <strings.h>
-
+#include "base/text.h"
 #include "codec/http1.h"
-
-static bool begins_with(sio_slice s, const char *prefix)
-{
-	size_t n = strlen(prefix);
-
-	return s.n >= n && strncasecmp(s.p, prefix, n) == 0;
-}
 
 /* Headers that say where the answer ends, or what the connection is from then on. */
 static bool is_framing(sio_slice name)
@@ -22,9 +14,9 @@ static bool is_framing(sio_slice name)
 					     "trailer", "transfer-encoding", "upgrade" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (begins_with(name, names[i]) && name.n == strlen(names[i]))
+		if (text_is(name, names[i]))
 			return true;
-	return begins_with(name, "sec-websocket-");
+	return text_begins(name, "sec-websocket-");
 }
 
 static bool is_value(sio_slice s)

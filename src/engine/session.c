@@ -57,6 +57,20 @@ int eio_engine_init(struct eio_engine *e, const struct eio_limits *limits, const
 	return e->ping ? SIO_OK : SIO_ERR_NOMEM;
 }
 
+void eio_engine_set_node(struct eio_engine *e, sio_slice node)
+{
+	assert(node.n == RANDOM_ID_LEN && e->sessions.n == 0);
+	memcpy(e->node, node.p, node.n);
+	e->node_n = (uint8_t)node.n;
+}
+
+size_t eio_sid(const struct eio_session *s, char out[EIO_SID_MAX])
+{
+	memcpy(out, s->engine->node, s->engine->node_n);
+	memcpy(out + s->engine->node_n, s->sid, RANDOM_ID_LEN);
+	return s->engine->node_n + (size_t)RANDOM_ID_LEN;
+}
+
 void eio_engine_fini(struct eio_engine *e)
 {
 	if (e->ping)
@@ -288,10 +302,10 @@ static struct frame *open_packet(struct eio_session *s, enum eio_transport trans
 {
 	const struct eio_limits *l = &s->engine->limits;
 	bool has_upgrade = transport == EIO_POLLING && !l->no_websocket && !l->no_upgrades;
-	char text[256];
+	char text[256], sid[EIO_SID_MAX];
 	int n = snprintf(text, sizeof(text),
 			 "0{\"sid\":\"%.*s\",\"upgrades\":[%s],\"pingInterval\":%u,\"pingTimeout\":%u,\"maxPayload\":%u}",
-			 RANDOM_ID_LEN, s->sid, has_upgrade ? "\"websocket\"" : "", l->ping_interval_ms,
+			 (int)eio_sid(s, sid), sid, has_upgrade ? "\"websocket\"" : "", l->ping_interval_ms,
 			 l->ping_timeout_ms, l->max_payload_bytes);
 
 	return frame_of_text(&s->engine->frames, WS_TEXT, sio_bytes(text, (size_t)n));

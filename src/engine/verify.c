@@ -4,6 +4,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
+#include <string.h>
+
 #include "codec/http1.h"
 #include "engine/engine.h"
 
@@ -52,6 +54,34 @@ static enum eio_error verify_session(struct eio_session *s, const struct eio_req
 	return is_get || is_post ? EIO_ERR_NONE : EIO_ERR_METHOD;
 }
 
+/* The query's session id, decoded. */
+static sio_slice query_sid(sio_slice query, char out[EIO_SID_MAX + 8])
+{
+	return query_value(query, "sid", out, EIO_SID_MAX + 8);
+}
+
+/* What a sid is called among our own sessions: the part behind the node. */
+static sio_slice own_part(const struct eio_engine *e, sio_slice sid)
+{
+	if (sid.n < e->node_n || memcmp(sid.p, e->node, e->node_n) != 0)
+		return SIO_LIT("\x7f"); /* nobody is called that */
+	return sio_bytes(sid.p + e->node_n, sid.n - e->node_n);
+}
+
+bool eio_owner(const struct eio_engine *e, sio_slice query, char owner[RANDOM_ID_LEN])
+{
+	char text[EIO_SID_MAX + 8];
+	sio_slice sid;
+
+	if (!e->node_n)
+		return false;
+	sid = query_sid(query, text);
+	if (sid.n != EIO_SID_MAX || memcmp(sid.p, e->node, e->node_n) == 0)
+		return false;
+	memcpy(owner, sid.p, RANDOM_ID_LEN);
+	return true;
+}
+
 void eio_ws_query(struct eio_session *s, sio_slice query)
 {
 	sio_slice value;
@@ -61,9 +91,9 @@ void eio_ws_query(struct eio_session *s, sio_slice query)
 
 enum eio_error eio_verify(struct eio_engine *e, const struct eio_request *req, struct eio_session **session)
 {
-	char transport_text[16], sid_text[RANDOM_ID_LEN + 8], version_text[8];
+	char transport_text[16], sid_text[EIO_SID_MAX + 8], version_text[8];
 	sio_slice transport = query_value(req->query, "transport", transport_text, sizeof(transport_text));
-	sio_slice sid = query_value(req->query, "sid", sid_text, sizeof(sid_text));
+	sio_slice sid = query_sid(req->query, sid_text);
 	sio_slice version = query_value(req->query, "EIO", version_text, sizeof(version_text));
 	bool is_polling = sio_slice_eq(transport, SIO_LIT("polling"));
 
@@ -73,7 +103,7 @@ enum eio_error eio_verify(struct eio_engine *e, const struct eio_request *req, s
 	if (is_polling ? e->limits.no_polling : e->limits.no_websocket)
 		return EIO_ERR_TRANSPORT;
 	if (sid.n > 0) {
-		struct map_node *node = map_get(&e->sessions, sid);
+		struct map_node *node = map_get(&e->sessions, own_part(e, sid));
 		if (!node)
 			return EIO_ERR_SID;
 		*session = MAP_OWNER(node, struct eio_session, by_sid);

@@ -6,10 +6,20 @@
 #include <sio/work.h>
 
 #include "bus/memory.h"
+#include "host/host.h"
+
+static void on_take(struct sio_server *server, int fd, sio_slice bytes)
+{
+	net_adopt(server->net, fd, bytes);
+}
 
 struct sio_bus *sio_bus_memory_new(void)
 {
-	return bus_new(sio_server_post);
+	struct sio_bus *bus = bus_new(sio_server_post);
+
+	if (bus)
+		bus_set_take(bus, on_take);
+	return bus;
 }
 
 int sio_bus_memory_join(struct sio_bus *bus, struct sio_server *server)

@@ -56,6 +56,10 @@ int edge_proxies(struct sio_server *server, const struct sio_server_options *o)
 void edge_view(const struct sio_server *server, const struct net_conn *c, const struct http1_request *req,
 	       struct proxy_view *view)
 {
+	if (net_far_of(c)) { /* whoever carries it has looked */
+		carried_view(net_far_of(c), view);
+		return;
+	}
 	net_address(c, view->address);
 	view->is_secure = net_is_secure(c);
 	view->host = http1_header(req, "host");

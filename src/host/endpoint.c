@@ -249,6 +249,8 @@ void endpoint_head(struct sio_server *server, struct net_conn *c, struct http1_r
 	}
 	if (origin_is_preflight(req))
 		return; /* answered once it is whole */
+	if (carry_head(server, c, req))
+		return;
 	code = verify(server, req, &session);
 	is_known = code == EIO_ERR_NONE || code == EIO_ERR_VERSION;
 	if (is_known && handshake_is_websocket(req))
@@ -285,6 +287,8 @@ void endpoint_request(struct sio_server *server, struct net_conn *c, struct http
 		answer_preflight(server, c, req);
 		return;
 	}
+	if (carry_request(server, c, req))
+		return;
 	code = verify(server, req, &session);
 	if (!session && (code == EIO_ERR_NONE || code == EIO_ERR_VERSION))
 		knock(server, c, req, NULL, code);

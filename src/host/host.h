@@ -3,8 +3,8 @@
  * A link is one client: its Engine.IO session, what stands on it (Socket.IO's client, or
  * the session of an application of plain Engine.IO), and the connections that carry them
  * now.  A connection's owner is a link and the wire it serves, a plain WebSocket of the
- * application, a request of one of its routes, or one that asks to come in; the low bits of
- * the pointer tell which (owner_of_wire).
+ * application, a request of one of its routes, one that asks to come in, or one for a
+ * session of another node; the low bits of the pointer tell which (owner_of_wire).
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -16,6 +16,7 @@
 #include <sio/websocket.h>
 
 #include "engine/app.h"
+#include "host/carry.h"
 #include "host/hooks.h"
 #include "host/proxy.h"
 #include "host/request.h"
@@ -83,6 +84,7 @@ struct sio_server {
 	struct sio_ws *ws_dead;       /* freed at the end of the turn */
 	uint64_t ws_n, ws_total, ws_queued_bytes;
 	struct pool openings;         /* facts of clients that are connecting */
+	struct carry carry;           /* requests for sessions of other nodes, and theirs for ours */
 	struct link *dead;            /* ended links, freed at the end of the turn */
 	uint64_t links, websockets, links_total;
 	uint32_t visitors;            /* requests that wait for the application's yes or no */
@@ -139,8 +141,9 @@ static inline struct sio_server *link_server(struct link *link)
 }
 
 /* The owner pointer of a connection that serves a wire of link; in the place of a wire's
- * number OWNER_WS: of a plain WebSocket, OWNER_VISITOR: of one that asks to come in. */
-enum { OWNER_WIRE_BITS = 7, OWNER_WS = 6, OWNER_VISITOR = 7 };
+ * number OWNER_CARRIAGE: of a session elsewhere, OWNER_WS: of a plain WebSocket,
+ * OWNER_VISITOR: of one that asks to come in. */
+enum { OWNER_WIRE_BITS = 7, OWNER_CARRIAGE = 5, OWNER_WS = 6, OWNER_VISITOR = 7 };
 static inline void *owner_of_wire(struct link *link, enum eio_wire wire)
 {
 	return (void *)((uintptr_t)link | (uintptr_t)(wire + 1));
@@ -166,6 +169,18 @@ static inline struct visitor *owner_visitor(void *owner)
 	bool is_visitor = ((uintptr_t)owner & OWNER_WIRE_BITS) == OWNER_VISITOR;
 
 	return is_visitor ? (struct visitor *)((uintptr_t)owner & ~(uintptr_t)OWNER_WIRE_BITS) : NULL;
+}
+
+static inline void *owner_of_carriage(struct carriage *k)
+{
+	return (void *)((uintptr_t)k | OWNER_CARRIAGE);
+}
+
+static inline struct carriage *owner_carriage(void *owner)
+{
+	bool is_carriage = ((uintptr_t)owner & OWNER_WIRE_BITS) == OWNER_CARRIAGE;
+
+	return is_carriage ? (struct carriage *)((uintptr_t)owner & ~(uintptr_t)OWNER_WIRE_BITS) : NULL;
 }
 
 static inline void *owner_of_ws(struct sio_ws *ws)

@@ -88,11 +88,12 @@ static void answer_headers(struct eio_session *s, struct net_conn *c, bool may_b
 	struct sio_server *server = link_server(link_of(s));
 	const struct http1_request *req = http1_request(c->side->reader);
 	bool is_initial = may_be_first && hooks_is_handshake(req);
+	char sid[EIO_SID_MAX];
 
 	origin_headers(server, req, out);
 	if (is_initial && server->hooks.cookie.n) {
 		buf_slice(out, buf_peek(&server->hooks.cookie));
-		buf_put(out, s->sid, RANDOM_ID_LEN);
+		buf_put(out, sid, eio_sid(s, sid));
 		buf_slice(out, buf_peek(&server->hooks.cookie_end));
 	}
 	hooks_headers(server, c, req, is_initial, out);

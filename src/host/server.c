@@ -108,6 +108,10 @@ static void on_refuse(struct net_conn *c, int status)
 	unsigned i = 0;
 
 	begin_turn(server);
+	if (owner_carriage(c->owner)) {
+		carry_refused(owner_carriage(c->owner), status);
+		return;
+	}
 	if (link && wire == EIO_WIRE_POST) { /* its session ends with it */
 		net_count_refused(c->net);
 		eio_post_refuse(&link->session, status);
@@ -176,6 +180,15 @@ static void on_writable(struct net_conn *c)
 		eio_ws_ready(&link->session);
 	else if (owner_ws(c->owner))
 		websocket_writable(owner_ws(c->owner));
+	else if (owner_carriage(c->owner))
+		carry_written(owner_carriage(c->owner));
+}
+
+static void on_relayed(struct net_conn *c, const char *p, size_t n)
+{
+	begin_turn(server_of(c));
+	if (owner_carriage(c->owner))
+		carry_relayed(owner_carriage(c->owner), p, n);
 }
 
 static void on_eof(struct net_conn *c)
@@ -190,6 +203,8 @@ static void on_eof(struct net_conn *c)
 		net_close(c);
 	} else if (visitor) {
 		visitor_gone(visitor);
+		net_close(c);
+	} else if (owner_carriage(c->owner) && carry_eof(owner_carriage(c->owner))) {
 		net_close(c);
 	}
 }
@@ -207,6 +222,8 @@ static void on_gone(struct net_conn *c)
 		websocket_gone(owner_ws(c->owner));
 	else if (visitor)
 		visitor_gone(visitor);
+	else if (owner_carriage(c->owner))
+		carry_gone(owner_carriage(c->owner));
 	else
 		route_conn_gone(c->owner);
 }
@@ -225,6 +242,8 @@ static void on_flush(void *owner)
 	link_flush_all(server);
 	if (websocket_flush_all(server))
 		net_wake(server->net);
+	carry_flush(server);
+	carry_reap(server);
 }
 
 static void on_signalled(void *owner)
@@ -252,6 +271,7 @@ static const struct net_ops net_callbacks = {
 	.ws_message = on_ws_message,
 	.ws_fault = on_ws_fault,
 	.writable = on_writable,
+	.relayed = on_relayed,
 	.eof = on_eof,
 	.gone = on_gone,
 	.turn = on_turn,
@@ -399,6 +419,7 @@ static int start_parts(struct sio_server *server, const struct sio_server_option
 		.idle_timeout_ms = o->idle_timeout_ms,
 		.write_timeout_ms = o->write_timeout_ms,
 		.max_conns = descriptor_limit(),
+		.share_port = o->share_port,
 	};
 	struct eio_limits el = {
 		.ping_interval_ms = o->ping_interval_ms,
@@ -432,6 +453,7 @@ static int start_parts(struct sio_server *server, const struct sio_server_option
 	if (err == SIO_OK) {
 		server->engine.now_ms = net_now_ms(server->net);
 		err = hub_init(&server->hub, server, &server->engine, &hl);
+		carry_init(server);
 		if (err == SIO_OK && o->recovery_window_ms)
 			err = start_history(server, o);
 		sio_timer_start(server, &server->relax, RELAX_MS, on_relax);
@@ -535,6 +557,7 @@ void sio_server_close(struct sio_server *server, uint32_t drain_ms)
 		server->is_closing = true;
 		eio_engine_discard_all(&server->engine, "server shutting down");
 		websocket_close_all(server);
+		carry_close(server);
 		hub_close(&server->hub);
 	}
 	net_stop(server->net, drain_ms);
@@ -560,6 +583,7 @@ void sio_server_free(struct sio_server *server)
 		server->testing_free(server->testing);
 	link_flush_all(server);
 	(void)websocket_flush_all(server); /* they are all gone */
+	carry_fini(server);
 	hub_fini(&server->hub);
 	pool_fini(&server->openings);
 	eio_engine_fini(&server->engine);
@@ -656,6 +680,11 @@ void sio_server_stats(const struct sio_server *server, struct sio_stats *out)
 		.adapter_received_total = hub->adapter_received,
 		.adapter_refused_total = hub->adapter_refused,
 		.adapter_failed_total = hub->adapter_failed,
+		.carried = server->carry.carriages.n + server->carry.carried.n,
+		.carried_out_total = server->carry.out_total,
+		.carried_in_total = server->carry.in_total,
+		.carried_strays_total = server->carry.strays,
+		.carried_passed_total = server->carry.passed,
 		.http_requests_total = n->requests,
 		.http_refused_total = n->refused,
 		.tls_handshakes_total = n->tls_handshakes,

@@ -124,7 +124,7 @@ int sio_server_set_adapter(struct sio_server *server, const struct sio_adapter_o
 	HUB_CHECK(hub);
 	if (hub->cluster)
 		return SIO_ERR_EXISTS;
-	if (hub->sockets > 0)
+	if (hub->sockets > 0 || hub->engine->sessions.n > 0)
 		return SIO_ERR_INVAL;
 	c = calloc(1, sizeof(*c));
 	if (!c)
@@ -139,7 +139,40 @@ int sio_server_set_adapter(struct sio_server *server, const struct sio_adapter_o
 		return err;
 	}
 	hub->cluster = c;
+	eio_engine_set_node(hub->engine, sio_bytes(c->node, SIO_NODE_ID_LEN));
 	return SIO_OK;
+}
+
+struct search {
+	sio_slice id;
+	bool is_found;
+};
+
+static void look_at(sio_slice node, void *arg)
+{
+	struct search *search = arg;
+
+	search->is_found |= sio_slice_eq(node, search->id);
+}
+
+bool cluster_find(struct cluster *c, sio_slice own_id, char out[SIO_NODE_ID_LEN])
+{
+	struct search search = { own_id, false };
+
+	if (!c->is_open)
+		return false;
+	if (c->ops->find)
+		return c->ops->find(c->self, own_id, out);
+	c->ops->nodes(c->self, look_at, &search);
+	memcpy(out, own_id.p, SIO_NODE_ID_LEN);
+	return search.is_found;
+}
+
+int cluster_pass(struct cluster *c, sio_slice node, int fd, sio_slice bytes)
+{
+	if (!c->is_open)
+		return SIO_ERR_CLOSED;
+	return c->ops->pass ? c->ops->pass(c->self, node, fd, bytes) : SIO_ERR_NOENT;
 }
 
 void cluster_close(struct hub *hub)
@@ -184,6 +217,35 @@ size_t sio_server_nodes_n(const struct sio_server *server)
 	if (c && c->is_open)
 		c->ops->nodes(c->self, count_one, &n);
 	return n;
+}
+
+static void note_node(sio_slice node, void *ids)
+{
+	if (node.n == SIO_NODE_ID_LEN)
+		buf_slice(ids, node);
+}
+
+/* fn may send, which an adapter does not allow while it lists its nodes: walk a copy. */
+void sio_server_each_node(const struct sio_server *server, sio_server_node_fn *fn, void *arg)
+{
+	struct cluster *c = hub_of(server)->cluster;
+	struct buf ids = { 0 };
+
+	if (!c || !c->is_open)
+		return;
+	c->ops->nodes(c->self, note_node, &ids);
+	for (size_t at = 0; at < ids.n; at += SIO_NODE_ID_LEN)
+		fn(sio_bytes(ids.p + at, SIO_NODE_ID_LEN), arg);
+	buf_fini(&ids);
+}
+
+void sio_server_on_node_gone(struct sio_server *server, sio_server_node_fn *fn, void *arg)
+{
+	struct hub *hub = hub_of(server);
+
+	HUB_CHECK(hub);
+	hub->on_node_gone = fn;
+	hub->node_gone_arg = arg;
 }
 
 sio_slice sio_server_node(const struct sio_server *server)

@@ -25,6 +25,14 @@ struct dated_list {
 	struct dated *oldest, *newest;
 };
 
+/* Connections that one node carries for another, which is the business of whoever knows
+ * connections; set before the adapter. */
+struct carry_ops {
+	/* A message of the types CLUSTER_CARRY...; negative: its sender may not say that. */
+	int (*message)(struct sio_server *server, sio_slice from, const struct cluster_message *m);
+	void (*node_gone)(struct sio_server *server, sio_slice node);
+};
+
 struct cluster {
 	struct hub *hub;
 	const struct sio_adapter_ops *ops;
@@ -75,6 +83,13 @@ int cluster_encode(struct cluster *c, const struct cluster_message *m, sio_slice
 /* To one node: 0, or as ops->send; cluster_send also as cluster_encode. */
 int cluster_send_bytes(struct cluster *c, sio_slice node, sio_slice bytes);
 int cluster_send(struct cluster *c, sio_slice node, const struct cluster_message *m);
+
+/* The node whose server has that id of its own: as it is known here now, in out.  false: it
+ * is not. */
+bool cluster_find(struct cluster *c, sio_slice own_id, char out[SIO_NODE_ID_LEN]);
+
+/* As ops->pass. */
+int cluster_pass(struct cluster *c, sio_slice node, int fd, sio_slice bytes);
 
 /* ---- who wants to hear what (interest.c) ----------------------------------------------- */
 

@@ -74,6 +74,11 @@ static int on_disconnect(struct hub *hub, sio_slice from, const struct cluster_m
 	return SIO_OK;
 }
 
+static int on_carry(struct hub *hub, sio_slice from, const struct cluster_message *m)
+{
+	return hub->carry ? hub->carry->message(hub->server, from, m) : SIO_ERR_PROTO;
+}
+
 typedef int on_message_fn(struct hub *hub, sio_slice from, const struct cluster_message *m);
 static on_message_fn *const handlers[CLUSTER_NTYPES] = {
 	[CLUSTER_EMIT] = on_emit,
@@ -88,6 +93,9 @@ static on_message_fn *const handlers[CLUSTER_NTYPES] = {
 	[CLUSTER_FETCH] = fetch_on_ask,
 	[CLUSTER_FOUND] = fetch_on_found,
 	[CLUSTER_SERVER_EMIT] = servers_on_emit,
+	[CLUSTER_CARRY] = on_carry,
+	[CLUSTER_CARRY_ON] = on_carry,
+	[CLUSTER_CARRY_BACK] = on_carry,
 };
 
 static int deliver(struct hub *hub, sio_slice from, sio_slice message)
@@ -125,6 +133,11 @@ void sio_adapter_node_gone(struct sio_server *server, sio_slice node)
 {
 	struct hub *hub = hub_of(server);
 
-	if (hub->cluster && hub->cluster->is_open && node.n == SIO_NODE_ID_LEN)
-		inquiries_lose(hub->cluster, node);
+	if (!hub->cluster || !hub->cluster->is_open || node.n != SIO_NODE_ID_LEN)
+		return;
+	inquiries_lose(hub->cluster, node);
+	if (hub->carry)
+		hub->carry->node_gone(server, node);
+	if (hub->on_node_gone)
+		hub->on_node_gone(node, hub->node_gone_arg);
 }

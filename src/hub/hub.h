@@ -56,6 +56,9 @@ struct hub {
 	struct poll *polls;           /* questions to many that are not over */
 	struct fetch *fetches;        /* sio_sockets_fetch */
 	struct cluster *cluster;      /* NULL: no adapter */
+	const struct carry_ops *carry; /* what of other nodes is no business of the hub; NULL: nobody's */
+	void (*on_node_gone)(sio_slice node, void *arg); /* sio_server_node_fn */
+	void *node_gone_arg;
 	struct leaving *leaving;      /* sockets that are about to leave their rooms */
 	uint32_t epoch;               /* marks receivers of one broadcast */
 	struct buf scratch;           /* quoted event names */

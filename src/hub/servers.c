@@ -43,6 +43,16 @@ long sio_servers_emit(struct sio_namespace *nsp, sio_slice name, const struct si
 	return n;
 }
 
+int sio_servers_send(struct sio_namespace *nsp, sio_slice node, sio_slice name, const struct sio_args *args)
+{
+	struct cluster_message m = message(nsp, name, args);
+	int err = check(nsp, name, args);
+
+	if (err < 0)
+		return err;
+	return nsp->hub->cluster ? cluster_send(nsp->hub->cluster, node, &m) : SIO_ERR_NOENT;
+}
+
 int sio_servers_tell(struct sio_namespace *nsp, sio_slice room, sio_slice name, const struct sio_args *args)
 {
 	struct cluster_message m = message(nsp, name, args);

@@ -12,29 +12,37 @@
 #include "net/tls.h"
 #include "net/wire.h"
 
-struct net_conn *conn_new(struct net *net, int fd)
+bool conn_begin(struct net_conn *c, struct net *net, int fd)
 {
-	struct net_conn *c = calloc(1, net->tls ? sizeof(struct tls_conn) : sizeof(*c));
-
-	if (!c)
-		return NULL;
 	c->net = net;
-	c->is_tls = net->tls != NULL;
 	c->fd = fd;
 	c->mode = NET_HTTP;
 	c->interest = EPOLLIN;
 	if (!conn_side(c) || wire_watch(c, EPOLL_CTL_ADD) < 0) {
 		side_free(c->side);
-		free(c);
-		return NULL;
+		return false;
 	}
 	conn_deadline(c, net->limits.head_timeout_ms);
 	c->next = net->conns;
 	if (c->next)
 		c->next->prev = c;
 	net->conns = c;
-	net->stats.conns++;
-	return c;
+	net->stats.conns += !c->is_far;
+	return true;
+}
+
+struct net_conn *conn_new(struct net *net, int fd)
+{
+	bool is_tls = net->tls && fd >= 0; /* nobody listens at a pipe (pipe.c) */
+	struct net_conn *c = calloc(1, is_tls ? sizeof(struct tls_conn) : sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->is_tls = is_tls;
+	if (conn_begin(c, net, fd))
+		return c;
+	free(c);
+	return NULL;
 }
 
 /* ---- the side ------------------------------------------------------------------------- */
@@ -152,7 +160,9 @@ void conn_tidy(struct net_conn *c)
 {
 	struct net_side *side = c->side;
 
-	if (!side || c->mode != NET_WS || side->is_dirty || side->out.n > 0 || side->in.n > 0 || c->ws)
+	bool may_go = c->mode == NET_WS || (c->mode == NET_RELAY && side && !side->reader);
+
+	if (!side || !may_go || side->is_dirty || side->out.n > 0 || side->in.n > 0 || c->ws)
 		return;
 	wheel_del(&side->timer);
 	side_give(c->net, side);
@@ -169,6 +179,8 @@ static inline ssize_t put(struct net_conn *c, struct iovec *iov, int n)
 	if (c->is_tls)
 		return tls_writev(c, iov, n);
 	sent = wire_write(c, iov, n);
+	if (c->is_far) /* whoever has the socket counts it */
+		return sent;
 	c->net->stats.writes++;
 	if (sent > 0)
 		c->net->stats.bytes_out += (uint64_t)sent;
@@ -180,7 +192,7 @@ ssize_t net_writev(struct net_conn *c, struct iovec *iov, int n)
 	size_t want = 0;
 	ssize_t sent;
 
-	if (!c->is_blocked && c->side && c->side->out.n > 0)
+	if (!c->is_blocked && c->side && (c->side->out.n > 0 || c->side->out.failed))
 		conn_flush(c); /* our own bytes came first */
 	if (c->mode != NET_WS)
 		return -1;
@@ -257,8 +269,16 @@ void conn_flush(struct net_conn *c)
 		side->out_sent = 0;
 		if (c->mode == NET_HTTP && !side->is_busy)
 			conn_deadline(c, c->net->limits.idle_timeout_ms);
-		else if (c->mode == NET_WS && !c->ws)
+		else if (c->mode == NET_HTTP || c->mode == NET_RELAY || (c->mode == NET_WS && !c->ws))
 			conn_deadline(c, 0);
+		if (c->owner && (c->mode == NET_RELAY || (c->mode == NET_HTTP && side->is_busy)))
+			c->net->ops->writable(c);
+		if (c->mode == NET_DEAD)
+			return;
+	}
+	if (c->is_far && c->mode == NET_HTTP && side->has_answered && !side->is_busy && !side->is_last) {
+		far_done(c);
+		return;
 	}
 	if (side->is_last && !side->is_busy) {
 		begin_drain(c);
@@ -295,6 +315,8 @@ void conn_take(struct net_conn *c, char *p, size_t n)
 		http_feed(c, p, n);
 	else if (c->mode == NET_WS)
 		ws_feed(c, p, n);
+	else if (c->mode == NET_RELAY)
+		c->net->ops->relayed(c, p, n);
 }
 
 static void on_readable(struct net_conn *c)
@@ -368,7 +390,7 @@ void net_close(struct net_conn *c)
 		c->prev->next = c->next;
 	else
 		net->conns = c->next;
-	net->stats.conns--;
+	net->stats.conns -= !c->is_far;
 	c->next = net->dead;
 	net->dead = c;
 }
@@ -400,7 +422,9 @@ void conn_free(struct net_conn *c)
 
 bool net_is_secure(const struct net_conn *c)
 {
-	return c->is_tls;
+	const struct net_far *far = net_far_of(c);
+
+	return far ? far->is_secure : c->is_tls;
 }
 
 void net_address(const struct net_conn *c, char out[64])
@@ -409,7 +433,10 @@ void net_address(const struct net_conn *c, char out[64])
 	socklen_t n = sizeof(sa);
 
 	out[0] = '\0';
-	if (c->fd < 0)
+	if (c->is_far) {
+		if (net_far_of(c))
+			memcpy(out, net_far_of(c)->address, sizeof(net_far_of(c)->address));
+	} else if (c->fd < 0)
 		pipe_address(c, out);
 	else if (getpeername(c->fd, (struct sockaddr *)&sa, &n) == 0)
 		getnameinfo((struct sockaddr *)&sa, n, out, 64, NULL, 0, NI_NUMERICHOST);

@@ -211,6 +211,8 @@ void http_feed(struct net_conn *c, const char *p, size_t n)
 		 * or in a stash, both ours to change. */
 		ws_feed(c, (char *)(uintptr_t)p, n);
 	}
+	if (n > 0 && c->mode == NET_RELAY)
+		c->net->ops->relayed(c, p, n);
 }
 
 /* After an answer: go on with what waited. */

@@ -96,6 +96,7 @@ void listener_close(struct net_listener *l);
 
 /* conn.c */
 struct net_conn *conn_new(struct net *net, int fd);
+bool conn_begin(struct net_conn *c, struct net *net, int fd); /* zeroed memory joins the others; false: no memory */
 void conn_ready(struct net_conn *c, uint32_t events);
 void conn_watch(struct net_conn *c);
 struct net_side *conn_side(struct net_conn *c);        /* made when there is none; NULL: no memory */
@@ -131,5 +132,16 @@ ssize_t pipe_write(struct net_conn *c, const struct iovec *iov, int n);
 void pipe_shut(struct net_conn *c);
 void pipe_close(struct net_conn *c);
 void pipe_address(const struct net_conn *c, char out[64]);
+
+/* far.c: a connection without a socket of its own */
+struct far_conn {
+	struct net_conn conn;        /* first */
+	struct net_far *far;         /* NULL: its end is told */
+};
+ssize_t far_write(struct net_conn *c, const struct iovec *iov, int n);
+void far_watch(struct net_conn *c);
+void far_shut(struct net_conn *c);
+void far_close(struct net_conn *c);
+void far_done(struct net_conn *c);   /* its one request is answered */
 
 #endif

@@ -20,13 +20,15 @@
 
 enum { BACKLOG = 4096 };
 
-static int open_socket(const struct addrinfo *ai)
+static int open_socket(const struct addrinfo *ai, bool is_shared)
 {
 	int one = 1, fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (is_shared)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 	if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
 		int err = errno;
 		close(fd);
@@ -60,7 +62,7 @@ int net_listen(struct net *net, const char *host, uint16_t port)
 		return SIO_ERR_NOMEM;
 	}
 	l->net = net;
-	l->fd = open_socket(ai);
+	l->fd = open_socket(ai, net->limits.share_port);
 	freeaddrinfo(ai);
 	/* The lowest bit tells a listener from a connection. */
 	ev.data.u64 = (uint64_t)(uintptr_t)l | 1;

@@ -1,13 +1,14 @@
 /* net.h -- connections of one worker: listening, reading, writing, closing.
  *
- * The only folder that knows libuv, file descriptors and TLS.  A connection speaks HTTP
+ * The only folder that knows TLS and the descriptors of clients; its loop is the server's,
+ * and the adapter over Redis has connections of its own there.  A connection speaks HTTP
  * until its owner turns it into a WebSocket.  Bytes go through the codecs here;
  * what they mean is the business of struct net_ops.  Connections sit in an epoll
  * set of their own, which the loop watches as one descriptor: that is what makes
  * an idle connection cost some sixty bytes.
  *
  * One loop turn: events are read and handled; whatever wants to be written waits;
- * before the loop sleeps again net_turn_end writes each connection once and then
+ * before the loop sleeps again loop_end_turn (loop.c) writes each connection once and then
  * frees what was closed, so a pointer stays good until the end of the turn.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -35,6 +36,7 @@ struct net_limits {
 	struct http1_limits http;
 	uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
 	uint32_t max_conns;
+	bool share_port;               /* others may listen on the same port */
 };
 
 struct net_ops {
@@ -55,8 +57,11 @@ struct net_ops {
 	void (*ws_message)(struct net_conn *c, enum ws_op op, char *data, size_t n);
 	/* The WebSocket broke its rules; the code for the close frame. */
 	void (*ws_fault)(struct net_conn *c, int code);
-	/* What the socket did not take before may go on. */
+	/* What the socket did not take before may go on; of a connection that is relayed or
+	 * answered by net_put: all of it is written. */
 	void (*writable)(struct net_conn *c);
+	/* Bytes of a connection that is relayed. */
+	void (*relayed)(struct net_conn *c, const char *p, size_t n);
 	/* The peer has sent its last byte while its request is being answered. */
 	void (*eof)(struct net_conn *c);
 	/* The peer has gone, or a time-out has passed; the connection is closed. */
@@ -74,6 +79,7 @@ struct net_ops {
 enum net_mode {
 	NET_HTTP,     /* reading requests */
 	NET_WS,       /* a WebSocket with an owner */
+	NET_RELAY,    /* bytes that somebody else understands */
 	NET_DRAIN,    /* last bytes go out, then what comes in is thrown away until the end */
 	NET_DEAD,     /* closed; the memory goes at the end of the turn */
 };
@@ -110,6 +116,7 @@ struct net_conn {
 	bool is_eof : 1;               /* the peer has sent its last byte */
 	bool is_tls : 1;               /* it is a struct tls_conn (tls.h) */
 	bool is_paused : 1;            /* nothing is read: the owner has enough to do (net_pause) */
+	bool is_far : 1;               /* it has no socket: see far.c */
 };
 
 /* Counted by the network. */
@@ -144,8 +151,8 @@ void net_free(struct net *net);
 /* Call net_ops.signalled for SIGINT and SIGTERM. */
 int net_watch_signals(struct net *net);
 /* Around everything from which the owner's callbacks may be called; net does it by itself
- * for its own.  net_is_inside: one of them has not returned yet. */
-/* The first is a net_enter by whom something outside has woken: the time is read anew. */
+ * for its own.  net_is_inside: one of them has not returned yet.  net_begin_turn is a
+ * net_enter by whom something outside has woken: the time is read anew. */
 void net_begin_turn(struct net *net);
 void net_enter(struct net *net);
 void net_leave(struct net *net);
@@ -185,6 +192,76 @@ int net_pipe_open(struct net *net, struct net_pipe *pipe);
  * another one at the same time has something to do. */
 bool net_step(struct net *net, uint64_t now_ms);
 
+/* ---- connections that others carry (far.c) -------------------------------------------
+
+ * A connection whose socket is somewhere else.  One request is read from it, and
+ * answered; or it becomes a WebSocket.  Its bytes come by net_far_feed and go to ops. */
+
+enum net_far_end {
+	NET_FAR_DONE,                  /* the request is answered, the client may send others elsewhere */
+	NET_FAR_CLOSE,                 /* nothing follows what was written */
+	NET_FAR_CUT,                   /* it is cut off */
+};
+
+struct net_far;
+struct net_far_ops {
+	/* As writev: bytes taken, 0 when none can be taken now, or -1. */
+	ssize_t (*write)(struct net_far *far, const struct iovec *iov, int n);
+	/* It reads again, see net_far_is_reading. */
+	void (*reading)(struct net_far *far);
+	/* Our side has ended it; conn is NULL from now on. */
+	void (*ended)(struct net_far *far, enum net_far_end how);
+};
+
+struct net_far {
+	const struct net_far_ops *ops;
+	struct net_conn *conn;         /* NULL: ended */
+	bool is_secure;                /* what net_is_secure and net_address say */
+	char address[64];
+};
+
+/* Begin one; ops, is_secure and address are set.  0, SIO_ERR_CLOSED, SIO_ERR_NOMEM. */
+int net_far_open(struct net *net, struct net_far *far);
+/* The client has sent these.  The connection may be ended by it. */
+void net_far_feed(struct net_conn *c, const char *p, size_t n);
+/* What the client sends cannot be read any further: as net_ops.refuse. */
+void net_far_refuse(struct net_conn *c, int status);
+/* Bytes can be taken again. */
+void net_far_writable(struct net_conn *c);
+/* The client has gone; ops hear no more of it. */
+void net_far_cut(struct net_conn *c);
+/* false: what was fed waits in the connection, and more would have to. */
+bool net_far_is_reading(const struct net_conn *c);
+/* NULL: it has a socket. */
+struct net_far *net_far_of(const struct net_conn *c);
+/* Write now what would be written at the end of the turn, on all of them. */
+void net_far_flush(struct net *net);
+
+/* ---- and those that we carry for others (relay.c) --------------------------------------- */
+
+/* In the head callback: what the connection brings goes to net_ops.relayed from now on. */
+void net_relay(struct net_conn *c);
+/* Nothing was sent to it since: it is a request again, to be answered with net_reply_last. */
+void net_relay_back(struct net_conn *c);
+/* Send bytes as they are: to a relayed connection, or as a part of the answer to a request. */
+void net_put(struct net_conn *c, sio_slice bytes);
+/* That was the last of them.  The owner hears no more.  A relayed connection is closed. */
+void net_put_end(struct net_conn *c, bool closes);
+/* The request cannot be read any further; its answer comes later. */
+void net_hold(struct net_conn *c);
+
+/* ---- connections that change their worker (relay.c) --------------------------------------- */
+
+/* Could it go on in another worker, which gets its descriptor and what was read since it was
+ * made a relay?  Not with TLS, whose state stays here, nor with an answer half written. */
+bool net_can_pass(const struct net_conn *c);
+/* A descriptor for the other worker, or -1; c goes on until it is closed (net_passed). */
+int net_pass_fd(const struct net_conn *c);
+/* The other one has it: c ends here, and the owner hears no more. */
+void net_passed(struct net_conn *c);
+/* Go on with a connection of another worker, from which bytes were read; fd is ours. */
+void net_adopt(struct net *net, int fd, sio_slice bytes);
+
 /* ---- one connection --------------------------------------------------------------- */
 
 /* Answer the request that is being read or answered.  headers: lines ending in CRLF,
@@ -194,12 +271,11 @@ void net_reply(struct net_conn *c, int status, const char *content_type, sio_sli
 void net_reply_last(struct net_conn *c, int status, const char *content_type, sio_slice headers, sio_slice body);
 
 /* Take the reader of an unanswered request, so that its slices outlive the
- * connection.  Only from the gone callback. */
+ * connection; who takes it frees it (http1_free).  Once, from the gone callback. */
 struct http1_reader *net_take_reader(struct net_conn *c);
 
 /* In the head callback, or later in the place of an answer: become a WebSocket with a
- * 101.  deflate_bits: see struct
- * net_conn; headers say so. */
+ * 101.  deflate_bits: see struct net_conn; headers say so. */
 void net_ws_accept(struct net_conn *c, const char accept[29], unsigned deflate_bits, sio_slice headers);
 /* A small message outside any queue; the caller knows that no frame is half written. */
 void net_ws_write(struct net_conn *c, enum ws_op op, sio_slice payload);

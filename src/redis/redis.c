@@ -167,6 +167,18 @@ static void node_nodes(void *self, sio_node_fn *fn, void *arg)
 			fn(sio_bytes(node->id, SIO_NODE_ID_LEN), arg);
 }
 
+static bool node_find(void *self, sio_slice own_id, char *out)
+{
+	const struct sio_redis *r = self;
+	struct map_node *found = map_get(&r->nodes.by_wire, own_id);
+	const struct node *node = found ? MAP_OWNER(found, struct node, by_wire) : NULL;
+
+	if (!node || !node->is_live)
+		return false;
+	memcpy(out, node->id, SIO_NODE_ID_LEN);
+	return true;
+}
+
 /* ---- life ---------------------------------------------------------------------------------------------- */
 
 static void redis_unref(struct sio_redis *r)
@@ -218,6 +230,7 @@ static const struct sio_adapter_ops node_ops = {
 	.send = node_send,
 	.nodes = node_nodes,
 	.close = node_close,
+	.find = node_find,
 };
 
 static void set_times(const struct sio_redis *r, struct redis_link *link)

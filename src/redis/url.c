@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 enum { DEFAULT_PORT = 6379 };
 
 static int fail(char *error, const char *fmt, ...)
@@ -32,14 +34,6 @@ static bool copy(char *to, size_t cap, sio_slice s)
 	return true;
 }
 
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool decode(char *to, size_t cap, sio_slice s)
 {
 	size_t n = 0;
@@ -47,7 +41,7 @@ static bool decode(char *to, size_t cap, sio_slice s)
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
 		if (c == '%') {
-			int high = i + 2 < s.n ? hex(s.p[i + 1]) : -1, low = i + 2 < s.n ? hex(s.p[i + 2]) : -1;
+			int high = i + 2 < s.n ? text_hex(s.p[i + 1]) : -1, low = i + 2 < s.n ? text_hex(s.p[i + 2]) : -1;
 			if (high < 0 || low < 0 || (high | low) == 0)
 				return false;
 			c = (char)(high * 16 + low);

@@ -257,7 +257,7 @@ describe('the lists in the sources', () => {
     const api_c = sources('server/api'), host = source('src/host/route.c') + source('src/host/server.c');
     const codes = new Set([
       ...argumentsOf(api_c, { respond_problem: 2, respond_later: 2, problem_open: 2 }),
-      ...argumentsOf(host, { reply_problem: 3 }),
+      ...argumentsOf(host, { reply_problem: 3, put_problem: 3 }),
       ...[...host.matchAll(/\{ \d{3}, "(\w+)", "/g)].map((m) => m[1]),
       ...[...(api_c + host + source('src/net/listen.c')).matchAll(/\\"code\\":\\"(\w+)\\"/g)].map((m) => m[1]),
       ...tokens,

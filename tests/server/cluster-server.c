@@ -245,10 +245,12 @@ static void on_stats(struct sio_socket *socket, const struct sio_event *event, v
 
 	(void)arg;
 	sio_server_stats(server, &s);
-	snprintf(json, sizeof(json), "{\"nodes\":%zu,\"sent\":%llu,\"received\":%llu,\"refused\":%llu,\"failed\":%llu}",
+	snprintf(json, sizeof(json), "{\"nodes\":%zu,\"sent\":%llu,\"received\":%llu,\"refused\":%llu,\"failed\":%llu,\"carried\":%llu,\"out\":%llu,\"in\":%llu,\"passed\":%llu}",
 		 sio_server_nodes_n(server), (unsigned long long)s.adapter_sent_total,
 		 (unsigned long long)s.adapter_received_total, (unsigned long long)s.adapter_refused_total,
-		 (unsigned long long)s.adapter_failed_total);
+		 (unsigned long long)s.adapter_failed_total, (unsigned long long)s.carried,
+		 (unsigned long long)s.carried_out_total, (unsigned long long)s.carried_in_total,
+		 (unsigned long long)s.carried_passed_total);
 	answer(socket, event->ack, json);
 }
 

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
-import { ENGINE_IO, frame, Polling, RawWs, RS } from './lib/eio.mjs';
+import { ENGINE_IO, frame, Polling, RawWs } from './lib/eio.mjs';
 import { engine, enginePool, TRANSPORTS, VERSIONS } from './lib/engine.mjs';
 import { run, startCompat } from './lib/harness.mjs';
 import { request } from './lib/http.mjs';

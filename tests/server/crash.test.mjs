@@ -15,25 +15,6 @@ const P = '/api/projects/proj-123';
 const pool = clientPool();
 afterEach(() => pool.close());
 
-// Everything that /events has, by its pages; fails when a number is missing.
-async function history(server, after = 0) {
-  const events = [];
-  for (let next = after; next !== null; ) {
-    const { status, json, body } = await server.api('GET', `${P}/events?after=${next}&limit=1000`, { as: 'anna' });
-    assert.equal(status, 200, body);
-    events.push(...json.items);
-    next = json.next_after;
-  }
-  assert.deepEqual(events.map((e) => e.seq), events.map((_, i) => after + 1 + i), 'dense, in order');
-  return events;
-}
-
-async function kill(server) {
-  server.stopped = true;
-  server.child.kill('SIGKILL');
-  assert.equal(await server.exited, 'signal SIGKILL');
-}
-
 describe('kill -9', () => {
   it('in the middle of writes, three times: every answered write is there, and nothing else', async () => {
     const dir = tempDir();
@@ -62,14 +43,14 @@ describe('kill -9', () => {
       };
       const writers = Array.from({ length: 12 }, (_, w) => writer(w));
       await sleep(300 + 200 * round);
-      await kill(server);
+      await server.kill();
       running = false;
       await Promise.all(writers);
     }
     assert.ok(answered.comments.size > 10 && answered.versions.size > 10, `${answered.comments.size} and ${answered.versions.size} were answered`);
     assert.ok(unanswered > 0, 'some writes were under way');
     server = await new Server(dir, env).listening();
-    const events = await history(server);
+    const events = await server.history();
     const told = new Set(events.filter((e) => e.type === 'comment:created').map((e) => e.data.comment_id));
     for (const id of answered.comments) assert.ok(told.has(id), `comment ${id} was answered`);
     const updates = events.filter((e) => e.type === 'boq:item:updated');
@@ -133,13 +114,13 @@ describe('kill -9', () => {
       agent.destroy();
       const heard = Math.max(...member.all('comment:created').map((d) => d.seq));
       const server = await new Server(dir, env).listening();
-      const events = await history(server);
+      const events = await server.history();
       assert.ok(events.length > heard, `${events.length} were committed, ${heard} were sent`);
       assert.ok(events.filter((e) => e.type === 'comment:created').length > answered, 'and not answered');
       // What the client does: join again, see the number, read what lies between.
       const again = await pool.user(server, 'anna', { project: 'proj-123' });
       assert.equal(again.joined.seq, events.length);
-      assert.deepEqual((await history(server, heard)).map((e) => e.seq), Array.from({ length: events.length - heard }, (_, i) => heard + 1 + i));
+      assert.deepEqual((await server.history('proj-123', { after: heard })).map((e) => e.seq), Array.from({ length: events.length - heard }, (_, i) => heard + 1 + i));
       await server.stop();
     } finally {
       child.kill('SIGKILL');

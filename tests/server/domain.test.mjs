@@ -451,7 +451,7 @@ describe('the event history', () => {
       assert.deepEqual(json.items.map((e) => e.seq), Array.from({ length: 10 }, (_, i) => last - 9 + i));
       assert.equal((await call('GET', `${P}/events?after=${last - 10}`)).json.must_reload, false);
       assert.equal((await call('GET', `${P}/comments`)).json.items.length, 30, 'the comments themselves stay');
-      assert.match((await request(own.port, 'GET', '/metrics')).body, /^skybuild_store_swept_total [1-9]/m);
+      assert.ok((await own.metric('skybuild_store_swept_total')) > 0);
     } finally {
       await own.stop();
     }

@@ -3,84 +3,23 @@
 //
 // KILL_ROUNDS=N makes the loop of kills longer (make torture).
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import net from 'node:net';
-import path from 'node:path';
 import { afterEach, describe, it } from 'node:test';
-import { promisify } from 'node:util';
-import { io, clientPool, Client, TRANSPORTS } from './lib/clients.mjs';
-import { Polling, RawWs } from './lib/eio.mjs';
+import { clientPool, Client, TRANSPORTS } from './lib/clients.mjs';
+import { RawWs } from './lib/eio.mjs';
 import { cliIn, fillStore, freePort, Server, serverEnv, startServer, tempDir } from './lib/harness.mjs';
-import { request } from './lib/http.mjs';
+import { Network } from './lib/network.mjs';
 import { sleep, until } from './lib/queue.mjs';
 
 const KILL_ROUNDS = Number(process.env.KILL_ROUNDS ?? 4);
 const P = '/api/projects/proj-123';
 const pool = clientPool();
-const proxies = new Set(), servers = new Set();
+const servers = new Set();
 afterEach(async () => {
   pool.close();
-  for (const p of proxies) p.close();
-  proxies.clear();
+  Network.closeAll();
   for (const s of servers) if (s.alive()) await s.stop();
   servers.clear();
 });
-
-// A network between clients and a server: cut() breaks what is open and lets nobody through
-// until mend(); swallow(n) lets n more bytes pass to each client, then breaks.
-class Network {
-  constructor(port) {
-    this.to = port;
-    this.open = new Set();
-    this.isCut = false;
-    this.server = net.createServer((near) => {
-      if (this.isCut) return near.destroy();
-      const far = net.connect(this.to, '127.0.0.1');
-      const pair = { near, far };
-      this.open.add(pair);
-      const end = () => {
-        near.destroy();
-        far.destroy();
-        this.open.delete(pair);
-      };
-      for (const s of [near, far]) s.on('error', end).on('close', end).setNoDelay(true);
-      near.on('data', (d) => far.write(d));
-      far.on('data', (d) => this.isDeaf || near.write(d));
-    });
-    proxies.add(this);
-  }
-
-  listen() {
-    return new Promise((resolve) => this.server.listen(0, '127.0.0.1', () => {
-      this.port = this.server.address().port;
-      this.url = `http://127.0.0.1:${this.port}`;
-      resolve(this);
-    }));
-  }
-
-  // Nothing reaches the clients any more, though nobody notices.
-  deafen() {
-    this.isDeaf = true;
-  }
-
-  cut() {
-    this.isCut = true;
-    for (const { near, far } of [...this.open]) {
-      near.destroy();
-      far.destroy();
-    }
-    this.open.clear();
-  }
-
-  mend() {
-    this.isCut = this.isDeaf = false;
-  }
-
-  close() {
-    this.cut();
-    this.server.close();
-  }
-}
 
 async function start(env = {}) {
   const server = await startServer({ env });
@@ -123,18 +62,9 @@ async function comment(server, text, as = 'ben', project = 'proj-123') {
 
 const texts = (c) => c.all('comment:created').map((d) => d.comment.text);
 
-async function recoveries(server, result) {
-  const body = (await request(server.port, 'GET', '/metrics')).body;
-  return Number(body.match(new RegExp(`^skybuild_recoveries_total\\{result="${result}"\\} (\\d+)`, 'm'))[1]);
-}
+const recoveries = (server, result) => server.metric(`skybuild_recoveries_total{result="${result}"}`);
 
 // Same folder, same port: the server that comes after a kill.
-async function kill(server) {
-  server.stopped = true;
-  server.child.kill('SIGKILL');
-  await server.exited;
-}
-
 async function restart(server, network, env = {}) {
   const next = await new Server(server.dir, { ...server.env, ...env }).listening();
   servers.delete(server);
@@ -174,6 +104,8 @@ describe('the network is cut', () => {
   it('in the middle of bursts, again and again: each event once', async () => {
     const at = await start();
     const clients = [await arrive(at, 'anna', ['proj-123']), await arrive(at, 'cleo', ['proj-123'], { transports: ['polling'] })];
+    const recovered = clients.map(() => []);
+    clients.forEach((c, i) => c.socket.on('connect', () => recovered[i].push(c.socket.recovered)));
     let n = 0;
     for (let round = 0; round < 6; round++) {
       const writes = Array.from({ length: 15 }, () => comment(at.server, `@cleo ${++n}`));
@@ -190,6 +122,7 @@ describe('the network is cut', () => {
       assert.deepEqual(c.all('comment:created').map((d) => d.seq), Array.from({ length: n }, (_, i) => 4 + i));
     }
     assert.equal(clients[1].all('notification:new').length, n);
+    for (const r of recovered) assert.ok(r.length >= 2 && r.every((x) => x === true), `came back ${r.length} times: ${r}`);
     assert.equal(await recoveries(at.server, 'unknown'), 0);
   });
 
@@ -344,7 +277,7 @@ describe('the server is killed', () => {
       at.network.deafen();
       await comment(at.server, 'two @anna');
       const id = c.socket.id;
-      await kill(at.server);
+      await at.server.kill();
       at.network.cut();
       for (const x of [c, silent, ben]) await lost(x);
       at.server = await restart(at.server, at.network);
@@ -405,7 +338,7 @@ describe('the server is killed', () => {
     for (let round = 0; round < KILL_ROUNDS; round++) {
       await sleep(150 + 50 * (round % 7));
       servers.delete(server);
-      await kill(server);
+      await server.kill();
       server = await new Server(dir, env).listening();
       servers.add(server);
       // Now and then it dies before everybody is back.
@@ -414,13 +347,7 @@ describe('the server is killed', () => {
     running = false;
     await Promise.all(writers);
     const last = await comment(server, 'last');
-    const history = [];
-    for (let after = 0; after !== null; ) {
-      const { json } = await server.api('GET', `${P}/events?after=${after}&limit=1000`, { as: 'anna' });
-      history.push(...json.items);
-      after = json.next_after;
-    }
-    const want = history.filter((e) => e.type === 'comment:created').map((e) => e.seq);
+    const want = (await server.history()).filter((e) => e.type === 'comment:created').map((e) => e.seq);
     for (const [i, c] of clients.entries()) {
       await c.events.next((e) => e.name === 'comment:created' && e.args[0].comment_id === last.comment_id, { what: 'the last', timeout: 20000 });
       const got = [...c.all('comment:created').map((d) => d.seq), want.at(-1)];

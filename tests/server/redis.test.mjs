@@ -6,43 +6,15 @@ import { rmSync } from 'node:fs';
 import net from 'node:net';
 import { clientPool } from './lib/clients.mjs';
 import { DeafProxy } from './lib/deaf.mjs';
-import { cliIn, fillStore, freePort, run, serverEnv, SKYBUILD, startServer, tempDir } from './lib/harness.mjs';
+import { freePort, run, serverEnv, SKYBUILD, startServer, tempDir } from './lib/harness.mjs';
 import { request } from './lib/http.mjs';
 import { PATIENCE, sleep, until } from './lib/queue.mjs';
 import { startRedis } from './lib/redis.mjs';
+import { knowEachOther, metric, startServers, verbose } from './lib/servers.mjs';
 
 const pool = clientPool();
 const P = 'proj-123';
 const TOLD_MS = 600; // more than two looks of the store for what other servers have committed
-
-// n servers on one database; .stop() ends them all.
-async function startServers(n, env) {
-  const dir = tempDir();
-  const { JWT_SECRET, SERVICE_API_KEY } = serverEnv(dir);
-  const shared = { JWT_SECRET, SERVICE_API_KEY, REDIS_ENABLED: 'true', ...env };
-  await fillStore((args, opts) => cliIn(dir, serverEnv(dir, shared), args, opts));
-  const servers = [];
-  for (let i = 0; i < n; i++) servers.push(await startServer({ dir, fill: 'none', env: shared }));
-  servers.dir = dir;
-  servers.env = shared;
-  servers.stop = async () => {
-    try {
-      for (const s of servers) await s.end();
-    } finally {
-      rmSync(dir, { recursive: true, force: true });
-    }
-  };
-  await knowEachOther(servers);
-  return servers;
-}
-
-const verbose = async (s) => (await request(s.port, 'GET', '/ws/status?verbose=1')).json;
-const knowEachOther = (servers) =>
-  until(async () => (await Promise.all(servers.map(verbose))).every((v) => v.nodes === servers.length && v.redis === 'ok'), 'all servers know each other');
-const metric = async (s, name) => {
-  const text = (await request(s.port, 'GET', '/metrics')).body.toString();
-  return Number(text.match(new RegExp(`^${name.replace(/[{}"]/g, '\\$&')} (\\S+)$`, 'm'))?.[1]);
-};
 
 // A change of the BoQ through that server.
 const boq = (s, item, qty = '1') => s.broadcast('boq-update', { project_id: P, item_id: item, updates: { qty }, user_id: 'anna' });
@@ -301,10 +273,8 @@ describe('three servers', () => {
     servers.push(await startServer({ dir: servers.dir, fill: 'none', env: servers.env }));
     await knowEachOther(servers);
     const dead = servers.pop();
-    dead.stopped = true;
-    dead.child.kill('SIGKILL');
-    await dead.exited;
-    const { json } = await servers[0].api('GET', `/api/projects/${P}/presence`, { key: true });
+    await dead.kill();
+    const { json } = await servers[0].api('GET', '/api/users/anna/connections', { key: true });
     assert.equal(json.missing_nodes.length, 1); // it is still waited for
     await until(async () => (await verbose(servers[0])).nodes === 2, 'its lease ends', { timeout: 20000 });
   });

@@ -37,7 +37,7 @@ after(async () => {
 
 const get = (target, opts = {}) => request(server.port, 'GET', target, { ca, ...opts });
 const user = (name, opts = {}) => pool.user(server, name, { ca, ...opts });
-const metric = async (name) => Number((await get('/metrics')).body.match(new RegExp(`^skybuild_${name} (\\d+)`, 'm'))[1]);
+const metric = (name) => server.metric(`skybuild_${name}`, { ca });
 
 // A TLS connection of our own making, past its handshake.
 async function dial(opts = {}) {

@@ -9,8 +9,8 @@ import { constants, deflateRawSync, gunzipSync, inflateSync } from 'node:zlib';
 import { chromium } from 'playwright-core';
 import WebSocket from 'ws';
 import { clientPool } from './lib/clients.mjs';
-import { frame, inflated, Polling, RawWs, tcpTalk } from './lib/eio.mjs';
-import { SANITIZED, startExample, startServer } from './lib/harness.mjs';
+import { frame, Polling, RawWs } from './lib/eio.mjs';
+import { metricOf, SANITIZED, startExample, startServer } from './lib/harness.mjs';
 import { request } from './lib/http.mjs';
 import { Queue, sleep, until, within } from './lib/queue.mjs';
 import { CASES, close } from './lib/wscases.mjs';
@@ -435,7 +435,7 @@ describe('permessage-deflate over Engine.IO', () => {
 
   const metrics = async (of = server) => {
     const text = (await request(of.port, 'GET', '/metrics')).body;
-    const value = (name) => Number(text.match(new RegExp(`^skybuild_${name} (\\d+)`, 'm'))[1]);
+    const value = (name) => metricOf(text, `skybuild_${name}`);
     return { messages: value('deflated_messages_total'), in: value('deflate_in_bytes_total'), out: value('deflate_out_bytes_total'), deliveries: value('deliveries_total') };
   };
   const session = (of, headers = OFFER, opts) => new RawWs(of.port, { headers, ...opts }).handshakeDone();
@@ -622,7 +622,7 @@ describe('compressed HTTP answers', () => {
 
   it('the counts stand in the metrics', async () => {
     const text = (await get(server, '/metrics')).body;
-    const value = (name) => Number(text.match(new RegExp(`^skybuild_${name} (\\d+)`, 'm'))[1]);
+    const value = (name) => metricOf(text, `skybuild_${name}`);
     assert.ok(value('http_compressed_total') > 10);
     assert.ok(value('http_compress_in_bytes_total') > 2 * value('http_compress_out_bytes_total'));
   });

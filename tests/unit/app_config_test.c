@@ -73,7 +73,10 @@ static const struct {
 	{ "PORT=99999999999999999999", "PORT=" },
 	{ "PORT=", "" }, /* empty is unset */
 	{ "WORKERS=1", "" },
-	{ "WORKERS=4", "WORKERS=4 asks for several event-loop threads, which this version cannot do yet; accepted: 1" },
+	{ "WORKERS=64", "" },
+	{ "WORKERS=0", "WORKERS=0 is not accepted; accepted: a whole number from 1 to 64" },
+	{ "WORKERS=65", "WORKERS=65 is not accepted; accepted: a whole number from 1 to 64" },
+	{ "WORKERS=-1", "WORKERS=-1" },
 	{ "WORKERS=x", "not accepted" },
 	{ "SKYBUILD_URL=https://rt.example", "" },
 	{ "SKYBUILD_URL=rt.example:8000", "SKYBUILD_URL=rt.example:8000 is not accepted; accepted: an http:// or https:// URL" },

@@ -21,6 +21,7 @@ static const char *const words[CLUSTER_NTYPES] = {
 	[CLUSTER_ANSWER] = "answer", [CLUSTER_GONE] = "gone",         [CLUSTER_JOIN] = "join",
 	[CLUSTER_LEAVE] = "leave", [CLUSTER_DISCONNECT] = "disconnect", [CLUSTER_FETCH] = "fetch",
 	[CLUSTER_FOUND] = "found", [CLUSTER_SERVER_EMIT] = "server-emit", [CLUSTER_LATE] = "late",
+	[CLUSTER_CARRY] = "carry", [CLUSTER_CARRY_ON] = "carry-on", [CLUSTER_CARRY_BACK] = "carry-back",
 };
 
 static void log_names(struct buf *log, const char *what, const sio_slice *s, uint32_t n)
@@ -111,6 +112,10 @@ static void log_message(struct buf *log, const struct cluster_message *m)
 	if (m->is_last)
 		buf_str(log, "last ");
 	log_sockets(log, m);
+	if (t == CLUSTER_CARRY)
+		buf_printf(log, "%s%.*s %.*s ", m->is_secure ? "secure " : "", (int)m->address.n, m->address.p, (int)m->host.n, m->host.p);
+	if (t >= CLUSTER_CARRY && t <= CLUSTER_CARRY_BACK)
+		buf_printf(log, "at=%llu taken=%u end=%u bytes=%.*s ", (unsigned long long)m->at, m->taken, m->end, (int)m->bytes.n, m->bytes.p);
 }
 
 static sio_slice names[64];
@@ -220,6 +225,31 @@ static void test_limits(void **state)
 	free(got);
 }
 
+static void test_carried_pieces(void **state)
+{
+	static char big[CLUSTER_PIECE_MAX + 1];
+	struct cluster_message m = { .type = CLUSTER_CARRY, .id = 1, .bytes = sio_bytes(big, CLUSTER_PIECE_MAX) };
+	struct buf out = { 0 };
+
+	(void)state;
+	m.host = sio_bytes(big, CLUSTER_HOST_MAX);
+	assert_int_equal(cluster_write(&out, &m), SIO_OK);
+	assert_int_equal(cluster_read(buf_peek(&out), &m, NULL, 0), SIO_OK);
+	m.bytes = sio_bytes(big, CLUSTER_PIECE_MAX + 1);
+	assert_int_equal(cluster_write(&out, &m), SIO_ERR_LIMIT);
+	m.bytes.n = 0;
+	m.host = sio_bytes(big, CLUSTER_HOST_MAX + 1);
+	assert_int_equal(cluster_write(&out, &m), SIO_ERR_LIMIT);
+	/* What another program forges: the length of bytes stands in front of them. */
+	m = (struct cluster_message){ .type = CLUSTER_CARRY_ON, .id = 1, .bytes = sio_bytes(big, CLUSTER_PIECE_MAX) };
+	buf_clear(&out);
+	assert_int_equal(cluster_write(&out, &m), SIO_OK);
+	buf_byte(&out, '\0');
+	out.p[out.n - 1 - CLUSTER_PIECE_MAX - 1]++;
+	assert_int_equal(cluster_read(buf_peek(&out), &m, NULL, 0), SIO_ERR_PROTO);
+	buf_fini(&out);
+}
+
 /* What another program forges: one name more than may be. */
 static void test_too_many_names_are_refused(void **state)
 {
@@ -249,6 +279,7 @@ int main(void)
 		cmocka_unit_test(test_vectors),
 		cmocka_unit_test(test_names_that_do_not_fit),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_carried_pieces),
 		cmocka_unit_test(test_too_many_names_are_refused),
 	};
 

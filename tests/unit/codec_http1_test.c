@@ -255,6 +255,39 @@ static void test_query(void **state)
 	assert_false(http1_query_get((sio_slice){ 0 }, "a", &value));
 }
 
+/* Every pair of queries of all lengths, against a reading from the left. */
+static void test_query_at(void **state)
+{
+	uint32_t chance = 1;
+	char text[700];
+	sio_slice key, value;
+
+	(void)state;
+	for (size_t n = 0; n <= sizeof(text); n++) {
+		size_t i = 0;
+		for (size_t k = 0; k < n; k++) {
+			chance = chance * 1664525 + 1013904223;
+			text[k] = "&a=b&"[(chance >> 16) % (n % 3 ? 5 : 2)];
+		}
+		for (size_t k = 0; k < n; k++) {
+			size_t stop = k, cut = k;
+			if (text[k] == '&' || (k > 0 && text[k - 1] != '&'))
+				continue;
+			while (stop < n && text[stop] != '&')
+				stop++;
+			while (cut < stop && text[cut] != '=')
+				cut++;
+			assert_true(http1_query_at(sio_bytes(text, n), i++, &key, &value));
+			assert_ptr_equal(key.p, text + k);
+			assert_int_equal(key.n, cut - k);
+			assert_int_equal(value.n, cut < stop ? stop - cut - 1 : 0);
+		}
+		assert_false(http1_query_at(sio_bytes(text, n), i, &key, &value));
+		assert_false(http1_query_at(sio_bytes(text, n), SIZE_MAX, &key, &value));
+	}
+	assert_false(http1_query_at((sio_slice){ 0 }, 0, &key, &value));
+}
+
 static void test_status_lines(void **state)
 {
 	struct buf out = { 0 };
@@ -272,7 +305,8 @@ int main(void)
 		cmocka_unit_test(test_vectors),  cmocka_unit_test(test_upgrade_leaves_the_rest),
 		cmocka_unit_test(test_headers),  cmocka_unit_test(test_no_body_without_limit),
 		cmocka_unit_test(test_tokens),   cmocka_unit_test(test_unescape),
-		cmocka_unit_test(test_query),    cmocka_unit_test(test_status_lines),
+		cmocka_unit_test(test_query),    cmocka_unit_test(test_query_at),
+		cmocka_unit_test(test_status_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,7 +103,7 @@ struct store {
 		store_done_fn *done;
 		void *arg;
 	} asks[FAKE_ASKS];
-	unsigned asks_n;
+	unsigned asks_n, looks_n;
 	int refuse;                  /* store_submit returns this when not 0 */
 	int64_t seq;                 /* of the answers to come */
 };
@@ -417,6 +417,15 @@ void sio_room_each(struct sio_server *s, sio_slice room, sio_room_fn *fn, void *
 			fn(s->sockets[i], arg);
 }
 
+struct sio_socket *sio_sockets_find(const struct sio_namespace *nsp, sio_slice id)
+{
+	(void)nsp;
+	for (unsigned i = 0; i < server.sockets_n; i++)
+		if (server.sockets[i] && server.sockets[i]->is_open && sio_slice_eq(sio_str(server.sockets[i]->id), id))
+			return server.sockets[i];
+	return NULL;
+}
+
 /* Other servers: there are server.others_n, and what they are told stands in server.told, one
  * line each. */
 struct sio_namespace *sio_namespace_main(struct sio_server *s)
@@ -429,12 +438,40 @@ size_t sio_server_nodes_n(const struct sio_server *s)
 	return 1 + s->others_n;
 }
 
+/* No adapter: there is no map of all servers. */
+sio_slice sio_server_node(const struct sio_server *s)
+{
+	(void)s;
+	return sio_bytes("", 0);
+}
+
+void sio_server_each_node(const struct sio_server *s, sio_server_node_fn *fn, void *arg)
+{
+	(void)s, (void)fn, (void)arg;
+}
+
+void sio_server_on_node_gone(struct sio_server *s, sio_server_node_fn *fn, void *arg)
+{
+	(void)s, (void)fn, (void)arg;
+}
+
+int sio_servers_send(struct sio_namespace *nsp, sio_slice node, sio_slice name, const struct sio_args *args)
+{
+	(void)nsp, (void)node, (void)name, (void)args;
+	return SIO_ERR_NOENT;
+}
+
 int sio_servers_tell(struct sio_namespace *nsp, sio_slice room, sio_slice name, const struct sio_args *args)
 {
 	struct sio_server *s = (struct sio_server *)(void *)nsp;
 
 	buf_printf(&s->told, "%.*s %.*s %.*s\n", (int)room.n, room.p, (int)name.n, name.p, (int)args->json.n, args->json.p);
 	return 0;
+}
+
+long sio_servers_emit(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args)
+{
+	return sio_servers_tell(nsp, SIO_LIT("*"), name, args) < 0 ? -1 : (long)server.others_n;
 }
 
 int sio_servers_answer(struct sio_server *s, sio_slice node, uint64_t ack, const struct sio_args *args)
@@ -553,9 +590,14 @@ int store_submit(struct store *s, const struct store_ask *ask)
 	return 0;
 }
 
+void store_look(struct store *s)
+{
+	s->looks_n++;
+}
+
 const char *store_op_name(enum store_op op)
 {
-	return op == STORE_SESSION_RESET ? "session_reset" : "op";
+	return op == STORE_SESSION_BEAT ? "session_beat" : "op";
 }
 
 void store_result_free(struct store_result *result)

@@ -12,7 +12,7 @@ static int setup(void **state)
 	(void)state;
 	if (fake_setup(&(struct collab_options){ .presence_grace_ms = 1000, .recovery_window_ms = 120000 }) < 0)
 		return -1;
-	answer(STORE_SESSION_RESET, STORE_OK, "", "");
+	answer(STORE_SESSION_BEAT, STORE_OK, "", "");
 	return 0;
 }
 
@@ -241,6 +241,39 @@ static void nothing_is_waited_for_behind_it(void **state)
 	assert_non_null(req.socket);
 }
 
+/* Another server may believe still that it has the client. */
+static void coming_from(const char *node, const char *told)
+{
+	static struct sio_connect req;
+	char json[200];
+
+	server.others_n = 1;
+	ask(&req, ",\"pid\":\"" PID "\"");
+	snprintf(json, sizeof(json), "{\"sid\":\"socket-of-before-123\",\"node\":\"%s\",\"rooms\":[],\"events\":[]}", node);
+	answer(STORE_SESSION_RESUME, STORE_OK, "", json);
+	assert_true(req.socket->is_recovered);
+	buf_byte(&server.told, '\0');
+	assert_string_equal(server.told.p, told);
+}
+
+static void coming_from_another_server(void **state)
+{
+	(void)state;
+	coming_from("another-server", "* taken \"socket-of-before-123\"\n");
+}
+
+static void coming_from_nowhere(void **state)
+{
+	(void)state;
+	coming_from("", ""); /* it was left */
+}
+
+static void coming_from_here(void **state)
+{
+	(void)state;
+	coming_from(collab->history.node, "");
+}
+
 /* What the room gets by itself, because it waits for it, is not replayed as well. */
 static void a_room_that_waits(void **state)
 {
@@ -389,6 +422,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(states_are_of_the_own_session, setup, teardown),
 		cmocka_unit_test_setup_teardown(coming_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_is_waited_for_behind_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(coming_from_another_server, setup, teardown),
+		cmocka_unit_test_setup_teardown(coming_from_nowhere, setup, teardown),
+		cmocka_unit_test_setup_teardown(coming_from_here, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_room_that_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(starting_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_crowd, setup, teardown),

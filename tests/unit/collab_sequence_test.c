@@ -280,65 +280,102 @@ static void another_server_says(const char *name, uint64_t ack, const char *json
 	server.on_server_event(NULL, &event, server.server_event_arg);
 }
 
-static void own_events_are_told_to_other_servers(void **state)
+/* A committed event of this server, of room p1 or another. */
+static void commit(const char *project, int64_t seq, int64_t position, sio_slice except)
 {
-	const struct collab_emit news = { .event = SIO_LIT("e"), .args = SIO_LIT("{}"), .is_local = true };
-	struct sio_socket *anna = anna_at_10();
+	const struct collab_emit e = { .event = SIO_LIT("e"), .args = SIO_LIT("{}"), .except_sid = except, .position = position };
 
-	(void)state;
-	buf_clear(&anna->out);
-	emit(11);
-	expect_told(""); /* there is nobody */
-	server.others_n = 1;
-	emit_except(12, SIO_LIT("sid \"1\""));
-	expect_told("project:p1 durable \"p1\",12,\"e\",\"sid \\\"1\\\"\",{\"seq\":12}\n");
-	collab_emit_durable(collab, SIO_LIT("p1"), 13, &news); /* they find it themselves */
-	expect_told("");
-	emit(15); /* though our own room has to wait */
-	expect_told("project:p1 durable \"p1\",15,\"e\",\"\",{\"seq\":15}\n");
-	collab_emit_durable(collab, SIO_LIT("p9"), 3, &(struct collab_emit){ .event = SIO_LIT("e"), .args = SIO_LIT("{}") });
-	expect_told("project:p9 durable \"p9\",3,\"e\",\"\",{}\n"); /* nobody is here, maybe there */
+	assert_true(collab_emit_durable(collab, sio_str(project), seq, &e) >= 0);
 }
 
-static void events_of_other_servers_are_in_sequence(void **state)
+static void own_events_are_told_to_other_servers(void **state)
 {
-	const struct collab_emit news = { .event = SIO_LIT("e"), .args = SIO_LIT("{\"seq\":11}"), .is_local = true };
+	struct collab_emit e = { .event = SIO_LIT("e"), .args = SIO_LIT("{}"), .position = 113, .is_local = true };
+
+	(void)state;
+	anna_at_10();
+	commit("p1", 11, 111, SIO_LIT(""));
+	expect_told(""); /* there is nobody */
+	server.others_n = 1;
+	commit("p1", 12, 112, SIO_LIT("sid \"1\""));
+	expect_told("project:p1 committed 112,\"sid \\\"1\\\"\"\n");
+	collab_emit_durable(collab, SIO_LIT("p1"), 13, &e); /* they find it themselves */
+	expect_told("");
+	commit("p1", 15, 115, SIO_LIT("")); /* though our own room has to wait */
+	expect_told("project:p1 committed 115,\"\"\n");
+	commit("p9", 3, 116, SIO_LIT(""));
+	expect_told("project:p9 committed 116,\"\"\n"); /* nobody is here, maybe there */
+	e = (struct collab_emit){ .event = SIO_LIT("e"), .args = SIO_LIT("{}"), .position = 117 };
+	collab_emit_user(collab, SIO_LIT("ben"), &e);
+	expect_told("user:ben committed 117,\"\"\n"); /* and not the event itself: they find it in the store */
+	e.position = 0;
+	collab_emit_user(collab, SIO_LIT("ben"), &e);
+	expect_told("");
+}
+
+/* The store is the truth: what others say makes us look there, and says whom an event is not for. */
+static void other_servers_wake_us(void **state)
+{
+	struct collab_emit e = { .event = SIO_LIT("e"), .args = SIO_LIT("{}"), .is_local = true };
 	struct sio_socket *anna = anna_at_10();
+	char text[64];
 
 	(void)state;
 	server.others_n = 1;
 	buf_clear(&anna->out);
-	another_server_says("durable", SIO_ACK_NONE, "\"p1\",11,\"e\",\"\",{\"seq\":11}");
-	another_server_says("durable", SIO_ACK_NONE, "\"p1\",11,\"e\",\"\",{\"seq\":11}");
-	collab_emit_durable(collab, SIO_LIT("p1"), 11, &news); /* the store tells of it, too */
-	expect(anna, "e {\"seq\":11}\n");
-	another_server_says("durable", SIO_ACK_NONE, "\"p1\",13,\"e\",\"\",{\"seq\":13}");
+	another_server_says("committed", SIO_ACK_NONE, "111,\"\"");
+	assert_int_equal(store.looks_n, 1);
+	snprintf(text, sizeof(text), "112,\"%s\"", anna->id);
+	another_server_says("committed", SIO_ACK_NONE, text);
+	assert_int_equal(store.looks_n, 2);
 	expect(anna, "");
-	another_server_says("durable", SIO_ACK_NONE, "\"p1\",12,\"e\",\"\",{\"seq\":12}");
-	expect(anna, "e {\"seq\":12}\n");
-	pass(100);
-	answer(STORE_EVENT_LIST, STORE_OK, "", "[" ROW("13") "]");
-	expect(anna, "e {\"seq\":13}\n");
+	assert_int_equal(collab_except_of(collab, 111).n, 0);
+	e.except_sid = collab_except_of(collab, 112);
+	assert_true(sio_slice_eq(e.except_sid, sio_str(anna->id)));
+	for (int i = 0; i < 64; i++) { /* the newest are known */
+		snprintf(text, sizeof(text), "%d,\"s%d\"", 200 + i, i);
+		another_server_says("committed", SIO_ACK_NONE, text);
+	}
+	assert_int_equal(collab_except_of(collab, 112).n, 0);
+	assert_true(sio_slice_eq(collab_except_of(collab, 200), SIO_LIT("s0")));
+	assert_true(sio_slice_eq(collab_except_of(collab, 263), SIO_LIT("s63")));
 	expect_told(""); /* nothing of this goes on to others */
+}
+
+static void a_session_that_has_moved(void **state)
+{
+	struct sio_socket *anna = anna_at_10();
+	char text[64];
+
+	(void)state;
+	server.others_n = 1;
+	another_server_says("taken", SIO_ACK_NONE, "\"socket-of-another-12\"");
+	assert_false(anna->was_closed);
+	snprintf(text, sizeof(text), "\"%s\"", anna->id);
+	another_server_says("taken", SIO_ACK_NONE, text);
+	assert_true(anna->was_closed);
 }
 
 static void nonsense_of_other_servers(void **state)
 {
-	static const char *const all[] = { "", "1", "\"p1\"", "\"p1\",11", "\"p1\",11,\"e\",\"\"", "\"p1\",0,\"e\",\"\",{}",
-					   "\"p1\",\"11\",\"e\",\"\",{}", "1,11,\"e\",\"\",{}", "\"p1\",11,\"\",\"\",{}" };
+	static const char *const all[] = { "", "1", "\"p1\"", "\"p1\",\"\"", "{},{}" };
 	struct sio_socket *anna = anna_at_10();
 
 	(void)state;
 	server.others_n = 1;
 	buf_clear(&anna->out);
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		another_server_says("durable", SIO_ACK_NONE, all[i]);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		another_server_says("committed", SIO_ACK_NONE, all[i]);
+		another_server_says("taken", SIO_ACK_NONE, all[i]);
+	}
 	another_server_says("unknown", SIO_ACK_NONE, "\"p1\"");
 	another_server_says("unknown", 7, "\"p1\"");
 	another_server_says("presence", 7, "");
 	another_server_says("presence", 7, "{}");
 	expect(anna, "");
 	expect_told("");
+	assert_int_equal(store.looks_n, 0);
+	assert_false(anna->was_closed);
 }
 
 static void questions_of_other_servers(void **state)
@@ -346,10 +383,8 @@ static void questions_of_other_servers(void **state)
 	(void)state;
 	anna_at_10();
 	server.others_n = 1;
-	another_server_says("counts", 7, "\"\"");
-	expect_told("node 7 {\"connections\":1,\"projects\":[\"p1\"]}\n");
 	another_server_says("presence", 8, "\"nobody\"");
-	expect_told("node 8 {\"project_id\":\"nobody\",\"users\":[]}\n");
+	expect_told(""); /* there is no such question */
 	another_server_says("disconnect", 9, "\"anna\"");
 	expect_told("node 9 {\"disconnected\":1}\n");
 	another_server_says("user", 9, "\"anna\"");
@@ -370,7 +405,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_room_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(rooms_wait_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(own_events_are_told_to_other_servers, setup, teardown),
-		cmocka_unit_test_setup_teardown(events_of_other_servers_are_in_sequence, setup, teardown),
+		cmocka_unit_test_setup_teardown(other_servers_wake_us, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_session_that_has_moved, setup, teardown),
 		cmocka_unit_test_setup_teardown(nonsense_of_other_servers, setup, teardown),
 		cmocka_unit_test_setup_teardown(questions_of_other_servers, setup, teardown),
 	};

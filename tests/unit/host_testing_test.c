@@ -23,6 +23,8 @@
 #include <sio/testing.h>
 #include <sio/work.h>
 
+#include "lib/cert.h"
+
 static struct sio_server *server;
 static struct sio_socket *last;       /* the socket that connected last */
 static char ended[256];               /* reasons of disconnects, in order */
@@ -705,6 +707,31 @@ static void test_options(void **state)
 	sio_test_run(server, 10);
 }
 
+/* A program's options may name a certificate: it is read, and nothing is encrypted. */
+static void test_certificate(void **state)
+{
+	char dir[] = "/tmp/skybuild-testing-XXXXXX", cert[64], key[64];
+	struct sio_server_options o = { .tls_cert = cert, .tls_key = key };
+	struct sio_test_client *c;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(cert, sizeof(cert), "%s/cert.pem", dir);
+	snprintf(key, sizeof(key), "%s/key.pem", dir);
+	assert_int_equal(sio_test_server_new(&o, &server), SIO_ERR_INVAL);
+	cert_write(cert, key, &(struct cert_options){ .name = "test" });
+	start(&o);
+	c = sio_test_connect(server, "/", NULL);
+	assert_true(sio_test_is_connected(c));
+	assert_int_equal(sio_test_emit(c, "echo", "1"), SIO_OK);
+	SIO_TEST_EXPECT(c, "connected; echoed(1)");
+	assert_int_equal(sio_server_tls_reload(server), SIO_OK);
+	assert_true(sio_test_is_connected(sio_test_connect(server, "/", NULL)));
+	unlink(cert);
+	unlink(key);
+	rmdir(dir);
+}
+
 /* Says where, and ends the program. */
 static void test_expect_fails(void **state)
 {
@@ -756,6 +783,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_expect_and_continue, stop),
 		cmocka_unit_test_teardown(test_close, stop),
 		cmocka_unit_test_teardown(test_options, stop),
+		cmocka_unit_test_teardown(test_certificate, stop),
 		cmocka_unit_test_teardown(test_expect_fails, stop),
 	};
 

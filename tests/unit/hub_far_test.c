@@ -761,6 +761,46 @@ static void test_server_tell(void **state)
 	assert_int_equal(sio_servers_tell(nsp(0), SIO_LIT("s"), SIO_LIT("connect"), &args), SIO_ERR_INVAL);
 }
 
+static void note_node(sio_slice node, void *arg)
+{
+	for (unsigned i = 0; i < 3; i++)
+		if (cluster[i].server && sio_slice_eq(sio_server_node(cluster[i].server), node))
+			buf_printf(&heard, "%s%u; ", (const char *)arg, i);
+}
+
+static void note_gone(sio_slice node, void *arg)
+{
+	assert_true(sio_slice_eq(node, sio_bytes(arg, SIO_NODE_ID_LEN)));
+	buf_str(&heard, "gone; ");
+}
+
+static void test_server_send(void **state)
+{
+	struct sio_args args = sio_args_json(SIO_LIT("1"));
+	char gone[SIO_NODE_ID_LEN];
+	sio_slice two = sio_server_node(cluster[2].server);
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		sio_namespace_on_server_event(nsp(i), on_told, i == 2 ? (void *)(uintptr_t) "2" : (void *)(uintptr_t) "other");
+	assert_int_equal(sio_servers_send(nsp(0), two, SIO_LIT("e"), &args), SIO_OK);
+	cluster_turn();
+	expect_heard("2 e 1; ");
+	assert_int_equal(sio_servers_send(nsp(0), two, SIO_LIT("connect"), &args), SIO_ERR_INVAL);
+	assert_int_equal(sio_servers_send(nsp(0), SIO_LIT("no-such-node-is-here"), SIO_LIT("e"), &args), SIO_ERR_NOENT);
+	sio_server_each_node(cluster[1].server, note_node, (void *)(uintptr_t) "node ");
+	assert_true(strstr(heard.p, "node 0; ") && strstr(heard.p, "node 2; ") && !strstr(heard.p, "node 1; "));
+	buf_clear(&heard);
+	memcpy(gone, two.p, sizeof(gone));
+	sio_server_on_node_gone(cluster[0].server, note_gone, gone);
+	sio_server_on_node_gone(cluster[1].server, note_gone, gone);
+	sio_server_on_node_gone(cluster[1].server, NULL, NULL);
+	cluster_end(2);
+	cluster_turn();
+	expect_heard("gone; ");
+	assert_int_equal(sio_servers_send(nsp(0), sio_bytes(gone, sizeof(gone)), SIO_LIT("e"), &args), SIO_ERR_NOENT);
+}
+
 static void test_server_lies(void **state)
 {
 	struct cluster_message reserved = { .type = CLUSTER_SERVER_EMIT, .nsp = SIO_LIT("/"), .name = SIO_LIT("connection") },
@@ -854,6 +894,7 @@ int main(void)
 		TEST(test_server_answers_later),
 		TEST(test_server_time_out),
 		TEST(test_server_tell),
+		TEST(test_server_send),
 		TEST(test_server_lies),
 		TEST(test_a_handler_closes_its_namespace),
 		cmocka_unit_test_setup_teardown(test_without_an_adapter, setup_alone, teardown),

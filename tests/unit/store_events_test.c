@@ -334,7 +334,8 @@ static const char schema_1_rest[] =
 	"INSERT INTO users VALUES ('anna', 'Anna', 'hash', '2026-11-20T00:00:00.000Z');"
 	"INSERT INTO projects (id, name, created_at, updated_at) VALUES ('p', 'P', '2026-11-20', '2026-11-20'), ('q', 'Q', '2026-11-20', '2026-11-20');"
 	"INSERT INTO collaborators VALUES ('p', 'anna', 'owner');"
-	"INSERT INTO boq_items VALUES ('p', 'i', '1', 'Slab', 'm3', '2.5', '4', '10', '', 3, '2026-11-20', 'anna');"
+	"INSERT INTO boq_items VALUES ('p', 'i', '1', 'Slab', 'm3', '2.5', '4', '10', '', 3, '2026-11-20', 'anna'),"
+	"  ('p', 'a', '2', 'Wall', 'm2', '1', '1', '1', '', 1, '2026-11-20', 'anna'), ('p', 'z', '0', 'Roof', 'm2', '1', '1', '1', 'B', 7, '2026-11-20', 'anna');"
 	"INSERT INTO tasks (project, title, description, status, created_at, updated_at, updated_by) VALUES"
 	"  ('p', 'One', '', 'in_progress', '2026-11-20', '2026-11-20', 'anna'), ('q', 'Other', '', 'todo', '2026-11-20', '2026-11-20', 'anna'),"
 	"  ('p', 'Two', '', 'done', '2026-11-20', '2026-11-20', 'anna');"
@@ -343,6 +344,16 @@ static const char schema_1_rest[] =
 	"  ('anna', '[1]', '2026-11-20'), ('anna', '{\"id\":\"own\"}', '2026-11-20');"
 	"INSERT INTO streams VALUES ('p', 2);"
 	"INSERT INTO events (project, seq, type, data, created_at) VALUES ('p', 1, 'x', '{\"a\":1}', '2026-11-20'), ('p', 2, 'x', '{}', '2026-11-20');";
+
+/* text has first before second. */
+static void assert_order(sio_slice text, const char *first, const char *second)
+{
+	const char *a = memmem(text.p, text.n, first, strlen(first)), *b = memmem(text.p, text.n, second, strlen(second));
+
+	assert_non_null(a);
+	assert_non_null(b);
+	assert_true(a < b);
+}
 
 static void from_schema_1(void **state)
 {
@@ -371,6 +382,12 @@ static void from_schema_1(void **state)
 	expect_stream(s, "p", 1, 3);
 	r = help_run(s, ASK(.op = STORE_BOQ_GET, .project = S("p"), .item = S("i")), STORE_OK);
 	assert_has(r->json, "\"qty\":2.5,\"unit_price\":4,\"total\":10,");
+	store_result_free(r);
+	r = help_run(s, ASK(.op = STORE_BOQ_LIST, .project = S("p")), STORE_OK);
+	assert_int_equal(r->rows_n, 3); /* by section, then by code */
+	assert_order(r->json, "\"item_id\":\"i\"", "\"item_id\":\"a\"");
+	assert_order(r->json, "\"item_id\":\"a\"", "\"item_id\":\"z\"");
+	assert_has(r->json, "\"section\":\"B\",\"version\":7,\"updated_at\":\"2026-11-20\",\"updated_by\":\"anna\"}");
 	store_result_free(r);
 	r = help_run(s, ASK(.op = STORE_COMMENT_LIST, .project = S("p"), .task = 1), STORE_OK);
 	assert_int_equal(r->rows_n, 1);

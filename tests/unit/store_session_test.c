@@ -7,7 +7,7 @@
 
 #include <sqlite3.h>
 
-enum { WINDOW_MS = 120000, DAY_MS = 24 * 3600 * 1000 };
+enum { WINDOW_MS = 120000, LEASE_MS = 60000, DAY_MS = 24 * 3600 * 1000 };
 
 #define BODY "{\"window_ms\":120000,\"bytes_max\":100000,\"projects\":[\"proj-1\",\"proj-3\",7]}"
 
@@ -45,13 +45,15 @@ static int64_t append(struct store *s, const char *stream)
 
 static struct store_result *open_session(struct store *s, const char *pid)
 {
-	return help_run(s, ASK(.op = STORE_SESSION_OPEN, .user = S("ben"), .item = S(pid), .after = WINDOW_MS,
+	return help_run(s, ASK(.op = STORE_SESSION_OPEN, .user = S("ben"), .actor = S("A"), .item = S(pid), .after = WINDOW_MS,
 			       .body = S("{\"sid\":\"s\",\"projects\":[\"proj-1\",\"nowhere\",\"\",5]}")), STORE_OK);
 }
 
+static const char *resumer = "A"; /* the server that the client has come to */
+
 static struct store_result *resume(struct store *s, const char *user, const char *pid, int64_t seen, uint32_t limit, const char *body)
 {
-	struct store_result *r = store_run(s, ASK(.op = STORE_SESSION_RESUME, .user = S(user), .item = S(pid), .after = seen,
+	struct store_result *r = store_run(s, ASK(.op = STORE_SESSION_RESUME, .user = S(user), .actor = S(resumer), .item = S(pid), .after = seen,
 						  .limit = limit, .body = S(body)));
 
 	assert_non_null(r);
@@ -134,7 +136,7 @@ static void rooms_and_roles(void **state)
 	help_do(s, ASK(.op = STORE_SESSION_STATE, .project = S("proj-1"), .item = S("pid"), .body = S("{\"row\":3}")), STORE_OK);
 	help_do(s, ASK(.op = STORE_SESSION_STATE, .project = S("proj-1"), .item = S("pid"), .body = S("{")), STORE_INVALID);
 	r = resume(s, "ben", "pid", 0, 10, BODY);
-	assert_has(r->json, "{\"sid\":\"s\",\"rooms\":[{\"project_id\":\"proj-1\",\"role\":\"editor\",\"seq\":1,\"was_joined\":true,"
+	assert_has(r->json, "{\"sid\":\"s\",\"node\":\"A\",\"rooms\":[{\"project_id\":\"proj-1\",\"role\":\"editor\",\"seq\":1,\"was_joined\":true,"
 			    "\"state\":{\"row\":3}},{\"project_id\":\"proj-3\",\"role\":\"owner\",\"seq\":0,\"was_joined\":false,\"state\":null}]");
 	store_result_free(r);
 	append(s, "proj-1");
@@ -169,16 +171,16 @@ static void refusals(void **state)
 	/* Its window runs from the loss, not before. */
 	help_now_ms += 10 * WINDOW_MS;
 	events_are(s, last, "user:ben:1 ");
-	help_do(s, ASK(.op = STORE_SESSION_LEFT, .item = S("pid"), .after = WINDOW_MS), STORE_OK);
+	help_do(s, ASK(.op = STORE_SESSION_LEFT, .actor = S("A"), .item = S("pid"), .after = WINDOW_MS), STORE_OK);
 	help_now_ms += WINDOW_MS;
 	events_are(s, last, "user:ben:1 ");
-	help_do(s, ASK(.op = STORE_SESSION_LEFT, .item = S("pid"), .after = WINDOW_MS), STORE_OK);
+	help_do(s, ASK(.op = STORE_SESSION_LEFT, .actor = S("A"), .item = S("pid"), .after = WINDOW_MS), STORE_OK);
 	help_now_ms += WINDOW_MS + 1;
 	refused(s, "ben", "pid", last, 10, "expired");
 	help_do(s, ASK(.op = STORE_SESSION_OPEN, .user = S("ben"), .item = S("x"), .after = WINDOW_MS, .body = S("{}")), STORE_INVALID);
 	store_result_free(open_session(s, "next")); /* takes it away */
 	refused(s, "ben", "pid", last, 10, "unknown");
-	help_do(s, ASK(.op = STORE_SESSION_END, .item = S("next")), STORE_OK);
+	help_do(s, ASK(.op = STORE_SESSION_END, .actor = S("A"), .item = S("next")), STORE_OK);
 	refused(s, "ben", "next", 0, 10, "unknown");
 }
 
@@ -198,20 +200,75 @@ static void too_many_bytes(void **state)
 	store_result_free(r);
 }
 
+static void beat(struct store *s, const char *server)
+{
+	help_do(s, ASK(.op = STORE_SESSION_BEAT, .item = S(server), .after = LEASE_MS), STORE_OK);
+}
+
 /* The server was killed: nobody said that its clients had gone. */
 static void after_a_restart(void **state)
 {
 	struct store *s = *state;
 
+	beat(s, "A");
 	store_result_free(open_session(s, "pid"));
 	store_close(s);
 	help_now_ms += DAY_MS;
 	*state = s = help_open();
 	append(s, "proj-1");
-	help_do(s, ASK(.op = STORE_SESSION_RESET), STORE_OK);
+	beat(s, "B");
 	help_now_ms += WINDOW_MS;
+	resumer = "B";
 	events_are(s, 0, "proj-1:2 ");
-	help_do(s, ASK(.op = STORE_SESSION_RESET), STORE_OK);
+	help_do(s, ASK(.op = STORE_SESSION_LEFT, .actor = S("B"), .item = S("pid"), .after = WINDOW_MS), STORE_OK);
+	help_now_ms += WINDOW_MS + 1;
+	refused(s, "ben", "pid", 0, 10, "expired");
+	resumer = "A";
+}
+
+/* A server is there as long as it says so; another's clients are not its own. */
+static void two_servers(void **state)
+{
+	struct store *s = *state;
+	struct store_result *r;
+
+	beat(s, "A");
+	store_result_free(open_session(s, "pid"));
+	for (int i = 0; i < 10; i++) { /* longer than the window */
+		help_now_ms += LEASE_MS;
+		beat(s, i % 2 ? "A" : "B");
+		beat(s, i % 2 ? "B" : "A");
+	}
+	append(s, "proj-1");
+	r = resume(s, "ben", "pid", 0, 10, BODY);
+	assert_has(r->json, "\"node\":\"A\"");
+	store_result_free(r);
+	/* It goes to B; what A says of it does not count any more. */
+	resumer = "B";
+	r = resume(s, "ben", "pid", 0, 10, BODY);
+	assert_has(r->json, "\"node\":\"A\"");
+	store_result_free(r);
+	help_do(s, ASK(.op = STORE_SESSION_LEFT, .actor = S("A"), .item = S("pid"), .after = WINDOW_MS), STORE_OK);
+	help_do(s, ASK(.op = STORE_SESSION_END, .actor = S("A"), .item = S("pid")), STORE_OK);
+	help_now_ms += LEASE_MS;
+	beat(s, "B");
+	help_now_ms += LEASE_MS;
+	beat(s, "B"); /* A is gone by now, and with it nobody */
+	help_now_ms += WINDOW_MS;
+	beat(s, "B");
+	events_are(s, 0, "proj-1:2 ");
+	/* B is killed.  The window runs from when A finds that out. */
+	help_now_ms += LEASE_MS + 1;
+	beat(s, "A");
+	help_now_ms += WINDOW_MS;
+	resumer = "A";
+	r = resume(s, "ben", "pid", 0, 10, BODY);
+	assert_int_equal(r->status, STORE_OK);
+	assert_has(r->json, "\"node\":\"\""); /* it was left */
+	store_result_free(r);
+	beat(s, "B");
+	help_now_ms += LEASE_MS + 1;
+	beat(s, "B");
 	help_now_ms += WINDOW_MS + 1;
 	refused(s, "ben", "pid", 0, 10, "expired");
 }
@@ -286,7 +343,7 @@ static void from_schema_2(void **state)
 	store_close(s);
 	snprintf(path, sizeof(path), "%s/test.db", help_folder);
 	assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(h, "DROP TABLE session_streams; DROP TABLE sessions; DELETE FROM schema_version WHERE version = 3",
+	assert_int_equal(sqlite3_exec(h, "DROP TABLE session_streams; DROP TABLE sessions; DROP TABLE nodes; DELETE FROM schema_version WHERE version >= 3",
 				      NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(h);
 	*state = s = help_open();
@@ -303,6 +360,7 @@ int main(void)
 		HELP_TEST(HELP_ALL, refusals, setup, teardown),
 		HELP_TEST(HELP_ALL, too_many_bytes, setup, teardown),
 		HELP_TEST(HELP_KEPT, after_a_restart, setup, teardown),
+		HELP_TEST(HELP_ALL, two_servers, setup, teardown),
 		HELP_TEST(HELP_KEPT, retention, setup, teardown),
 		HELP_TEST(HELP_ALL, a_deleted_project, setup, teardown),
 		HELP_TEST(HELP_ALL, positions, setup, teardown),

@@ -251,6 +251,14 @@ class Scripted:
         self._closed.set()
         self._listener.close()
 
+    def await_request(self):
+        """Wait until somebody has asked something."""
+        ends = time.monotonic() + PATIENCE_S
+        while not self.requests:
+            if time.monotonic() > ends:
+                raise AssertionError(f"nobody has asked within {PATIENCE_S:g} s")
+            time.sleep(0.01)
+
     def _accept(self):
         while True:
             try:

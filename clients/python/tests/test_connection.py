@@ -141,8 +141,7 @@ class Bounded(unittest.TestCase):
             sync = SyncManager(server.url, KEY, timeout=PATIENCE_S, deadline=1.0, pool_size=1, retries=0)
             other = threading.Thread(target=self.assertRaises, args=(Unavailable, call, sync))
             other.start()
-            while not server.requests:
-                time.sleep(0.01)
+            server.await_request()
             late = SyncManager(server.url, KEY, deadline=0.1)
             late._core.pool = sync._core.pool
             with self.assertRaises(Unavailable) as caught:
@@ -214,8 +213,7 @@ class Loop(unittest.TestCase):
 
             async def main():
                 tasks = [asyncio.ensure_future(call(manager)) for _ in range(3)]  # one asks, two wait for a turn
-                while not server.requests:
-                    await asyncio.sleep(0.01)
+                await asyncio.get_running_loop().run_in_executor(None, server.await_request)
                 began = time.monotonic()
                 for task in tasks:
                     task.cancel()

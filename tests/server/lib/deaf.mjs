@@ -1,11 +1,13 @@
 // Stands between a server and Redis.  deafen(): connections that listen get nothing any more,
-// though they stay open; those made later are whole.
+// though they stay open; those made later are whole.  cut(): nothing goes through and nobody gets
+// in until mend().
 import net from 'node:net';
 
 export class DeafProxy {
   constructor(to) {
     this.pairs = new Set();
     this.server = net.createServer((near) => {
+      if (this.isCut) return near.destroy();
       const far = net.connect(to, '127.0.0.1');
       const pair = { near, far, listens: false, isDeaf: false };
       this.pairs.add(pair);
@@ -30,6 +32,15 @@ export class DeafProxy {
 
   deafen() {
     for (const p of this.pairs) p.isDeaf = p.listens;
+  }
+
+  cut() {
+    this.isCut = true;
+    for (const p of this.pairs) p.near.destroy();
+  }
+
+  mend() {
+    this.isCut = false;
   }
 
   close() {

@@ -161,6 +161,20 @@ class Process {
       throw new Error(`${this.name} ended with ${this.code}${early ? ' before it was told to' : ', not 0'}:\n${this.lines.slice(-25).join('\n')}`);
     if (existsSync(`/proc/${this.pid}`)) throw new Error(`${this.name}: process ${this.pid} is still there`);
   }
+
+  // kill -9: it writes nothing down and tells nobody.
+  async kill() {
+    this.stopped = true;
+    this.child.kill('SIGKILL');
+    const code = await this.exited;
+    if (code !== 'signal SIGKILL') throw new Error(`${this.name} had ended with ${code} before it was killed`);
+  }
+}
+
+// What Prometheus text says of that name, labels included: 'skybuild_http_refused_total'.
+export function metricOf(text, name) {
+  const escaped = name.replace(/[^\w]/g, '\\$&');
+  return Number(text.match(new RegExp(`^${escaped} (\\S+)$`, 'm'))?.[1]);
 }
 
 export const PASSWORD = (user) => `correct-horse-${user}`;
@@ -210,6 +224,24 @@ export class Server extends Process {
 
   async status() {
     return (await request(this.port, 'GET', '/ws/status')).json;
+  }
+
+  async metric(name, opts) {
+    return metricOf((await request(this.port, 'GET', '/metrics', opts)).body, name);
+  }
+
+  // All durable events of a project behind a number, page by page; throws when a number is missing.
+  async history(project = 'proj-123', { after = 0, as = 'anna' } = {}) {
+    const events = [];
+    for (let next = after; next !== null; ) {
+      const { status, json, body } = await this.api('GET', `/api/projects/${project}/events?after=${next}&limit=1000`, { as });
+      if (status !== 200) throw new Error(`the history of ${project}: ${status} ${body}`);
+      events.push(...json.items);
+      next = json.next_after;
+    }
+    const gap = events.findIndex((e, i) => e.seq !== after + 1 + i);
+    if (gap >= 0) throw new Error(`the history of ${project} is not dense: ${events[gap].seq} in the place of ${after + 1 + gap}`);
+    return events;
   }
 
   // End it, and its folder; throws when the end was not clean.
