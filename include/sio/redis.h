@@ -20,6 +20,10 @@
  * - A node hears its own heartbeats.  When they do not come back the listening
  *   connection is made anew, though it looks well.
  *
+ * - Processes of other kinds that share the Redis, python-socketio's managers, Node's servers and emitters, may send events to the
+ *   clients of all nodes, if the options say so.  They sign nothing: whoever can publish on their channels is
+ *   believed, whatever the secret.  Acknowledgements do not go back to them.
+ *
  * Loop thread only, but for sio_redis_new and sio_redis_free.  Calls that name no error
  * cannot fail.
  *
@@ -58,6 +62,14 @@ struct sio_redis_options {
 	uint32_t outbox_messages;    /* 65536 */
 	size_t outbox_bytes;         /* 67108864 */
 	uint32_t outbox_age_ms;      /* 60000: what waited longer is dropped */
+	/* The channel on which python-socketio's managers publish ("socketio", if they say no other); it is copied.
+	 * NULL: they are not heard.  JSON (since their 5.14) and pickles of plain data. */
+	const char *python_channel;
+	/* What the channels of Node's servers (@socket.io/redis-adapter) and emitters (@socket.io/redis-emitter) begin with
+	 * ("socket.io", if they say no other); copied.  NULL: they are not heard.  They do not count this server among themselves. */
+	const char *node_key;
+	/* Do what they ask of our clients beside sending events: join and leave rooms, disconnect. */
+	bool allow_remote_control;
 	sio_log_fn *log;             /* NULL: silent */
 	void *log_arg;
 };
@@ -96,6 +108,9 @@ struct sio_redis_stats {
 	uint64_t published_total;     /* that Redis has taken */
 	uint64_t received_total;      /* of other nodes, handed in */
 	uint64_t forged_total;        /* without a good tag, of another form, for another secret, or of one node too many */
+	uint64_t neighbours_total;    /* of processes of other kinds, done for our clients */
+	uint64_t neighbours_refused_total; /* of theirs: malformed, or past a limit */
+	uint64_t neighbours_denied_total; /* of theirs: remote control that is not allowed */
 	uint64_t repeated_total;      /* heard before, older than what was heard of their sender, or by another clock */
 	uint64_t full_total;          /* publishes refused with SIO_ERR_BUSY */
 	uint64_t expired_total;       /* dropped after outbox_age_ms */

@@ -44,6 +44,8 @@ struct config {
 	uint32_t redis_required;
 	char *redis_url;
 	char *redis_channel;
+	char *redis_listen_to;
+	uint32_t redis_allow_remote_control;
 	char *redis_prefix;
 	char *redis_secret;
 

@@ -87,6 +87,23 @@ static bool is_redis_url(const char *s)
 	return is_url(s, "redis:// rediss:// valkey:// valkeys:// unix:// redis+sentinel://");
 }
 
+static bool is_channel(const char *s)
+{
+	size_t n = strlen(s);
+
+	return n > 0 && n <= 255 && !strpbrk(s, "{}*?[]\\ \t\r\n");
+}
+
+static bool is_neighbour(const char *s)
+{
+	return strcmp(s, "python") == 0 || strcmp(s, "node") == 0;
+}
+
+static bool is_neighbours(const char *s)
+{
+	return strcmp(s, "none") == 0 || each_item(s, is_neighbour);
+}
+
 static bool is_database_url(const char *s)
 {
 	return is_url(s, "sqlite:/// postgresql:// postgres://");
@@ -232,8 +249,12 @@ const struct config_row config_rows[] = {
 	  .text = "begins the channels of this cluster's servers" },
 	{ "REDIS_SECRET", TEXT(redis_secret, NULL, "32 bytes or more"), .is_secret = true,
 	  .text = "signs messages between servers; unset: JWT_SECRET does" },
-	{ "REDIS_CHANNEL", TEXT(redis_channel, is_word, "a channel's name"), .fallback = "socketio",
-	  .only = "socketio", .what = "another channel of python-socketio processes", .text = "channel of python-socketio processes" },
+	{ "REDIS_CHANNEL", TEXT(redis_channel, is_channel, "1 to 255 bytes without blanks, braces, brackets, * ? and \\"), .fallback = "socketio",
+	  .text = "channel on which python-socketio's managers publish" },
+	{ "REDIS_LISTEN_TO", TEXT(redis_listen_to, is_neighbours, "python, node, both with a comma between, or none"), .fallback = "python,node",
+	  .text = "processes of other kinds that may send events" },
+	{ "REDIS_ALLOW_REMOTE_CONTROL", SWITCH(redis_allow_remote_control, "false"),
+	  .text = "processes of other kinds may move and disconnect clients" },
 
 	{ "DATABASE_URL", TEXT(database_url, is_database_url, "sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/db"),
 	  .fallback = "sqlite:///skybuild.db", .is_url_with_secret = true, .text = "the store" },

@@ -252,6 +252,12 @@ static void on_redis_line(enum sio_log_level level, const char *line, void *arg)
 		log_fields(level, line, (char *)NULL);
 }
 
+/* Is kind on the list of REDIS_LISTEN_TO?  One kind is no part of another's name. */
+static bool hears(const struct config *c, const char *kind)
+{
+	return strstr(c->redis_listen_to, kind) != NULL;
+}
+
 /* What is wrong with the settings is told now. */
 static int make_redis(struct service *s)
 {
@@ -261,6 +267,9 @@ static int make_redis(struct service *s)
 		.url = c->redis_url,
 		.prefix = c->redis_prefix,
 		.secret = sio_str(secret),
+		.python_channel = hears(c, "python") ? c->redis_channel : NULL,
+		.node_key = hears(c, "node") ? "socket.io" : NULL,
+		.allow_remote_control = c->redis_allow_remote_control,
 		.log = on_redis_line,
 		.log_arg = s,
 	};

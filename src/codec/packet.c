@@ -107,8 +107,8 @@ static void walk_string(const char **at, struct level *level)
 		note_member(level, sio_bytes(start, (size_t)(behind - start)), skip_blanks(colon + 1));
 }
 
-/* All objects of a checked array or object, each byte once. */
-static bool check_placeholders(sio_slice payload, unsigned attachments_n)
+/* All objects, each byte once. */
+bool packet_places_ok(sio_slice payload, unsigned attachments_n)
 {
 	struct places places = { .n = attachments_n };
 	struct level open[SIO_JSON_DEPTH];
@@ -209,7 +209,7 @@ static bool read_array(sio_slice payload, struct packet *out)
 	out->data = sio_json_inside(payload);
 	if (is_event && (sio_json_next(&out->data, &out->name) < 0 || !name_ok(out->name)))
 		return false;
-	return out->attachments_n == 0 || check_placeholders(payload, out->attachments_n);
+	return out->attachments_n == 0 || packet_places_ok(payload, out->attachments_n);
 }
 
 /* What the rest of the packet must be for its type.  Nothing may stand before

@@ -52,6 +52,10 @@ struct packet {
  * attachments_max above 64 counts as 64. */
 SIO_MUST_CHECK int packet_read(sio_slice text, unsigned attachments_max, struct packet *out);
 
+/* Is every "_placeholder" in payload, a JSON array or object that has been checked, true, and are their
+ * numbers each of 0..attachments_n-1 at most once?  attachments_n is at most 64. */
+bool packet_places_ok(sio_slice payload, unsigned attachments_n);
+
 /* Is name (decoded) one of the six reserved event names? */
 bool packet_is_reserved(sio_slice name);
 

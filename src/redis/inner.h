@@ -21,6 +21,7 @@
 
 #include "base/map.h"
 #include "redis/link.h"
+#include "redis/neighbours.h"
 #include "redis/nodes.h"
 #include "redis/outbox.h"
 #include "redis/redis.h"
@@ -57,6 +58,7 @@ struct sio_redis {
 	struct buf commands, commands_sent; /* of sub: waiting, being written */
 	struct map channels;
 	struct nodes nodes;
+	struct neighbours neighbours;
 
 	uint64_t counter;              /* of the last message of ours */
 	uint64_t hello_counter;        /* of the hello that is to come back */
@@ -100,6 +102,8 @@ void publish_end_if_done(struct sio_redis *r);
 extern const struct redis_link_ops listen_ops;
 void listen_put(struct sio_redis *r, bool is_on, sio_slice wire);
 void listen_flush(struct sio_redis *r);
+/* A line in the log about somebody who is not heard, at most one in 10 s. */
+void listen_tell_unheard(struct sio_redis *r, const char *why);
 /* A node is gone: the hub is told. */
 void listen_leave(struct sio_redis *r, struct node *node);
 

@@ -351,9 +351,10 @@ static void on_reply(struct redis_link *link, const redisReply *reply)
 		follow(link, reply);
 	else if (link->state == LINK_GREETING)
 		on_greeted(link, reply);
-	else if (reply->type == REDIS_REPLY_ERROR)
-		link_drop(link, is_final(reply), "%s answers: %.160s", link->target.shown, reply->str);
-	else {
+	else if (reply->type == REDIS_REPLY_ERROR) {
+		if (!link->ops->forgive || !link->ops->forgive(link, reply))
+			link_drop(link, is_final(reply), "%s answers: %.160s", link->target.shown, reply->str);
+	} else {
 		link->moves_n = 0;
 		link->ops->reply(link, reply);
 	}

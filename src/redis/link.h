@@ -53,6 +53,8 @@ struct redis_link_ops {
 	void (*written)(struct redis_link *link);                    /* what link_write was given; never in the same turn */
 	void (*down)(struct redis_link *link);                       /* link->why; what was being written is let go */
 	void (*ended)(struct redis_link *link);                      /* link_end is done: its memory may go */
+	/* Is this error, while READY, one to live with?  NULL: none is. */
+	bool (*forgive)(struct redis_link *link, const redisReply *error);
 };
 
 struct redis_link {

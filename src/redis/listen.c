@@ -63,13 +63,14 @@ static void on_sub_down(struct redis_link *link)
 	struct sio_redis *r = link->owner;
 
 	r->is_subscribed = false;
+	r->neighbours.asked_n = 0;
 	health_down(r, link);
 }
 
 /* ---- what is heard -------------------------------------------------------------------------------- */
 
 /* Somebody is not heard.  Said now and then: it may be with every message. */
-static void tell_unheard(struct sio_redis *r, const char *why)
+void listen_tell_unheard(struct sio_redis *r, const char *why)
 {
 	uint64_t now = uv_now(r->loop);
 
@@ -82,7 +83,7 @@ static void tell_unheard(struct sio_redis *r, const char *why)
 static void on_forged(struct sio_redis *r)
 {
 	r->stats.forged_total++;
-	tell_unheard(r, "messages of somebody who has another secret, or another version, are refused");
+	listen_tell_unheard(r, "messages of somebody who has another secret, or another version, are refused");
 }
 
 void listen_leave(struct sio_redis *r, struct node *node)
@@ -128,14 +129,14 @@ static struct node *hear(struct sio_redis *r, const struct seal_head *head)
 			redis_tell(r, SIO_LOG_INFO, "Redis: node %.*s is there", SIO_NODE_ID_LEN, node->id);
 		return node;
 	case NODES_STALE:
-		tell_unheard(r, "a node is not heard: its clock and ours are more than 60 s apart, or somebody repeats what was said long ago");
+		listen_tell_unheard(r, "a node is not heard: its clock and ours are more than 60 s apart, or somebody repeats what was said long ago");
 		r->stats.repeated_total++;
 		return NULL;
 	case NODES_REPEATED:
 		r->stats.repeated_total++;
 		return NULL;
 	default:
-		tell_unheard(r, "a node is not heard: there are too many, or memory is out");
+		listen_tell_unheard(r, "a node is not heard: there are too many, or memory is out");
 		r->stats.forged_total++;
 		return NULL;
 	}
@@ -171,10 +172,16 @@ static bool is_word(const redisReply *reply, const char *word)
 	return strcmp(reply->str, word) == 0 || (reply->str[0] == 's' && strcmp(reply->str + 1, word) == 0);
 }
 
+static void on_pattern(struct sio_redis *r, const redisReply *channel, const redisReply *bytes)
+{
+	if (channel->type == REDIS_REPLY_STRING && bytes->type == REDIS_REPLY_STRING)
+		neighbours_hear(r, sio_bytes(channel->str, channel->len), sio_bytes(bytes->str, bytes->len));
+}
+
 static void on_sub_reply(struct redis_link *link, const redisReply *reply)
 {
 	struct sio_redis *r = link->owner;
-	const redisReply *kind = reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 ? reply->element[0] : NULL;
+	const redisReply *kind = reply->type == REDIS_REPLY_ARRAY && reply->elements >= 3 ? reply->element[0] : NULL;
 	const redisReply *channel = kind ? reply->element[1] : NULL;
 	char space[REDIS_WIRE_MAX];
 	sio_slice wire, all = redis_wire(r, 'a', sio_bytes("", 0), space);
@@ -184,12 +191,19 @@ static void on_sub_reply(struct redis_link *link, const redisReply *reply)
 		return;
 	}
 	wire = sio_bytes(channel->str, channel->len);
-	if (is_word(kind, "message") && reply->element[2]->type == REDIS_REPLY_STRING)
-		on_message(r, wire, sio_bytes(reply->element[2]->str, reply->element[2]->len));
-	else if (is_word(kind, "subscribe") && sio_slice_eq(wire, all)) {
+	if (is_word(kind, "pmessage") && reply->elements == 4)
+		on_pattern(r, reply->element[2], reply->element[3]);
+	else if (is_word(kind, "message") && reply->element[2]->type == REDIS_REPLY_STRING) {
+		sio_slice bytes = sio_bytes(reply->element[2]->str, reply->element[2]->len);
+		if (!neighbours_hear(r, wire, bytes))
+			on_message(r, wire, bytes);
+	} else if (is_word(kind, "subscribe") && sio_slice_eq(wire, all)) {
 		r->is_subscribed = true;
+		neighbours_subscribe(r);
 		health_hello(r);
-	} else if (is_word(kind, "unsubscribe") && sio_slice_eq(wire, all))
+	} else if (is_word(kind, "subscribe") || is_word(kind, "psubscribe"))
+		neighbours_on_subscribed(r, wire);
+	else if (is_word(kind, "unsubscribe") && sio_slice_eq(wire, all))
 		link_drop(link, false, "%s has given our channels to another node", link->target.shown);
 }
 
@@ -198,4 +212,4 @@ static void on_sub_ended(struct redis_link *link)
 	redis_ended(link->owner);
 }
 
-const struct redis_link_ops listen_ops = { on_sub_ready, on_sub_reply, on_sub_written, on_sub_down, on_sub_ended };
+const struct redis_link_ops listen_ops = { on_sub_ready, on_sub_reply, on_sub_written, on_sub_down, on_sub_ended, neighbours_forgive };

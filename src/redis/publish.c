@@ -128,4 +128,4 @@ static void on_pub_ended(struct redis_link *link)
 	redis_ended(r);
 }
 
-const struct redis_link_ops publish_ops = { on_pub_ready, on_pub_reply, on_pub_written, on_pub_down, on_pub_ended };
+const struct redis_link_ops publish_ops = { on_pub_ready, on_pub_reply, on_pub_written, on_pub_down, on_pub_ended, NULL };

@@ -198,6 +198,7 @@ static void redis_unref(struct sio_redis *r)
 	buf_fini(&r->commands);
 	buf_fini(&r->commands_sent);
 	seal_fini(&r->seal);
+	neighbours_fini(&r->neighbours);
 	free(r);
 }
 
@@ -302,8 +303,11 @@ int sio_redis_new(const struct sio_redis_options *options, struct sio_redis **ou
 	if (err == SIO_OK)
 		err = set_options(r, options, error);
 	if (err == SIO_OK)
+		err = neighbours_init(&r->neighbours, options, r->prefix, error);
+	if (err == SIO_OK)
 		err = seal_init(&r->seal, options->secret);
 	if (err < 0) {
+		neighbours_fini(&r->neighbours);
 		free(r);
 		return err == SIO_ERR_SYSTEM ? SIO_ERR_NOMEM : err;
 	}

@@ -1,0 +1,18 @@
+/* msgpack.h -- plain data out of MessagePack, and the little of it that is written.
+ *
+ * All of the format but its extensions, of which two are known: a time (type -1) becomes the text that
+ * JavaScript makes of a date, type 0 is what old writers had for buffers and undefined.  Pure.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * Copyright the SkyBuild Realtime authors */
+#ifndef CODEC_MSGPACK_H
+#define CODEC_MSGPACK_H
+
+#include "codec/value.h"
+
+/* The value that bytes say, up to the last one of them.  Returns 0 and *out, which points into
+ * bytes and store; SIO_ERR_PROTO: it is cut, goes on behind its end, has text that is no UTF-8, or another extension;
+ * SIO_ERR_LIMIT (VALUE_BYTES_MAX, VALUE_COUNT_MAX, VALUE_DEPTH_MAX) or SIO_ERR_NOMEM. */
+SIO_MUST_CHECK int msgpack_read(sio_slice bytes, struct value_store *store, struct value **out);
+
+#endif
