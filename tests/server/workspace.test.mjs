@@ -334,6 +334,7 @@ describe('tasks, comments, notifications, activity', { skip }, () => {
     await anna.page.getByRole('button', { name: 'Earlier' }).click();
     await anna.page.waitForFunction((before) => document.querySelectorAll('.feed li').length > before, n);
     const seqs = await anna.page.locator('.feed li').evaluateAll((all) => all.map((li) => Number(li.dataset.seq)));
+    assert.equal(await anna.page.getByText('joined_project').count(), 0);
     assert.deepEqual(seqs, Array.from(seqs, (_, i) => seqs[0] - i), 'each once, in order');
     await anna.shot('activity');
     await anna.accessibility();

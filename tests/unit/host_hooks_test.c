@@ -561,7 +561,7 @@ static void test_client_gone_while_it_waits(void **state)
 
 static void test_answered_too_late(void **state)
 {
-	struct sio_server_options o = { .engine_only = true, .handshake_timeout_ms = 50 };
+	struct sio_server_options o = { .engine_only = true, .handshake_timeout_ms = 400 };
 	static const char *const requests[] = { GET_POLLING, GET_WS };
 	struct sio_stats stats;
 
@@ -577,7 +577,7 @@ static void test_answered_too_late(void **state)
 		turn(20);
 		assert_true(sio_handshake_is_open(hs));
 		buf_clear(&heard);
-		turn(100);
+		turn(700);
 		expect_heard("error 3 The application has not decided in time of GET /engine.io/; ");
 		assert_false(sio_handshake_is_open(hs));
 		expect_answer(fd, "HTTP/1.1 503", "Retry-After: 5", "Connection: close");

@@ -164,7 +164,7 @@ class Process {
 
   // kill -9: it writes nothing down and tells nobody.
   async kill() {
-    this.stopped = true;
+    this.stopped = this.wasKilled = true;
     this.child.kill('SIGKILL');
     const code = await this.exited;
     if (code !== 'signal SIGKILL') throw new Error(`${this.name} had ended with ${code} before it was killed`);

@@ -16,7 +16,7 @@ export async function startServers(n, env) {
   servers.env = shared;
   servers.stop = async () => {
     try {
-      for (const s of servers) await s.end();
+      for (const s of servers) if (!s.wasKilled) await s.end();
     } finally {
       rmSync(dir, { recursive: true, force: true });
     }
@@ -26,6 +26,6 @@ export async function startServers(n, env) {
 }
 
 export const verbose = async (s) => (await request(s.port, 'GET', '/ws/status?verbose=1')).json;
-export const knowEachOther = (servers) =>
-  until(async () => (await Promise.all(servers.map(verbose))).every((v) => v.nodes === servers.length && v.redis === 'ok'), 'all servers know each other');
+export const knowEachOther = (servers, options) =>
+  until(async () => (await Promise.all(servers.map(verbose))).every((v) => v.nodes === servers.length && v.redis === 'ok'), 'all servers know each other', options);
 export const metric = (s, name) => s.metric(name);

@@ -1,11 +1,11 @@
 // useBoq.ts -- the bill of quantities as the table needs it: the server's rows, live changes of
 // others, own edits on their way, and what became of them.
-import { type ItemUpdated, type OptimisticRows, type Outcome, useConnection, useEvent, useOptimistic, useReload, useRequest } from '@skybuild/realtime-react';
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { type ItemUpdated, type OptimisticRows, type Outcome, useConnection, useEvent, useOptimistic, useRequest } from '@skybuild/realtime-react';
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
-import { type Item, listAll, pathOf } from '../lib/api';
+import { type Item, pathOf } from '../lib/api';
 import { textOf } from '../lib/decimal';
 import { type Edit, type Field, Outbox } from '../lib/outbox';
+import { useLiveList } from '../parts/useLists';
 
 /** An edit that did not go through: somebody was quicker, or the server refused it. */
 export interface Trouble {
@@ -54,14 +54,10 @@ const NONE: readonly Item[] = [];
 
 export function useBoq(projectId: string, userId: string): Boq {
   const request = useRequest();
-  const queries = useQueryClient();
-  const queryKey = useMemo(() => ['boq', projectId], [projectId]);
-  const query = useQuery({ queryKey, queryFn: () => listAll<Item>(request, `${pathOf(projectId)}/boq`), staleTime: Infinity });
-  const rows = query.data ?? NONE;
-  const { rows: items, change, isPending } = useOptimistic<Item>(rows, keys);
-  const put = useCallback((fn: (rows: readonly Item[]) => Item[]) => queries.setQueryData<Item[]>(queryKey, (old) => old && fn(old)), [queries, queryKey]);
-  const reload = useCallback(() => queries.invalidateQueries({ queryKey }), [queries, queryKey]);
-  const rowOf = useCallback((id: string) => queries.getQueryData<Item[]>(queryKey)?.find((i) => i.item_id === id), [queries, queryKey]);
+  const list = useLiveList<Item>('boq', projectId);
+  const { put, reload, peek } = list;
+  const { rows: items, change, isPending } = useOptimistic<Item>(list.rows ?? NONE, keys);
+  const rowOf = useCallback((id: string) => peek().find((i) => i.item_id === id), [peek]);
 
   // ---- what others do ----
   const [flashes, setFlashes] = useState<ReadonlyMap<string, Flash>>(new Map());
@@ -93,7 +89,6 @@ export function useBoq(projectId: string, userId: string): Boq {
   });
   useEvent('boq:item:deleted', (data) => put((old) => old.filter((i) => i.item_id !== data.item_id)));
   useEvent('boq:bulk:updated', () => void reload());
-  useReload(() => void reload());
 
   // ---- what we do ----
   const { status } = useConnection();
@@ -156,7 +151,7 @@ export function useBoq(projectId: string, userId: string): Boq {
   );
 
   // Edits that an earlier page has kept: they show, and go out, when the rows are there.
-  const isReady = query.isSuccess;
+  const isReady = list.rows !== null;
   const restored = useRef<Outbox | null>(null);
   useEffect(() => {
     if (!isReady || restored.current === outbox) return;
@@ -202,7 +197,7 @@ export function useBoq(projectId: string, userId: string): Boq {
     [begin, rowOf, setTrouble],
   );
 
-  return { status: query.isError ? 'error' : query.isSuccess ? 'ready' : 'loading', items, isPending, edits, troubles, flashes, edit, settle, undo, redo, reload };
+  return { status: list.isError ? 'error' : isReady ? 'ready' : 'loading', items, isPending, edits, troubles, flashes, edit, settle, undo, redo, reload };
 }
 
 /** The row with an event's changes; null when a digit may be missing, or an event between. */

@@ -18,7 +18,8 @@ export function Activity() {
   const [fresh, setFresh] = useState<HistoryEvent[]>([]);
   useAnyEvent((data, { name }) => {
     const seq = (data as { seq?: unknown } | null)?.seq;
-    if (typeof seq === 'number') setFresh((old) => [{ seq, type: name, data, created_at: new Date().toISOString() }, ...old]);
+    // The answer to a join names the last number, and is no event of the history itself.
+    if (typeof seq === 'number' && name !== 'joined_project') setFresh((old) => [{ seq, type: name, data, created_at: new Date().toISOString() }, ...old]);
   });
   // Backwards: a page is what is in front of a number.
   const history = useInfiniteQuery({

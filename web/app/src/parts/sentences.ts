@@ -34,7 +34,7 @@ export function sentenceOf(event: HistoryEvent, { people, boq, tasks }: Workspac
       return { who, text: `removed the item ${String(data.item_id)}` };
     case 'boq:bulk:updated': {
       const { summary } = data as unknown as Data<'boq:bulk:updated'>;
-      return { who, text: `changed ${summary.updated ?? 'many'} items at once${summary.skipped ? `, ${summary.skipped} were skipped` : ''}` };
+      return { who, text: `changed ${summary.updated === 1 ? 'one item' : `${summary.updated ?? 'many'} items`} at once${summary.skipped ? `; skipped: ${summary.skipped}` : ''}` };
     }
     case 'task:created':
       return { who, text: `made the task “${(data as unknown as Data<'task:created'>).task.title}”` };

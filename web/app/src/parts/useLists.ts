@@ -1,14 +1,48 @@
-// useLists.ts -- tasks and comments of a project, kept live by its events.
+// useLists.ts -- lists of the server, kept live by a project's events.
+//
+// An event that comes while its list is on the way may or may not be in it: then the list is read
+// once more.
 import { useEvent, useReload, useRequest } from '@skybuild/realtime-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useCallback, useEffect, useMemo, useRef } from 'react';
 import { type Comment, listAll, pathOf, type Task } from '../lib/api';
 
-export function useTasks(projectId: string): readonly Task[] | null {
+export interface LiveList<T> {
+  rows: readonly T[] | null;
+  isError: boolean;
+  /** Change the list by what an event says. */
+  put(fn: (old: readonly T[]) => T[]): void;
+  /** The list as it is now, outside of rendering. */
+  peek(): readonly T[];
+  reload(): Promise<void>;
+}
+
+export function useLiveList<T>(name: string, projectId: string): LiveList<T> {
   const request = useRequest();
   const queries = useQueryClient();
-  const queryKey = ['tasks', projectId];
-  const { data } = useQuery({ queryKey, queryFn: () => listAll<Task>(request, `${pathOf(projectId)}/tasks`), staleTime: Infinity });
-  const put = (fn: (old: Task[]) => Task[]) => queries.setQueryData<Task[]>(queryKey, (old) => old && fn(old));
+  const queryKey = useMemo(() => [name, projectId], [name, projectId]);
+  const { data, isError, isFetching } = useQuery({ queryKey, queryFn: () => listAll<T>(request, `${pathOf(projectId)}/${name}`), staleTime: Infinity });
+  const isStale = useRef(false);
+  const reload = useCallback(() => queries.invalidateQueries({ queryKey }), [queries, queryKey]);
+  const put = useCallback(
+    (fn: (old: readonly T[]) => T[]) => {
+      if (queries.isFetching({ queryKey }) > 0) isStale.current = true;
+      queries.setQueryData<T[]>(queryKey, (old) => old && fn(old));
+    },
+    [queries, queryKey],
+  );
+  useEffect(() => {
+    if (isFetching || !isStale.current) return;
+    isStale.current = false;
+    void reload();
+  }, [isFetching, reload]);
+  const peek = useCallback(() => queries.getQueryData<T[]>(queryKey) ?? [], [queries, queryKey]);
+  useReload(() => void reload());
+  return useMemo(() => ({ rows: data ?? null, isError: isError && !data, put, peek, reload }), [data, isError, put, peek, reload]);
+}
+
+export function useTasks(projectId: string): readonly Task[] | null {
+  const { rows, put } = useLiveList<Task>('tasks', projectId);
   useEvent('task:created', (e) => put((old) => [...old.filter((t) => t.task_id !== e.task_id), e.task as Task]));
   useEvent('task:updated', (e) =>
     put((old) =>
@@ -16,18 +50,12 @@ export function useTasks(projectId: string): readonly Task[] | null {
     ),
   );
   useEvent('task:deleted', (e) => put((old) => old.filter((t) => t.task_id !== e.task_id)));
-  useReload(() => void queries.invalidateQueries({ queryKey }));
-  return data ?? null;
+  return rows;
 }
 
 export function useComments(projectId: string): readonly Comment[] | null {
-  const request = useRequest();
-  const queries = useQueryClient();
-  const queryKey = ['comments', projectId];
-  const { data } = useQuery({ queryKey, queryFn: () => listAll<Comment>(request, `${pathOf(projectId)}/comments`), staleTime: Infinity });
-  const put = (fn: (old: Comment[]) => Comment[]) => queries.setQueryData<Comment[]>(queryKey, (old) => old && fn(old));
+  const { rows, put } = useLiveList<Comment>('comments', projectId);
   useEvent('comment:created', (e) => put((old) => [...old.filter((c) => c.comment_id !== e.comment_id), { item_id: null, task_id: null, created_at: new Date().toISOString(), ...e.comment, comment_id: e.comment_id } as Comment]));
   useEvent('comment:deleted', (e) => put((old) => old.filter((c) => c.comment_id !== e.comment_id)));
-  useReload(() => void queries.invalidateQueries({ queryKey }));
-  return data ?? null;
+  return rows;
 }

@@ -1,9 +1,9 @@
 // cursors.ts -- other people's cursors as smooth movement of elements.
 //
 // Positions come some 30 times a second and screens draw 60: what is drawn glides after what
-// was told.  Elements are moved directly, by `transform`, so a moving cursor renders nothing
-// anew; the list of who has a cursor changes only when somebody's appears or goes.  Styles
-// belong to the page: `data-moving`, `data-named` and `data-resting` say what to show.
+// was told.  Elements are moved directly, so a moving cursor renders nothing anew, and in two
+// dimensions: fifty layers are more than a browser without a graphics card can put together.
+// The list of who has a cursor changes only when somebody's appears or goes.  Styles belong to the page: `data-moving`, `data-named` and `data-resting` say what to show.
 //
 // SPDX-License-Identifier: Apache-2.0
 import { type Stop, Store } from './store.js';
