@@ -408,7 +408,7 @@ describe('the start', () => {
     const servers = await startServers(2, { REDIS_URL: cluster.url });
     const [anna, ben] = [await pool.user(servers[0], 'anna', { project: P }), await pool.user(servers[1], 'ben', { project: P })];
     await reaches(anna, ben, 1);
-    assert.equal((await cluster.cli('PUBSUB', 'CHANNELS')), '');
+    assert.equal((await cluster.cli('PUBSUB', 'CHANNELS')), 'socketio'); // processes of other kinds know nothing of shards
     assert.ok((await cluster.cli('PUBSUB', 'SHARDCHANNELS')).split('\n').length >= 4);
     for (const c of [anna, ben]) c.close();
     await servers.stop();
@@ -429,6 +429,8 @@ describe('the start', () => {
     const [anna, ben] = [await pool.user(servers[0], 'anna', { project: P }), await pool.user(servers[1], 'ben', { project: P })];
     await reaches(anna, ben, 1);
     assert.ok((await nodes[owner].cli('PUBSUB', 'SHARDCHANNELS')).split('\n').length >= 4);
+    await nodes[1 - owner].cli('PUBLISH', 'socketio', JSON.stringify({ method: 'emit', event: 'py:cluster', data: [7], namespace: '/', room: `project:${P}` }));
+    for (const c of [anna, ben]) assert.equal(await c.event('py:cluster'), 7);
     for (const c of [anna, ben]) c.close();
     await servers.stop();
     for (const n of nodes) await n.stop();
