@@ -177,7 +177,7 @@ async function nodeServer(options) {
   io.url = `http://127.0.0.1:${http.address().port}`;
   io.end = async () => {
     await io.close();
-    await Promise.all([pub.disconnect(), sub.disconnect()]);
+    await Promise.all([pub.quit(), sub.quit()]);
   };
   return io;
 }
@@ -225,7 +225,7 @@ describe('@socket.io/redis-emitter', () => {
     client = await connect();
     emitter = new Emitter(client);
   });
-  after(() => client?.disconnect());
+  after(() => client?.quit());
 
   it('to a project, a user, everybody; rooms, exceptions, flags, bytes', async () => {
     await sends(emitter, 'em');
@@ -356,7 +356,7 @@ describe('REDIS_ALLOW_REMOTE_CONTROL=true, REDIS_CHANNEL=other', () => {
     io.in('user:anna').disconnectSockets(true);
     for (const c of [cleo, dora]) await c.events.next((e) => e.local && e.name === 'disconnect', { timeout: PATIENCE });
     await io.end();
-    await client.disconnect();
+    await client.quit();
   });
 });
 
@@ -371,7 +371,7 @@ describe('REDIS_LISTEN_TO=none', () => {
     assert.deepEqual([cleo.all('x:python'), cleo.all('x:node')], [[], []]);
     assert.equal(await redis.cli('PUBSUB', 'NUMSUB', 'socketio'), 'socketio\n2'); // those of the first tests
     cleo.close();
-    await client.disconnect();
+    await client.quit();
     await own.stop();
   });
 });
