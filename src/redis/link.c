@@ -54,7 +54,7 @@ static void close_peer(struct redis_link *link)
 	uv_close((uv_handle_t *)&link->poll, on_peer_closed); /* it is not polled any more */
 	close(link->fd);
 	link->fd = -1;
-	link->is_writing = link->is_watched = false;
+	link->is_writing = false;
 }
 
 static void lose(struct redis_link *link)
@@ -155,11 +155,6 @@ void link_end(struct redis_link *link)
 		lose(link);
 }
 
-static bool is_open(const struct redis_link *link)
-{
-	return link->state == LINK_GREETING || link->state == LINK_READY;
-}
-
 /* ---- writing ------------------------------------------------------------------------------ */
 
 static void on_ready(uv_poll_t *poll, int status, int events);
@@ -201,31 +196,12 @@ static void on_writable(struct redis_link *link)
 	if (!link->is_writing || !write_more(link))
 		return;
 	link->is_writing = false;
-	if (link->is_watched) {
-		link->is_watched = false;
-		poll_for(link, UV_READABLE);
-	}
+	poll_for(link, UV_READABLE);
 	if (link->state == LINK_READY)
 		link->ops->written(link);
 }
 
-/* Tell when the socket can be written to: that costs two system calls. */
-static void watch(struct redis_link *link)
-{
-	if (link->is_watched)
-		return;
-	link->is_watched = true;
-	poll_for(link, UV_READABLE | UV_WRITABLE);
-}
-
-void link_want(struct redis_link *link)
-{
-	if (link->is_writing && is_open(link))
-		watch(link);
-}
-
-/* What the kernel has taken at once is over when Redis answers, or in the next turn if more
- * is to be written before. */
+/* That it is over is told when the socket can be written to again: in the next turn, mostly. */
 void link_write(struct redis_link *link, const uv_buf_t *pieces, unsigned n)
 {
 	_Static_assert(sizeof(uv_buf_t) == sizeof(struct iovec), "libuv says that they are the same on Unix");
@@ -233,8 +209,9 @@ void link_write(struct redis_link *link, const uv_buf_t *pieces, unsigned n)
 	link->pieces_n = n;
 	link->piece = 0;
 	link->is_writing = true;
-	if (!write_more(link) && link->is_writing)
-		watch(link);
+	write_more(link);
+	if (link->is_writing)
+		poll_for(link, UV_READABLE | UV_WRITABLE);
 }
 
 /* ---- greeting ------------------------------------------------------------------------------- */
@@ -360,6 +337,11 @@ static void on_reply(struct redis_link *link, const redisReply *reply)
 	}
 }
 
+static bool is_open(const struct redis_link *link)
+{
+	return link->state == LINK_GREETING || link->state == LINK_READY;
+}
+
 static void read_replies(struct redis_link *link)
 {
 	redisReader *reader = link->reader;
@@ -411,12 +393,9 @@ static void on_connected(struct redis_link *link, int err)
 		return;
 	}
 	link->addresses_n = 0;
-	if (err) {
+	if (err)
 		link_drop(link, false, "%s: %s", link->target.shown, uv_strerror(-err));
-		return;
-	}
-	poll_for(link, UV_READABLE);
-	if (link->state == LINK_CONNECTING)
+	else
 		greet(link);
 }
 
@@ -432,8 +411,6 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 		on_connected(link, err);
 		return;
 	}
-	if (is_open(link) && link->piece == link->pieces_n) /* what is answered was written */
-		on_writable(link);
 	/* A fault shows when it is read. */
 	if (is_open(link) && (status < 0 || (events & UV_READABLE)))
 		on_readable(link);

@@ -68,7 +68,6 @@ struct redis_link {
 	bool is_ending;
 	bool has_peer;                 /* poll and fd are open, or being closed */
 	bool is_writing;
-	bool is_watched;               /* poll tells when the socket can be written to */
 	bool is_looking_up;
 	bool is_moving;                /* the next attempt goes where MOVED says, without a pause */
 	uv_poll_t poll;
@@ -115,8 +114,5 @@ static inline bool link_can_write(const struct redis_link *link)
 /* Write n pieces, at most LINK_PIECES_MAX, which stay until ops->written or ops->down.  Only
  * when link_can_write.  A fault is told by ops->down, maybe before it returns. */
 void link_write(struct redis_link *link, const uv_buf_t *pieces, unsigned n);
-/* There is more to write: let ops->written come in the next turn.  Without this it comes with
- * the next answer. */
-void link_want(struct redis_link *link);
 
 #endif

@@ -13,8 +13,6 @@ void listen_flush(struct sio_redis *r)
 	struct buf empty = r->commands_sent;
 	uv_buf_t piece;
 
-	if (r->commands.n > 0)
-		link_want(&r->sub);
 	if (!link_can_write(&r->sub) || r->commands.n == 0)
 		return;
 	r->commands_sent = r->commands;

@@ -15,10 +15,8 @@ static void flush(struct sio_redis *r)
 	uv_buf_t bufs[LINK_PIECES_MAX];
 	size_t n;
 
-	if (!link_can_write(&r->pub)) {
-		link_want(&r->pub);
+	if (!link_can_write(&r->pub))
 		return;
-	}
 	if (r->outbox.written_n == 0)
 		r->answered_ms = uv_now(r->loop);
 	n = outbox_take(&r->outbox, r->pub.is_cluster, pieces, LINK_PIECES_MAX);
