@@ -115,7 +115,8 @@ for (const fault of FAULTS)
       const before = w.refused.length;
       await fault.mend(dir);
       await until(async () => (await boq(server, `again-${Math.random()}`)).status === 201, 'writes are taken again', { timeout: 30000 });
-      await sleep(100);
+      const taken = w.answered.size;
+      await until(() => w.answered.size > taken, 'those of the writers too');
       w.goes = false;
       await w.ended;
       assert.ok(before >= 8);
