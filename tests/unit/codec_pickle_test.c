@@ -18,30 +18,10 @@
 #include "lib/neighbour_words.h"
 #include "lib/vectors.h"
 
-static int in_words(sio_slice wire, struct buf *log)
-{
-	struct value_store store = { 0 };
-	struct value_blobs blobs = { .n = 0 };
-	struct value *v;
-	int err = pickle_read(wire, &store, &v);
-
-	if (err == SIO_OK)
-		err = value_json(log, v, &blobs);
-	if (err < 0)
-		buf_clear(log);
-	if (err == SIO_OK)
-		assert_int_equal(sio_json_check(buf_peek(log)), SIO_OK);
-	buf_str(log, err == SIO_ERR_PROTO ? "proto" : err == SIO_ERR_LIMIT ? "limit" : err ? "memory" : "");
-	words_blobs(log, &blobs);
-	buf_byte(log, '\0');
-	value_fini(&store);
-	return err;
-}
-
 static void check(const char *name, sio_slice wire, const char *expect)
 {
 	struct buf log = { 0 };
-	int err = in_words(sio_bytes(guard_put(wire.p, wire.n), wire.n), &log);
+	int err = words_value(&log, pickle_read, sio_bytes(guard_put(wire.p, wire.n), wire.n));
 
 	(void)name;
 	if (err < 0) /* attachments that were found before do not matter */
