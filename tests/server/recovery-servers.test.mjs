@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { clientPool } from './lib/clients.mjs';
+import { clientPool, COMES_BACK } from './lib/clients.mjs';
 import { cliIn, fillStore, serverEnv, startServer, tempDir } from './lib/harness.mjs';
 import { Network } from './lib/network.mjs';
 import { Postgres } from './lib/postgres.mjs';
@@ -31,10 +31,7 @@ async function arrive(server, user, options = {}) {
   const c = pool.open(network.url, {
     name: user,
     auth: { token: server.token(user), projects: PROJECTS },
-    transports: ['websocket'],
-    reconnection: true,
-    reconnectionDelay: 20,
-    reconnectionDelayMax: 60,
+    ...COMES_BACK,
     ...options,
   });
   c.network = network;
@@ -43,12 +40,6 @@ async function arrive(server, user, options = {}) {
   return c;
 }
 
-async function back(c) {
-  await c.events.next((e) => e.local && e.name === 'connect', { what: 'connect' });
-  await c.event('connected');
-  return c.socket.recovered;
-}
-const lost = (c) => c.events.next((e) => e.local && e.name === 'disconnect', { what: 'disconnect' });
 const seqs = (c, project) => c.all('comment:created').filter((d) => d.project_id === project).map((d) => d.seq);
 
 // Each project's numbers, without a hole, a double or a step back.
@@ -91,11 +82,11 @@ for (const database of ['sqlite', 'postgres'])
       const id = c.socket.id;
       for (let round = 1; round <= 4; round++) {
         c.network.cut();
-        await lost(c);
+        await c.lost();
         await Promise.all(servers.map((s, i) => comment(s, `${round}.${i} @anna`, PROJECTS[i % 2])));
         c.network.to = servers[round % N].port;
         c.network.mend();
-        assert.equal(await back(c), true, `round ${round}`);
+        assert.equal(await c.back(), true, `round ${round}`);
         assert.equal(c.socket.id, id);
         await until(() => c.all('comment:created').length === N * round, `${N * round} comments`);
         await until(() => c.all('notification:new').length === N * round, 'as many notifications');
@@ -111,20 +102,20 @@ for (const database of ['sqlite', 'postgres'])
       const [before, lossesBefore] = [await links(), await losses()];
       c.network.isCut = true;
       c.network.strand();
-      await lost(c);
+      await c.lost();
       await comment(servers[1], 'meanwhile');
       assert.equal(await links(), before);
       c.network.to = servers[1].port;
       c.network.mend();
-      assert.equal(await back(c), true);
+      assert.equal(await c.back(), true);
       await until(async () => (await links()) < before, 'the old connection has ended');
       // Its loss is told behind its return, and the client is not the worse for it.
       await until(async () => (await losses()) > lossesBefore, 'its loss was told');
       c.network.cut();
-      await lost(c);
+      await c.lost();
       c.network.to = servers[2].port;
       c.network.mend();
-      assert.equal(await back(c), true);
+      assert.equal(await c.back(), true);
       await until(() => c.all('comment:created').length === 1, 'the comment, once');
       assertDense(c);
     });
@@ -168,7 +159,7 @@ for (const database of ['sqlite', 'postgres'])
       const lostOnes = clients.filter((_, i) => i % N === 0);
       const begun = performance.now();
       for (const [i, c] of lostOnes.entries()) c.network.to = servers[1 + (i % 2)].port;
-      for (const c of lostOnes) assert.equal(await back(c), true);
+      for (const c of lostOnes) assert.equal(await c.back(), true);
       const took = performance.now() - begun;
       const at = n;
       await until(() => n > at + 10, 'more of it behind their return');
@@ -184,21 +175,21 @@ for (const database of ['sqlite', 'postgres'])
       await startOne(0);
       const c = await arrive(servers[1], 'anna');
       c.network.cut();
-      await lost(c);
+      await c.lost();
       c.network.to = servers[0].port; // a server that is new takes it as well
       c.network.mend();
-      assert.equal(await back(c), true);
+      assert.equal(await c.back(), true);
     });
 
     it('without Redis a client loses nothing either', async () => {
       const c = await arrive(servers[0], 'anna');
       await redis.kill();
       c.network.cut();
-      await lost(c);
+      await c.lost();
       await comment(servers[1], 'while Redis is away');
       c.network.to = servers[2].port;
       c.network.mend();
-      assert.equal(await back(c), true);
+      assert.equal(await c.back(), true);
       await comment(servers[0], 'and another');
       await until(() => c.all('comment:created').length === 2, 'both comments');
       assertDense(c);

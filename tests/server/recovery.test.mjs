@@ -4,7 +4,7 @@
 // KILL_ROUNDS=N makes the loop of kills longer (make torture).
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
-import { clientPool, Client, TRANSPORTS } from './lib/clients.mjs';
+import { clientPool, Client, COMES_BACK, TRANSPORTS } from './lib/clients.mjs';
 import { RawWs } from './lib/eio.mjs';
 import { cliIn, fillStore, freePort, Server, serverEnv, startServer, tempDir } from './lib/harness.mjs';
 import { Network } from './lib/network.mjs';
@@ -33,10 +33,7 @@ async function arrive({ server, network }, user, projects = [], options = {}) {
   const c = pool.open(network.url, {
     name: user,
     auth: { token: server.token(user), projects },
-    transports: ['websocket'],
-    reconnection: true,
-    reconnectionDelay: 20,
-    reconnectionDelayMax: 60,
+    ...COMES_BACK,
     ...options,
   }, options.create);
   await c.connected();
@@ -44,15 +41,6 @@ async function arrive({ server, network }, user, projects = [], options = {}) {
   for (const id of projects) await c.event('joined_project', (d) => d.project_id === id);
   return c;
 }
-
-// The client is back: whether it was recovered.
-async function back(c) {
-  await c.events.next((e) => e.local && e.name === 'connect', { what: 'connect' });
-  await c.event('connected');
-  return c.socket.recovered;
-}
-
-const lost = (c) => c.events.next((e) => e.local && e.name === 'disconnect', { what: 'disconnect' });
 
 async function comment(server, text, as = 'ben', project = 'proj-123') {
   const res = await server.api('POST', `/api/projects/${project}/comments`, { as, body: { text } });
@@ -83,13 +71,13 @@ describe('the network is cut', () => {
       await c.event('comment:created');
       const id = c.socket.id;
       at.network.cut();
-      await lost(c);
+      await c.lost();
       await comment(at.server, 'two @anna');
       await comment(at.server, 'three', 'ben', 'proj-456');
       await comment(at.server, 'four');
       c.events.clear();
       at.network.mend();
-      assert.equal(await back(c), true);
+      assert.equal(await c.back(), true);
       assert.equal(c.socket.id, id);
       await c.event('joined_project', (d) => d.project_id === 'proj-456');
       const names = c.events.peek((e) => !e.local).map((e) => e.name);
@@ -155,10 +143,10 @@ describe('the network is cut', () => {
     await c.event('joined_project');
     assert.equal(c.socket._lastOffset, undefined);
     at.network.cut();
-    await lost(c);
+    await c.lost();
     await comment(at.server, 'first');
     at.network.mend();
-    assert.equal(await back(c), true);
+    assert.equal(await c.back(), true);
     await c.event('joined_project');
     assert.deepEqual(texts(c), ['first']);
   });
@@ -173,19 +161,19 @@ describe('the network is cut', () => {
     await comment(at.server, 'here', 'ben', 'proj-456');
     await c.event('comment:created');
     at.network.cut();
-    await lost(c);
+    await c.lost();
     await comment(at.server, 'still out');
     at.network.mend();
-    assert.equal(await back(c), true);
+    assert.equal(await c.back(), true);
     await c.event('joined_project');
     assert.deepEqual(texts(c), []);
     c.emit('join_project', { project_id: 'proj-123' });
     await c.event('joined_project', (d) => d.project_id === 'proj-123');
     at.network.cut();
-    await lost(c);
+    await c.lost();
     await comment(at.server, 'in again');
     at.network.mend();
-    assert.equal(await back(c), true);
+    assert.equal(await c.back(), true);
     await c.event('joined_project', (d) => d.project_id === 'proj-456');
     assert.deepEqual(texts(c), ['in again']);
   });
@@ -194,10 +182,10 @@ describe('the network is cut', () => {
     const at = await start();
     const c = await arrive(at, 'dora');
     at.network.cut();
-    await lost(c);
+    await c.lost();
     await at.server.broadcast('notify', { user_id: 'dora', notification_data: { message: 'hello' } });
     at.network.mend();
-    assert.equal(await back(c), true);
+    assert.equal(await c.back(), true);
     assert.deepEqual(c.all('notification:new').map((d) => d.message), ['hello']);
   });
 
@@ -209,7 +197,7 @@ describe('the network is cut', () => {
     await until(() => at.server.logged(/Client disconnected/).length, 'the end');
     c.socket._pid = pid;
     c.socket.connect();
-    assert.equal(await back(c), false);
+    assert.equal(await c.back(), false);
     assert.equal(await recoveries(at.server, 'unknown'), 1);
   });
 
@@ -218,10 +206,10 @@ describe('the network is cut', () => {
     const at = await start();
     const c = await arrive(at, 'anna', ['proj-123'], { create: io45 });
     at.network.cut();
-    await lost(c);
+    await c.lost();
     await comment(at.server, 'missed');
     at.network.mend();
-    assert.notEqual(await back(c), true);
+    assert.notEqual(await c.back(), true);
     const joined = await c.event('joined_project');
     assert.deepEqual(texts(c), []);
     assert.equal(joined.seq, 4); // and finds it by the number
@@ -237,9 +225,9 @@ describe('presence of a client that is back', () => {
     await c.ask('presence:update', { project_id: 'proj-123', state: { row: 3 } });
     await ben.event('presence:updated');
     at.network.cut();
-    await lost(c);
+    await c.lost();
     at.network.mend();
-    assert.equal(await back(c), true);
+    assert.equal(await c.back(), true);
     const joined = await c.event('joined_project');
     assert.deepEqual(joined.users.find((u) => u.user_id === 'anna').state, { row: 3 });
     await sleep(1800); // longer than the grace
@@ -256,7 +244,7 @@ describe('presence of a client that is back', () => {
     at.network.cut();
     await ben.event('user:left');
     at.network.mend();
-    assert.equal(await back(c), true);
+    assert.equal(await c.back(), true);
     await ben.event('user:joined');
     assert.deepEqual((await ben.event('presence:updated')).state, [1, 'two']);
     const { json } = await at.server.api('GET', '/api/projects/proj-123/presence', { key: true });
@@ -279,11 +267,11 @@ describe('the server is killed', () => {
       const id = c.socket.id;
       await at.server.kill();
       at.network.cut();
-      for (const x of [c, silent, ben]) await lost(x);
+      for (const x of [c, silent, ben]) await x.lost();
       at.server = await restart(at.server, at.network);
       await comment(at.server, 'three');
       at.network.mend();
-      assert.deepEqual(await Promise.all([back(c), back(silent), back(ben)]), [true, true, true]);
+      assert.deepEqual(await Promise.all([c.back(), silent.back(), ben.back()]), [true, true, true]);
       assert.equal(c.socket.id, id);
       for (const x of [c, silent, ben]) {
         await x.event('joined_project', (d) => d.project_id === 'proj-123');
@@ -303,12 +291,12 @@ describe('the server is killed', () => {
     const old = at.server;
     await old.end();
     at.network.cut();
-    await lost(c);
+    await c.lost();
     await sleep(2500);
     at.server = await restart(old, at.network);
     await comment(at.server, 'after');
     at.network.mend();
-    assert.equal(await back(c), true);
+    assert.equal(await c.back(), true);
     await c.event('joined_project');
     assert.deepEqual(texts(c), ['after']);
   });
@@ -367,7 +355,7 @@ describe('not recovered', () => {
     let ttl = 3600;
     const c = await arrive(at, 'anna', ['proj-123'], { auth: (cb) => cb({ token: at.server.token('anna', { ttl }), projects: ['proj-123'] }) });
     at.network.cut();
-    await lost(c);
+    await c.lost();
     await comment(at.server, 'secret');
     ttl = -3600;
     at.network.mend();
@@ -377,7 +365,7 @@ describe('not recovered', () => {
     assert.deepEqual(texts(c), []);
     ttl = 3600;
     c.socket.connect();
-    assert.equal(await back(c), true);
+    assert.equal(await c.back(), true);
     assert.deepEqual(texts(c), ['secret']);
   });
 
@@ -385,12 +373,12 @@ describe('not recovered', () => {
     const at = await start();
     const c = await arrive(at, 'anna', ['proj-123', 'proj-456']);
     at.network.cut();
-    await lost(c);
+    await c.lost();
     await comment(at.server, 'secret', 'ben', 'proj-456');
     await comment(at.server, 'open');
     assert.equal((await at.server.api('DELETE', '/api/projects/proj-456/collaborators/anna', { as: 'ben' })).status, 204);
     at.network.mend();
-    assert.equal(await back(c), true);
+    assert.equal(await c.back(), true);
     assert.deepEqual(await c.event('access:revoked'), { project_id: 'proj-456' });
     await c.event('joined_project', (d) => d.project_id === 'proj-123');
     assert.deepEqual(texts(c), ['open']);
@@ -399,10 +387,10 @@ describe('not recovered', () => {
     assert.deepEqual(texts(c), ['open']);
     // And it stays out the next time, without being told again.
     at.network.cut();
-    await lost(c);
+    await c.lost();
     c.events.clear();
     at.network.mend();
-    assert.equal(await back(c), true);
+    assert.equal(await c.back(), true);
     await c.settle();
     assert.deepEqual(c.all('access:revoked'), []);
     assert.deepEqual(c.all('error').map((d) => d.project_id), ['proj-456']); // auth.projects names it
@@ -412,11 +400,11 @@ describe('not recovered', () => {
     const at = await start({ RECOVERY_WINDOW: 1 });
     const c = await arrive(at, 'anna', ['proj-123']);
     at.network.cut();
-    await lost(c);
+    await c.lost();
     await comment(at.server, 'missed');
     await sleep(1300);
     at.network.mend();
-    assert.equal(await back(c), false);
+    assert.equal(await c.back(), false);
     assert.equal((await c.event('joined_project')).seq, 4);
     assert.deepEqual(texts(c), []);
     assert.equal(await recoveries(at.server, 'expired'), 1);
@@ -428,11 +416,11 @@ describe('not recovered', () => {
     await comment(at.server, 'heard');
     await c.event('comment:created');
     at.network.cut();
-    await lost(c);
+    await c.lost();
     for (let i = 0; i < 8; i++) await comment(at.server, `missed ${i}`);
     await until(async () => (await at.server.api('GET', `${P}/events?after=0`, { as: 'anna' })).json.oldest_seq > 5, 'the sweep', { timeout: 20000 });
     at.network.mend();
-    assert.equal(await back(c), false);
+    assert.equal(await c.back(), false);
     assert.equal(await recoveries(at.server, 'retention'), 1);
     const joined = await c.event('joined_project');
     const { json } = await at.server.api('GET', `${P}/events?after=4`, { as: 'anna' });
@@ -446,11 +434,11 @@ describe('not recovered', () => {
     const c = await arrive(at, 'anna', ['proj-123']);
     const away = async (n, text) => {
       at.network.cut();
-      await lost(c);
+      await c.lost();
       for (let i = 0; i < n; i++) await comment(at.server, text);
       c.events.clear();
       at.network.mend();
-      return back(c);
+      return c.back();
     };
     assert.equal(await away(5, 'x'), true);
     assert.equal(texts(c).length, 5);
@@ -600,11 +588,11 @@ describe('on the wire', () => {
     const at = await start();
     const c = await arrive(at, 'anna', ['proj-123']);
     at.network.cut();
-    await lost(c);
+    await c.lost();
     await at.server.cli(['project', 'share', 'proj-123', 'dora', 'viewer']);
     await comment(at.server, 'then');
     at.network.mend();
-    assert.equal(await back(c), true);
+    assert.equal(await c.back(), true);
     await c.event('joined_project');
     assert.deepEqual(c.events.peek((e) => /^collab|^comment/.test(e.name)).map((e) => e.name), ['collaborator:changed', 'comment:created']);
   });

@@ -22,6 +22,9 @@ export const TRANSPORTS = [
   ['upgrade', { transports: ['polling', 'websocket'] }],
 ];
 
+// For clients that come back by themselves, soon.
+export const COMES_BACK = { transports: ['websocket'], reconnection: true, reconnectionDelay: 20, reconnectionDelayMax: 60 };
+
 export class Client {
   constructor(url, options = {}, create = ioLatest) {
     this.events = new Queue(`client ${options.name ?? ''}`);
@@ -55,6 +58,18 @@ export class Client {
     const first = await this.events.next((e) => e.local, { what: 'connect' });
     if (first.name !== 'connect') throw new Error(`did not connect: ${first.name} ${first.args[0]?.message ?? first.args[0]}`);
     return this;
+  }
+
+  // Its connection is lost.
+  lost() {
+    return this.events.next((e) => e.local && e.name === 'disconnect', { what: 'disconnect' });
+  }
+
+  // It is back, and the server has said so: whether it was recovered.
+  async back() {
+    await this.events.next((e) => e.local && e.name === 'connect', { what: 'connect' });
+    await this.event('connected');
+    return this.socket.recovered;
   }
 
   transport() {
