@@ -77,15 +77,12 @@ int workers_new(struct service *first)
 		return EXIT_DONE;
 	if ((code = check_port(&first->config)))
 		return code;
-	w = calloc(1, sizeof(*w) + n * sizeof(w->others[0]));
+	w = first->workers = calloc(1, sizeof(*w) + n * sizeof(w->others[0]));
 	if (w && !first->config.redis_enabled)
 		w->bus = sio_bus_memory_new();
-	if (!w || !(w->roll = api_workers_new(n + 1)) || (!first->config.redis_enabled && !w->bus)) {
-		free(w);
-		return command_fail("WORKERS=%u: out of memory", n + 1);
-	}
+	if (!w || !(w->roll = api_workers_new(n + 1)) || (!first->config.redis_enabled && !w->bus))
+		return command_fail("WORKERS=%u: out of memory", n + 1); /* workers_forget frees what there is */
 	w->n = n;
-	first->workers = w;
 	for (unsigned i = 0; i < n; i++)
 		w->others[i].all = w;
 	return EXIT_DONE;
