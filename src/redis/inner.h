@@ -38,6 +38,16 @@ struct channel {
 	char name[];
 };
 
+/* Why somebody is not heard; one reason does not hide another in the log. */
+enum unheard {
+	UNHEARD_FORGED,
+	UNHEARD_STALE,
+	UNHEARD_TOO_MANY,
+	UNHEARD_FORM,     /* of neighbours */
+	UNHEARD_CONTROL,
+	UNHEARD_N,
+};
+
 struct sio_redis {
 	atomic_uint refs;              /* its maker's, and that of being a node */
 	struct sio_redis_options options; /* defaults filled in; its pointers are not used */
@@ -66,7 +76,7 @@ struct sio_redis {
 	uint64_t beat_counter, beat_us; /* the one whose way is measured */
 	uint64_t heard_ms;             /* when an own one came back */
 	uint64_t answered_ms;          /* when pub was last answered, or began to wait for it */
-	uint64_t unheard_ms;            /* last line in the log about them */
+	uint64_t unheard_ms[UNHEARD_N]; /* last line in the log about each */
 	bool is_subscribed;            /* Redis has confirmed it */
 	bool is_up, is_told_down;
 	uint64_t down_ms;              /* since when it is not up */
@@ -102,8 +112,8 @@ void publish_end_if_done(struct sio_redis *r);
 extern const struct redis_link_ops listen_ops;
 void listen_put(struct sio_redis *r, bool is_on, sio_slice wire);
 void listen_flush(struct sio_redis *r);
-/* A line in the log about somebody who is not heard, at most one in 10 s. */
-void listen_tell_unheard(struct sio_redis *r, const char *why);
+/* A line in the log about somebody who is not heard, for each reason at most one in 10 s. */
+void listen_tell_unheard(struct sio_redis *r, enum unheard why);
 /* A node is gone: the hub is told. */
 void listen_leave(struct sio_redis *r, struct node *node);
 

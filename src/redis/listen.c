@@ -4,7 +4,15 @@
  * Copyright the SkyBuild Realtime authors */
 #include "redis/inner.h"
 
-enum { UNHEARD_EVERY_MS = 10000 }; /* one line in the log for them */
+enum { UNHEARD_EVERY_MS = 10000 };
+
+static const char *const unheard_texts[UNHEARD_N] = {
+	[UNHEARD_FORGED] = "messages of somebody who has another secret, or another version, are refused",
+	[UNHEARD_STALE] = "a node is not heard: its clock and ours are more than 60 s apart, or somebody repeats what was said long ago",
+	[UNHEARD_TOO_MANY] = "a node is not heard: there are too many, or memory is out",
+	[UNHEARD_FORM] = "a message of a process of another kind is refused: it has an unknown form, or a limit is passed",
+	[UNHEARD_CONTROL] = "a process of another kind asks to move or disconnect clients, and may not",
+};
 
 /* ---- the link that listens ------------------------------------------------------------------------- */
 
@@ -68,20 +76,20 @@ static void on_sub_down(struct redis_link *link)
 /* ---- what is heard -------------------------------------------------------------------------------- */
 
 /* Somebody is not heard.  Said now and then: it may be with every message. */
-void listen_tell_unheard(struct sio_redis *r, const char *why)
+void listen_tell_unheard(struct sio_redis *r, enum unheard why)
 {
 	uint64_t now = uv_now(r->loop);
 
-	if (r->unheard_ms && now - r->unheard_ms < UNHEARD_EVERY_MS)
+	if (r->unheard_ms[why] && now - r->unheard_ms[why] < UNHEARD_EVERY_MS)
 		return;
-	r->unheard_ms = now;
-	redis_tell(r, SIO_LOG_WARNING, "Redis: %s", why);
+	r->unheard_ms[why] = now;
+	redis_tell(r, SIO_LOG_WARNING, "Redis: %s", unheard_texts[why]);
 }
 
 static void on_forged(struct sio_redis *r)
 {
 	r->stats.forged_total++;
-	listen_tell_unheard(r, "messages of somebody who has another secret, or another version, are refused");
+	listen_tell_unheard(r, UNHEARD_FORGED);
 }
 
 void listen_leave(struct sio_redis *r, struct node *node)
@@ -127,14 +135,14 @@ static struct node *hear(struct sio_redis *r, const struct seal_head *head)
 			redis_tell(r, SIO_LOG_INFO, "Redis: node %.*s is there", SIO_NODE_ID_LEN, node->id);
 		return node;
 	case NODES_STALE:
-		listen_tell_unheard(r, "a node is not heard: its clock and ours are more than 60 s apart, or somebody repeats what was said long ago");
+		listen_tell_unheard(r, UNHEARD_STALE);
 		r->stats.repeated_total++;
 		return NULL;
 	case NODES_REPEATED:
 		r->stats.repeated_total++;
 		return NULL;
 	default:
-		listen_tell_unheard(r, "a node is not heard: there are too many, or memory is out");
+		listen_tell_unheard(r, UNHEARD_TOO_MANY);
 		r->stats.forged_total++;
 		return NULL;
 	}

@@ -122,12 +122,12 @@ static void judge(struct sio_redis *r, const struct neighbour *n, int err)
 {
 	if (err < 0) {
 		r->stats.neighbours_refused_total++;
-		listen_tell_unheard(r, "a message of a process of another kind is refused: it has an unknown form, or a limit is passed");
+		listen_tell_unheard(r, UNHEARD_FORM);
 	} else if (n->kind == NEIGHBOUR_EMIT || (n->kind != NEIGHBOUR_NOTHING && r->neighbours.may_control)) {
 		do_it(r, n);
 	} else if (n->kind != NEIGHBOUR_NOTHING) {
 		r->stats.neighbours_denied_total++;
-		listen_tell_unheard(r, "a process of another kind asks to move or disconnect clients, and may not");
+		listen_tell_unheard(r, UNHEARD_CONTROL);
 	}
 }
 

@@ -379,9 +379,9 @@ static void what_waited_too_long_is_dropped(void **state)
 	fake.command = "INFO";
 	fake.fault = "-LOADING\r\n";
 	fake.times = 1000;
-	open_with(0, (struct sio_redis_options){ .secret = SIO_LIT("secret"), .outbox_age_ms = 100 });
+	open_with(0, (struct sio_redis_options){ .secret = SIO_LIT("secret"), .outbox_age_ms = 2000 });
 	assert_int_equal(publish(0, "old"), SIO_OK);
-	run_ms(100);
+	run_ms(2000);
 	assert_int_equal(publish(0, "new"), SIO_OK);
 	run_ms(60);
 	fake.times = 0;
