@@ -7,7 +7,7 @@ import { clientPool, TRANSPORTS, VERSIONS } from './lib/clients.mjs';
 import { Polling, RawWs, RS } from './lib/eio.mjs';
 import { cliIn, fillStore, serverEnv, startCluster, startServer, tempDir } from './lib/harness.mjs';
 import { request } from './lib/http.mjs';
-import { PATIENCE, sleep, until } from './lib/queue.mjs';
+import { PATIENCE, until } from './lib/queue.mjs';
 import { startRedis } from './lib/redis.mjs';
 import { startRobin } from './lib/robin.mjs';
 
@@ -263,8 +263,10 @@ describe('three servers over Redis', () => {
     const held = await new Polling(owner.port).open();
     await held.connect({ token: owner.token('ben') });
     held.port = others[0].port;
+    const carried = () => owner.metric('skybuild_carried_in_total');
+    const before = await carried();
     const answer = held.get({ timeout: 20000 });
-    await sleep(200);
+    await until(async () => (await carried()) > before, 'the poll is held by its owner');
     owner.child.kill('SIGKILL');
     await owner.exited;
     shy.ports = others.map((s) => s.port);

@@ -74,6 +74,11 @@ function load(clients) {
     await Promise.allSettled(writers);
   };
   return {
+    // n more have been taken.
+    more(n) {
+      const end = texts.length + n;
+      return until(() => texts.length >= end, `${n} more comments`, { timeout: 20000 });
+    },
     async finish() {
       goes = false;
       await Promise.all(writers);
@@ -264,7 +269,7 @@ describe('under load', () => {
     const clients = await arriveAll();
     const run = load(clients);
     for (let i = 0; i < N; i++) {
-      await sleep(300);
+      await run.more(5);
       await site.servers[i].end();
       await site.startAgain(i);
     }
@@ -277,9 +282,9 @@ describe('under load', () => {
   it('Redis is killed and started again: nothing is lost', { timeout: 90000 }, async () => {
     const clients = await arriveAll();
     const run = load(clients);
-    await sleep(500);
+    await run.more(10);
     await site.redis.kill();
-    await sleep(1500);
+    await run.more(20);
     await site.redis.start();
     await knowEachOther(site.servers, { timeout: 20000 });
     const { events } = await run.finish();
@@ -289,7 +294,7 @@ describe('under load', () => {
   it('kill -9 of a server: its clients come back recovered on others, and nothing is lost', { timeout: 90000 }, async () => {
     const clients = await arriveAll();
     const run = load(clients);
-    await sleep(500);
+    await run.more(10);
     const counts = await site.metrics('skybuild_sessions{transport="websocket"}');
     const at = counts.indexOf(Math.max(...counts));
     // Who is there alone and does not come back.
@@ -300,7 +305,7 @@ describe('under load', () => {
     await until(() => clients.some((c) => c.lost > 0), 'somebody is lost');
     await until(() => clients.every((c) => c.socket.connected), 'all are connected', { timeout: 20000 });
     const took = Math.round(performance.now() - begun);
-    await sleep(300);
+    await run.more(5);
     const { events } = await run.finish();
     assert.ok(events > 20, `${events} events`);
     assert.ok(clients.filter((c) => c.returns.length).length >= counts[at], `who had a WebSocket there (${counts}) came back`);
