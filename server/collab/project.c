@@ -251,6 +251,7 @@ static int join_ask(struct client *client, uint64_t ack, sio_slice id)
 	struct store_ask ask = {
 		.op = pid.n ? STORE_SESSION_JOIN : STORE_ROLE_GET,
 		.item = pid,
+		.actor = sio_str(client->collab->history.node),
 		.project = client_unquoted(id),
 		.user = presence_id(&client->user->node),
 		.is_ordered = true, /* the room begins behind exactly those events that were sent before */

@@ -57,6 +57,15 @@ static bool stream_enter(struct db *db, sio_slice pid, sio_slice stream, int64_t
 	return a->r.status == STORE_OK;
 }
 
+/* The same, said by a server: of a session that is connected to another one by now it says nothing
+ * that counts.  It may have a client of whose loss it does not know yet. */
+static void stream_enter_of(struct db *db, const struct store_ask *ask, int64_t seq, struct store_answer *a)
+{
+	change(db, a, sql_exec(db, "INSERT INTO session_streams (pid, stream, seq) SELECT pid, ?2, ?3 FROM sessions WHERE pid = ?1 AND node = ?4 "
+				   "ON CONFLICT (pid, stream) DO UPDATE SET seq = excluded.seq, state = NULL", "ttit", ask->item, ask->project,
+			       seq, ask->actor));
+}
+
 static bool stream_leave(struct db *db, sio_slice pid, sio_slice stream, struct store_answer *a)
 {
 	change(db, a, sql_exec(db, "DELETE FROM session_streams WHERE pid = ?1 AND stream = ?2", "tt", pid, stream));
@@ -147,12 +156,14 @@ void op_session_join(struct db *db, const struct store_ask *ask, struct store_an
 {
 	op_role_get(db, ask, a);
 	if (a->r.status == STORE_OK && a->r.role[0])
-		stream_enter(db, ask->item, ask->project, a->r.seq, a);
+		stream_enter_of(db, ask, a->r.seq, a);
 }
+
+#define OF_SERVER "pid = ?1 AND stream = ?2 AND EXISTS (SELECT 1 FROM sessions s WHERE s.pid = ?1 AND s.node = ?3)"
 
 void op_session_leave(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
-	stream_leave(db, ask->item, ask->project, a);
+	change(db, a, sql_exec(db, "DELETE FROM session_streams WHERE " OF_SERVER, "ttt", ask->item, ask->project, ask->actor));
 }
 
 void op_session_state(struct db *db, const struct store_ask *ask, struct store_answer *a)
@@ -160,8 +171,8 @@ void op_session_state(struct db *db, const struct store_ask *ask, struct store_a
 	if (sio_json_check(ask->body) < 0)
 		answer_fail(a, STORE_INVALID, "the state is not valid JSON");
 	else
-		change(db, a, sql_exec(db, "UPDATE session_streams SET state = ?3 WHERE pid = ?1 AND stream = ?2", "ttt", ask->item,
-				       ask->project, ask->body));
+		change(db, a, sql_exec(db, "UPDATE session_streams SET state = ?4 WHERE " OF_SERVER, "tttt", ask->item, ask->project,
+				       ask->actor, ask->body));
 }
 
 void op_session_left(struct db *db, const struct store_ask *ask, struct store_answer *a)
