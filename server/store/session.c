@@ -161,9 +161,13 @@ void op_session_join(struct db *db, const struct store_ask *ask, struct store_an
 
 #define OF_SERVER "pid = ?1 AND stream = ?2 AND EXISTS (SELECT 1 FROM sessions s WHERE s.pid = ?1 AND s.node = ?3)"
 
+/* With a body: it was put out, and shall be told so when it comes back, for it may not have heard. */
 void op_session_leave(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
-	change(db, a, sql_exec(db, "DELETE FROM session_streams WHERE " OF_SERVER, "ttt", ask->item, ask->project, ask->actor));
+	if (ask->body.n)
+		change(db, a, sql_exec(db, "UPDATE session_streams SET seq = -1 WHERE " OF_SERVER, "ttt", ask->item, ask->project, ask->actor));
+	else
+		change(db, a, sql_exec(db, "DELETE FROM session_streams WHERE " OF_SERVER, "ttt", ask->item, ask->project, ask->actor));
 }
 
 void op_session_state(struct db *db, const struct store_ask *ask, struct store_answer *a)
@@ -336,6 +340,8 @@ static bool resume_project(struct resume *r, sio_slice project, int64_t since, s
 
 	if (!role_read(r->db, project, r->ask->user, r->a) || !stream_read(r->db, project, &last, &floor, r->a))
 		return false;
+	if (since < 0) /* it was put out: another role that its user got since is no way back */
+		r->a->r.role[0] = '\0';
 	buf_str(&r->a->json, is_first ? "{\"project_id\":" : ",{\"project_id\":");
 	buf_json(&r->a->json, project);
 	buf_printf(&r->a->json, ",\"role\":\"%s\",\"seq\":%lld,\"was_joined\":true,\"state\":", r->a->r.role, (long long)last);

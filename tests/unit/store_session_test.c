@@ -154,6 +154,30 @@ static void rooms_and_roles(void **state)
 	help_do(s, ASK(.op = STORE_SESSION_JOIN, .actor = S("A"), .project = S("proj-3"), .user = S("ben"), .item = S("unknown")), STORE_OK);
 }
 
+/* Who was put out hears it when it comes back, once, whatever its role is by then. */
+static void put_out(void **state)
+{
+	struct store *s = *state;
+	struct store_result *r;
+
+	store_result_free(open_session(s, "pid"));
+	help_do(s, ASK(.op = STORE_SESSION_LEAVE, .actor = S("A"), .project = S("proj-1"), .item = S("pid"), .body = S("true")), STORE_OK);
+	append(s, "proj-1");
+	r = resume(s, "ben", "pid", 0, 10, BODY);
+	assert_has(r->json, "\"rooms\":[{\"project_id\":\"proj-1\",\"role\":\"\",\"seq\":2,\"was_joined\":true,");
+	assert_has(r->json, "\"events\":[]}");
+	store_result_free(r);
+	r = resume(s, "ben", "pid", 0, 10, "{\"window_ms\":1000,\"bytes_max\":1}");
+	assert_false(help_has(r->json, "proj-1"));
+	store_result_free(r);
+	/* Let in again, it has never been out. */
+	help_do(s, ASK(.op = STORE_SESSION_JOIN, .actor = S("A"), .project = S("proj-1"), .user = S("ben"), .item = S("pid")), STORE_OK);
+	help_do(s, ASK(.op = STORE_SESSION_LEAVE, .actor = S("A"), .project = S("proj-1"), .item = S("pid"), .body = S("true")), STORE_OK);
+	help_do(s, ASK(.op = STORE_SESSION_JOIN, .actor = S("A"), .project = S("proj-1"), .user = S("ben"), .item = S("pid")), STORE_OK);
+	append(s, "proj-1");
+	events_are(s, 0, "proj-1:3 ");
+}
+
 static void refusals(void **state)
 {
 	struct store *s = *state;
@@ -366,6 +390,7 @@ int main(void)
 	const struct help_test tests[] = {
 		HELP_TEST(HELP_ALL, what_was_missed, setup, teardown),
 		HELP_TEST(HELP_ALL, rooms_and_roles, setup, teardown),
+		HELP_TEST(HELP_ALL, put_out, setup, teardown),
 		HELP_TEST(HELP_ALL, refusals, setup, teardown),
 		HELP_TEST(HELP_ALL, too_many_bytes, setup, teardown),
 		HELP_TEST(HELP_KEPT, after_a_restart, setup, teardown),
