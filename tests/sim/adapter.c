@@ -24,6 +24,7 @@ enum {
 	HEARTBEAT_MS = 2000,
 	LEASE_MS = 10000,
 	BEATS_MISSED = 3,
+	CONNECT_TIMEOUT_MS = 4000,
 	BACKOFF_MIN_MS = 50,
 	BACKOFF_MAX_MS = 5000,
 	OUTBOX_MESSAGES = 65536,
@@ -42,6 +43,7 @@ struct link {
 	uint64_t conn;               /* 0: none */
 	bool is_ready, is_sub;
 	uint32_t backoff_ms;
+	uint64_t ready_ms;
 	struct sio_timer timer;
 	struct adapter *adapter;
 };
@@ -81,11 +83,22 @@ static sio_slice wire_of(char kind, sio_slice name, char out[WIRE_MAX])
 
 /* ---- links ------------------------------------------------------------------------------------ */
 
+static void link_down(struct link *link);
+
+static void on_connect_timeout(struct sio_timer *timer)
+{
+	link_down(MAP_OWNER(timer, struct link, timer));
+}
+
+static void link_connect(struct link *link)
+{
+	link->conn = redis_connect(link->adapter->node, link->is_sub);
+	sio_timer_start(link->adapter->server, &link->timer, CONNECT_TIMEOUT_MS, on_connect_timeout);
+}
+
 static void on_backoff(struct sio_timer *timer)
 {
-	struct link *link = MAP_OWNER(timer, struct link, timer);
-
-	link->conn = redis_connect(link->adapter->node, link->is_sub);
+	link_connect(MAP_OWNER(timer, struct link, timer));
 }
 
 static void link_down(struct link *link)
@@ -220,6 +233,8 @@ static void on_tick(struct sio_timer *timer)
 		outbox_expire(&a->outbox, now - OUTBOX_AGE_MS);
 	if (a->pub.is_ready && a->is_subscribed && now - a->heard_ms > patience)
 		link_down(&a->sub);
+	if (a->sub.is_ready && !a->is_subscribed && now - a->sub.ready_ms > patience)
+		link_down(&a->sub);
 	while (a->is_up && now > LEASE_MS && (node = nodes_silent(&a->nodes, now - LEASE_MS, now)))
 		leave(a, node);
 	if (a->pub.is_ready)
@@ -270,6 +285,15 @@ static void hand_in(struct adapter *a, const struct node *node, sio_slice wire, 
 	if (wire.p[0] == 'n' ? !sio_slice_eq(name, own_id(a)) : wire.p[0] != 'c' || !map_get(&a->channels, name))
 		return;
 	memcpy(id, node->id, sizeof(id));
+	if (world.is_loud) {
+		char text[256];
+		size_t k = 0;
+
+		for (size_t i = 0; i < message.n && k < sizeof(text) - 1; i++)
+			if (message.p[i] >= ' ' && message.p[i] <= '~')
+				text[k++] = message.p[i];
+		sim_trace("server %u: %.*s says %.*s", a->node, SIO_NODE_ID_LEN, node->id, (int)k, text);
+	}
 	for (unsigned n = sabotage_copies(message); n > 0; n--)
 		sio_adapter_deliver(a->server, sio_bytes(id, sizeof(id)), message);
 }
@@ -316,7 +340,9 @@ void adapter_on_ready(unsigned n, uint64_t conn)
 
 	if (!link)
 		return;
+	sio_timer_stop(&link->timer);
 	link->is_ready = true;
+	link->ready_ms = now_ms(link->adapter);
 	link->backoff_ms = 0;
 	if (link->is_sub) {
 		on_sub_ready(link->adapter);
@@ -372,8 +398,8 @@ static int ops_open(void *self, struct sio_server *server, sio_slice id)
 	a->is_open = true;
 	a->down_ms = now_ms(a);
 	sio_timer_start(server, &a->tick, HEARTBEAT_MS, on_tick);
-	a->pub.conn = redis_connect(a->node, false);
-	a->sub.conn = redis_connect(a->node, true);
+	link_connect(&a->pub);
+	link_connect(&a->sub);
 	return SIO_OK;
 }
 

@@ -48,9 +48,46 @@ static sio_slice field(sio_slice object, const char *key)
 	return f.type == SIO_JSON_STRING ? unquoted(f.value) : f.value;
 }
 
-static int project_of(sio_slice object)
+/* One event, taken apart.  Many hear the same bytes, one after the other: the last one is kept. */
+struct event {
+	char text[65536];
+	size_t n;
+	bool is_good;
+	sio_slice name, data, offset; /* offset: a string behind the data, as a stock client takes it; else empty */
+	int project, user;            /* that it names; -1 */
+	bool has_seq;
+	int64_t seq;
+	uint64_t hash;                /* of data */
+};
+static struct event last_event;
+
+static void event_read(struct event *e, sio_slice text)
 {
-	return project_index(field(object, "project_id"));
+	sio_slice rest, name, last;
+
+	if (text.n > sizeof(e->text))
+		sim_fail("an event of %zu bytes", text.n);
+	e->is_good = false;
+	e->data = e->offset = sio_bytes("", 0);
+	memcpy(e->text, text.p, e->n = text.n);
+	rest = sio_json_inside(sio_bytes(e->text, e->n));
+	if (sio_json_next(&rest, &name) < 0 || sio_json_next(&rest, &e->data) < 0)
+		return;
+	e->is_good = true;
+	e->name = unquoted(name);
+	if (sio_json_next(&rest, &last) == 0 && sio_json_type(last) == SIO_JSON_STRING)
+		e->offset = unquoted(last);
+	e->project = project_index(field(e->data, "project_id"));
+	e->user = user_index(field(e->data, "user_id"));
+	e->has_seq = sio_json_int(field(e->data, "seq"), &e->seq) == 0;
+	e->hash = truth_hash(e->data);
+}
+
+static const struct event *event_of(sio_slice text)
+{
+	if (!sio_slice_eq(sio_bytes(last_event.text, last_event.n), text))
+		event_read(&last_event, text);
+	return &last_event;
 }
 
 static bool is_troubled(const struct person *p)
@@ -82,14 +119,16 @@ static struct view *view_in(struct person *p, int project, sio_slice name)
 
 /* ---- events that were committed ---------------------------------------------------------------- */
 
-static void hear_event(struct person *p, int project, int64_t seq, sio_slice name, sio_slice data)
+static void hear_event(struct person *p, const struct event *e)
 {
-	struct view *v = view_in(p, project, name);
-	uint64_t ms = truth_committed_ms((unsigned)project, seq, data), revoked_ms = truth_revoked_ms((unsigned)project, p->user);
+	int project = e->project;
+	int64_t seq = e->seq;
+	struct view *v = view_in(p, project, e->name);
+	uint64_t ms = truth_committed_ms((unsigned)project, seq, e->hash), revoked_ms = truth_revoked_ms((unsigned)project, p->user);
 
 	if (!ms)
-		sim_fail("client %u hears event %lld of p%d, which is not what was committed: %.*s", p->i, (long long)seq, project, (int)data.n,
-			 data.p);
+		sim_fail("client %u hears event %lld of p%d, which is not what was committed: %.*s", p->i, (long long)seq, project,
+			 (int)e->data.n, e->data.p);
 	if (revoked_ms && ms > revoked_ms + REVOKED_MS && !is_troubled(p))
 		sim_fail("client %u (u%u) hears event %lld of p%d, committed %llu ms behind the loss of its role", p->i, p->user, (long long)seq,
 			 project, (unsigned long long)(ms - revoked_ms));
@@ -103,13 +142,12 @@ static void hear_event(struct person *p, int project, int64_t seq, sio_slice nam
 	v->last = seq;
 }
 
-static void hear_note(struct person *p, sio_slice data)
+static void hear_note(struct person *p, const struct event *e)
 {
-	uint64_t ms;
-	int64_t seq = truth_notice(p->user, data, &ms);
+	int64_t seq = truth_notice(p->user, e->hash);
 
 	if (!seq)
-		sim_fail("client %u hears a notification that its user u%u has not got: %.*s", p->i, p->user, (int)data.n, data.p);
+		sim_fail("client %u hears a notification that its user u%u has not got: %.*s", p->i, p->user, (int)e->data.n, e->data.p);
 	if (p->has_note && seq != p->note + 1)
 		sim_fail("client %u hears notification %lld of u%u, and expects %lld", p->i, (long long)seq, p->user, (long long)p->note + 1);
 	p->has_note = true;
@@ -165,10 +203,11 @@ static const struct person *surely_there(const struct person *p, unsigned projec
 	return NULL;
 }
 
-static void hear_presence(struct person *p, int project, sio_slice name, sio_slice data, bool is_joined)
+static void hear_presence(struct person *p, const struct event *e, bool is_joined)
 {
+	int project = e->project, user = e->user;
+	sio_slice name = e->name;
 	struct view *v = view_in(p, project, name);
-	int user = user_index(field(data, "user_id"));
 	const struct person *q;
 
 	sum.presence++;
@@ -236,11 +275,11 @@ static void hear_joined(struct person *p, int project, sio_slice name, sio_slice
 	take_list(p, v, data);
 }
 
-static void hear_left(struct person *p, int project, sio_slice name)
+static void hear_left(struct person *p, int project)
 {
-	struct view *v = view_in(p, project, name);
+	struct view *v = project >= 0 ? &p->views[project] : NULL;
 
-	if (!v->is_leaving)
+	if (!v || !v->is_leaving)
 		sim_fail("client %u hears that it has left p%d, which it has not asked for", p->i, project);
 	set_out(v);
 }
@@ -249,8 +288,11 @@ static void hear_revoked(struct person *p, int project)
 {
 	if (project < 0)
 		sim_fail("client %u: revoked from no project", p->i);
+	bool is_leaving = p->views[project].is_leaving; /* that is answered all the same */
+
 	sum.revoked++;
 	set_out(&p->views[project]);
+	p->views[project].is_leaving = is_leaving;
 	p->views[project].wants = false;
 }
 
@@ -276,47 +318,45 @@ static void hear_error(struct person *p, int project, sio_slice data)
 
 /* ---- events ------------------------------------------------------------------------------------------------- */
 
-static void hear_named(struct person *p, sio_slice name, sio_slice data)
+static void hear_named(struct person *p, const struct event *e)
 {
-	int project = project_of(data);
-	int64_t seq;
+	sio_slice name = e->name;
 
 	if (sio_slice_eq(name, SIO_LIT("connected")))
 		return;
 	if (sio_slice_eq(name, SIO_LIT("joined_project")))
-		hear_joined(p, project, name, data);
+		hear_joined(p, e->project, name, e->data);
 	else if (sio_slice_eq(name, SIO_LIT("left_project")))
-		hear_left(p, project, name);
+		hear_left(p, e->project);
 	else if (sio_slice_eq(name, SIO_LIT("access:revoked")))
-		hear_revoked(p, project);
+		hear_revoked(p, e->project);
 	else if (sio_slice_eq(name, SIO_LIT("error")))
-		hear_error(p, project, data);
+		hear_error(p, e->project, e->data);
 	else if (sio_slice_eq(name, SIO_LIT("notification:new")))
-		hear_note(p, data);
+		hear_note(p, e);
 	else if (sio_slice_eq(name, SIO_LIT("user:joined")))
-		hear_presence(p, project, name, data, true);
+		hear_presence(p, e, true);
 	else if (sio_slice_eq(name, SIO_LIT("user:left")))
-		hear_presence(p, project, name, data, false);
+		hear_presence(p, e, false);
 	else if (sio_slice_eq(name, SIO_LIT("cursor:moved")))
-		hear_cursor(p, project, name, data);
-	else if (sio_json_int(field(data, "seq"), &seq) == 0)
-		hear_event(p, project, seq, name, data);
+		hear_cursor(p, e->project, name, e->data);
+	else if (e->has_seq)
+		hear_event(p, e);
 	else
-		view_in(p, project, name);
+		view_in(p, e->project, name);
 }
 
-/* [name, data, offset?]: a string at the end is an offset, as a stock client takes it. */
 static void hear_event_packet(struct person *p, sio_slice text)
 {
-	sio_slice rest = sio_json_inside(text), name, data = sio_bytes("", 0), last;
+	const struct event *e = event_of(text);
 
 	if (p->state != PERSON_IN)
 		sim_fail("client %u is not connected and hears %.*s", p->i, (int)text.n, text.p);
-	if (sio_json_next(&rest, &name) < 0 || sio_json_next(&rest, &data) < 0)
+	if (!e->is_good)
 		sim_fail("client %u cannot read %.*s", p->i, (int)text.n, text.p);
-	hear_named(p, unquoted(name), data);
-	if (sio_json_next(&rest, &last) == 0 && sio_json_type(last) == SIO_JSON_STRING && p->pid[0])
-		snprintf(p->offset, sizeof(p->offset), "%.*s", (int)unquoted(last).n, unquoted(last).p);
+	hear_named(p, e);
+	if (e->offset.n > 0 && p->pid[0])
+		snprintf(p->offset, sizeof(p->offset), "%.*s", (int)e->offset.n, e->offset.p);
 }
 
 /* ---- connecting ---------------------------------------------------------------------------------------------- */

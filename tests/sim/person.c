@@ -260,6 +260,12 @@ static void turn(struct person *p)
 	}
 	if (p->is_lost || !node_is_up(p->node))
 		return;
+	if (!p->is_polling && p->slow_ms == 0 && c->takes != SIZE_MAX) {
+		int before = node_enter(p->node);
+
+		fake_ws_takes(c, SIZE_MAX);
+		node_leave(before);
+	}
 	if (p->owes_pong) {
 		p->owes_pong = false;
 		person_say(p, "3");
@@ -296,13 +302,7 @@ static bool is_idle(const struct view *v)
 static void read_again(struct person *p)
 {
 	p->slow_ms = 0;
-	p->read_ms = world.now_ms;
-	if (!p->is_polling && node_is_up(p->node)) {
-		int before = node_enter(p->node);
-
-		fake_ws_takes(p->c, SIZE_MAX);
-		node_leave(before);
-	}
+	p->read_ms = world.now_ms; /* and in its turn it takes what lies there */
 	person_stir(p);
 }
 
@@ -343,8 +343,8 @@ void person_look(struct person *p)
 
 		if (v->is_asking && world.now_ms - v->asked_ms > ANSWER_MS && node_is_up(p->node) &&
 		    world.now_ms - machines[p->node].trouble_ms > ANSWER_MS)
-			sim_fail("client %u asked to join p%u %llu ms ago and was never answered", p->i, i,
-				 (unsigned long long)(world.now_ms - v->asked_ms));
+			sim_fail("client %u asked to join p%u %llu ms ago and was never answered (slow %llu, read %llu, heard %llu, polling %d)", p->i, i,
+				 (unsigned long long)(world.now_ms - v->asked_ms), (unsigned long long)p->slow_ms, (unsigned long long)p->read_ms, (unsigned long long)p->heard_ms, p->is_polling);
 		if (v->is_returning && world.now_ms - p->back_ms > RETURN_MS && node_is_up(p->node))
 			sim_fail("client %u: its session came back, and p%u did not", p->i, i);
 		mend(p, i);

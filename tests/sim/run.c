@@ -129,12 +129,12 @@ static void calm(void)
 		look_at_all();
 		world_pass(LOOK_EVERY_MS);
 	}
+	for (unsigned n = 0; n < world.nodes_n; n++)
+		check_server(n);
 	for (unsigned i = 0; i < world.clients_n; i++)
 		hear_check_calm(&people[i]);
 	for (unsigned p = 0; p < SIM_PROJECTS; p++)
 		check_presence(p);
-	for (unsigned n = 0; n < world.nodes_n; n++)
-		check_server(n);
 	world.is_calm = false;
 	sum.calms++;
 }
@@ -172,7 +172,7 @@ static void begin(const struct sim_options *options)
 	sum = (struct sim_sum){ 0 };
 	chance_begin(options->seed);
 	world.nodes_n = options->nodes_n ? options->nodes_n : between(2, SIM_NODES_MAX);
-	world.clients_n = options->clients_n ? options->clients_n : between(150, 300);
+	world.clients_n = options->clients_n ? options->clients_n : between(100, 200);
 	world.users_n = world.clients_n * 2 / 3 + 1;
 	if (world.nodes_n > SIM_NODES_MAX || world.clients_n > SIM_CLIENTS_MAX)
 		sim_fail("at most %d servers and %d clients", SIM_NODES_MAX, SIM_CLIENTS_MAX);

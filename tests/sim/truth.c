@@ -50,7 +50,7 @@ void truth_end(void)
 
 /* ---- events ----------------------------------------------------------------------- */
 
-static uint64_t hash_of(sio_slice data)
+uint64_t truth_hash(sio_slice data)
 {
 	uint64_t h = 14695981039346656037ULL;
 
@@ -104,7 +104,7 @@ void truth_commit(int64_t at, sio_slice name, int64_t seq, sio_slice type, sio_s
 	position = at;
 	if (s->n == s->cap)
 		s->events = realloc(s->events, (size_t)(s->cap = s->cap ? 2 * s->cap : 64) * sizeof(*s->events));
-	s->events[s->n++] = (struct event){ hash_of(data), world.now_ms };
+	s->events[s->n++] = (struct event){ truth_hash(data), world.now_ms };
 	if (s >= projects && s < projects + SIM_PROJECTS)
 		note_token(data);
 	sum.committed++;
@@ -120,22 +120,18 @@ int64_t truth_user_last(unsigned u)
 	return users[u].n;
 }
 
-uint64_t truth_committed_ms(unsigned p, int64_t seq, sio_slice data)
+uint64_t truth_committed_ms(unsigned p, int64_t seq, uint64_t hash)
 {
 	const struct stream *s = &projects[p];
 
-	return seq > 0 && seq <= s->n && s->events[seq - 1].hash == hash_of(data) ? s->events[seq - 1].ms : 0;
+	return seq > 0 && seq <= s->n && s->events[seq - 1].hash == hash ? s->events[seq - 1].ms : 0;
 }
 
-int64_t truth_notice(unsigned u, sio_slice data, uint64_t *ms)
+int64_t truth_notice(unsigned u, uint64_t hash)
 {
-	uint64_t hash = hash_of(data);
-
 	for (int64_t i = users[u].n; i > 0; i--)
-		if (users[u].events[i - 1].hash == hash) {
-			*ms = users[u].events[i - 1].ms;
+		if (users[u].events[i - 1].hash == hash)
 			return i;
-		}
 	return 0;
 }
 

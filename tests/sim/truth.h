@@ -15,13 +15,14 @@ void truth_end(void);
 
 /* ---- events: position, stream, number, payload ---- */
 int64_t truth_position(void); /* of the last one */
+uint64_t truth_hash(sio_slice data);
 void truth_commit(int64_t position, sio_slice stream, int64_t seq, sio_slice type, sio_slice data);
 int64_t truth_last(unsigned project);
 int64_t truth_user_last(unsigned user);
 /* When it was committed; 0: there is no such event, or its payload is another. */
-uint64_t truth_committed_ms(unsigned project, int64_t seq, sio_slice data);
+uint64_t truth_committed_ms(unsigned project, int64_t seq, uint64_t hash);
 /* The number of a notification in its user's stream; 0: none. */
-int64_t truth_notice(unsigned user, sio_slice data, uint64_t *ms);
+int64_t truth_notice(unsigned user, uint64_t hash);
 uint64_t truth_notice_ms(unsigned user, int64_t seq);
 
 /* ---- writes: each token stands for one wish of one client ---- */
