@@ -294,7 +294,7 @@ static void hand_in(struct adapter *a, const struct node *node, sio_slice wire, 
 				text[k++] = message.p[i];
 		sim_trace("server %u: %.*s says %.*s", a->node, SIO_NODE_ID_LEN, node->id, (int)k, text);
 	}
-	for (unsigned n = sabotage_copies(message); n > 0; n--)
+	for (unsigned n = sabotage_copies(); n > 0; n--)
 		sio_adapter_deliver(a->server, sio_bytes(id, sizeof(id)), message);
 }
 

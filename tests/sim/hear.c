@@ -362,10 +362,11 @@ static void hear_event_packet(struct person *p, sio_slice text)
 /* ---- connecting ---------------------------------------------------------------------------------------------- */
 
 /* May the session still hold a project that the client has left?  The leave is written behind its
- * back: not yet, or never when the server was killed or the store refused. */
+ * back: not yet, or never when the server was killed or the store refused.  Or one that it was never
+ * told to have joined, because nobody knew whether that was committed? */
 static bool may_return(const struct view *v)
 {
-	return v->left_ms && (world.now_ms - v->left_ms < NOTE_MS || v->is_unsure || fault_crash_ms() >= v->left_ms);
+	return v->is_unsure || (v->left_ms && (world.now_ms - v->left_ms < NOTE_MS || fault_crash_ms() >= v->left_ms));
 }
 
 static void come_back(struct person *p)

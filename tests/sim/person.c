@@ -378,13 +378,18 @@ void person_leave(struct person *p, unsigned project)
 	person_say(p, "42[\"leave_project\",{\"project_id\":\"%s\"}]", project_name(project));
 }
 
+/* A change that a client wants once, however often it has to ask. */
 struct wish {
 	uint64_t token;
 	unsigned project, tries;
+	unsigned refs;          /* questions and alarms under way */
+	bool is_done;
 	struct person *person;
 	enum store_op op;
 	char body[256];
 };
+
+enum { WISH_TRIES = 6 };
 
 static bool may(const char *role, int action)
 {
@@ -392,6 +397,12 @@ static bool may(const char *role, int action)
 }
 
 static void write_it(struct wish *w);
+
+static void wish_unref(struct wish *w)
+{
+	if (--w->refs == 0)
+		free(w);
+}
 
 /* A good answer means that it is there, once, whatever happened meanwhile. */
 static void on_written(void *arg, int status)
@@ -401,27 +412,37 @@ static void on_written(void *arg, int status)
 	if (status == STORE_OK && truth_token_n(w->token) != 1)
 		sim_fail("client %u was told that token%llu is committed, which is there %u times", w->person->i,
 			 (unsigned long long)w->token, truth_token_n(w->token));
-	if (status == WRITE_LOST || status == STORE_BUSY || status == STORE_UNAVAILABLE) {
-		if (w->tries++ < 5 && !world.is_calm) {
-			write_it(w);
-			return;
-		}
-	}
-	free(w);
+	if (status != WRITE_LOST && status != STORE_BUSY && status != STORE_UNAVAILABLE)
+		w->is_done = true;
+	else if (!w->is_done)
+		write_it(w);
+	wish_unref(w);
+}
+
+/* No answer for so long: it asks somebody else. */
+static void on_no_answer(void *arg)
+{
+	struct wish *w = arg;
+
+	if (!later_is_over() && !w->is_done)
+		write_it(w);
+	wish_unref(w);
 }
 
 /* The same wish has the same key, wherever it is sent to. */
-static void again(void *arg)
+static void ask(void *arg)
 {
 	struct wish *w = arg;
-	int n = later_is_over() ? -1 : a_server(w->person);
+	int n = later_is_over() || w->is_done ? -1 : a_server(w->person);
 	char key[32];
 
 	if (n < 0) {
-		free(w);
+		wish_unref(w);
 		return;
 	}
 	snprintf(key, sizeof(key), "key-%llu", (unsigned long long)w->token);
+	w->refs++;
+	later(world.now_ms + between(300, 2500), on_no_answer, w);
 	node_write((unsigned)n, (struct store_ask){
 		.op = w->op,
 		.project = sio_str(project_name(w->project)),
@@ -436,7 +457,10 @@ static void again(void *arg)
 
 static void write_it(struct wish *w)
 {
-	later(world.now_ms + (w->tries ? between(50, 800) : 0), again, w);
+	if (world.is_calm || w->tries++ == WISH_TRIES)
+		return;
+	w->refs++;
+	later(world.now_ms + (w->tries > 1 ? between(50, 800) : 0), ask, w);
 }
 
 static void write_something(struct person *p, unsigned project)
@@ -444,7 +468,7 @@ static void write_something(struct person *p, unsigned project)
 	struct wish *w = calloc(1, sizeof(*w));
 	unsigned other = below(world.users_n);
 
-	*w = (struct wish){ .token = truth_token(), .project = project, .person = p };
+	*w = (struct wish){ .token = truth_token(), .project = project, .person = p, .refs = 1 };
 	switch (below(4)) {
 	case 0:
 		w->op = STORE_COMMENT_ADD;
@@ -464,6 +488,7 @@ static void write_something(struct person *p, unsigned project)
 			 (unsigned long long)w->token);
 	}
 	write_it(w);
+	wish_unref(w);
 }
 
 static void act_in(struct person *p, unsigned project)

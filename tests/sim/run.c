@@ -141,6 +141,19 @@ static void calm(void)
 
 /* ---- steps ------------------------------------------------------------------------------------------- */
 
+/* An operator ends all connections of a user on a server. */
+static void throw_out(unsigned user, unsigned n)
+{
+	int before;
+
+	if (!node_is_up(n))
+		return;
+	before = node_enter(n);
+	sim_trace("u%u is thrown out of server %u", user, n);
+	collab_disconnect_user(machines[n].collab, sio_str(user_name(user)));
+	node_leave(before);
+}
+
 static void step(void)
 {
 	for (uint32_t n = below(16); n > 0; n--)
@@ -153,8 +166,12 @@ static void step(void)
 		else
 			give_role(p, u);
 	}
-	if (one_in(25))
+	if (one_in(150))
+		throw_out(below(world.users_n), below(world.nodes_n));
+	if (one_in(25)) {
+		world_pass(below(8)); /* into what is under way */
 		fault_make();
+	}
 	fault_pass();
 	for (unsigned i = 0; i < 20; i++)
 		person_look(&people[(world.step * 20 + i) % world.clients_n]);
@@ -172,7 +189,7 @@ static void begin(const struct sim_options *options)
 	sum = (struct sim_sum){ 0 };
 	chance_begin(options->seed);
 	world.nodes_n = options->nodes_n ? options->nodes_n : between(2, SIM_NODES_MAX);
-	world.clients_n = options->clients_n ? options->clients_n : between(100, 200);
+	world.clients_n = options->clients_n ? options->clients_n : between(100, 180);
 	world.users_n = world.clients_n * 2 / 3 + 1;
 	if (world.nodes_n > SIM_NODES_MAX || world.clients_n > SIM_CLIENTS_MAX)
 		sim_fail("at most %d servers and %d clients", SIM_NODES_MAX, SIM_CLIENTS_MAX);

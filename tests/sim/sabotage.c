@@ -1,5 +1,8 @@
 /* sabotage.c -- see sabotage.h.
  *
+ * The linker leads calls from one file to another here (--wrap, CMakeLists.txt): so the real code
+ * stays as it is, and each fault is a few lines.
+ *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
 #include "sim/sabotage.h"
@@ -9,25 +12,28 @@
 
 #include <sio/room.h>
 
-#include "engine/engine.h"
-#include "hub/hub.h"
-#include "sim/node.h"
+#include "collab/client.h"
+#include "collab/lease.h"
+
+/* X(id, name): what is broken, and what should find it. */
+#define SABOTAGE_MAP(X)                                                                                                  \
+	X(TWICE, "messages-twice")            /* between servers: cursors come once */                                   \
+	X(WITHDRAWAL, "lost-withdrawals")     /* nobody is told who has gone: presence converges */                      \
+	X(FALSE_LEFT, "false-left")           /* somebody is told gone who is there */                                   \
+	X(FOREIGN, "lost-events")             /* another server's commit is not sent: all is heard in the end */         \
+	X(SEQUENCE, "no-sequence")            /* events go to their room as they come: once and in order */              \
+	X(LEAVE, "no-leave")                  /* who leaves a project stays in its room: nothing after a leave */        \
+	X(REVOKE, "no-revocation")            /* a lost role is not looked at: nothing after a revocation */             \
+	X(OFFSET, "wrong-offset")             /* offsets are ahead of what was sent: recovery without a gap */           \
+	X(REPLAY, "no-replay")                /* a session comes back without what it missed */                          \
+	X(NOTE, "forgotten-leave")            /* its session is not told of a leave */                                   \
+	X(KEYS, "no-keys")                    /* a repeated write has no key: committed once */                          \
+	X(CLOSED, "not-closed")               /* the hub does not hear that a session has closed */                      \
+	X(COUNT, "closed-twice")              /* collab counts the end of a connection twice */                          \
+	X(LEAK, "leak")                       /* memory stays now and then: at base in the end */
 
 enum sabotage {
 	NONE,
-#define SABOTAGE_MAP(X)                                                                                                  \
-	X(TWICE, "messages-twice")         /* a message between servers counts twice */                                  \
-	X(WITHDRAWAL, "lost-withdrawals")  /* servers are not told who has gone, and beats say nothing of it */           \
-	X(NEWS, "lost-events")             /* a server never learns of some events that others commit */                  \
-	X(ORDER, "no-sequence")            /* events go to their room as they come */                                    \
-	X(LEAVE, "no-leave")               /* who leaves a project stays in its room */                                  \
-	X(REVOKE, "no-revocation")         /* who loses a role is not looked at */                                       \
-	X(OFFSET, "wrong-offset")          /* offsets are ahead of what was sent */                                      \
-	X(REPLAY, "no-replay")             /* a session comes back without what it missed */                             \
-	X(NOTE_LEAVE, "forgotten-leave")   /* sessions are not told that a project was left */                           \
-	X(END, "lost-end")                 /* the hub is not told that a session has closed */                           \
-	X(CLOSE, "closed-twice")           /* it is told twice */                                                        \
-	X(LEAK, "leak")                    /* memory of now and then a message stays */
 #define X(id, name) id,
 	SABOTAGE_MAP(X)
 #undef X
@@ -59,21 +65,89 @@ void sabotage_begin(const char *name)
 		sim_fail("there is no sabotage %s", name);
 }
 
-static bool contains(sio_slice text, const char *word)
+unsigned sabotage_copies(void)
 {
-	size_t n = strlen(word);
+	static void *volatile lost;
 
-	for (size_t i = 0; i + n <= text.n; i++)
-		if (memcmp(text.p + i, word, n) == 0)
-			return true;
-	return false;
+	if (now == LEAK && one_in(100))
+		lost = malloc(32);
+	(void)lost;
+	return now == TWICE && one_in(20) ? 2 : 1;
 }
 
-unsigned sabotage_copies(sio_slice message)
+bool sabotage_forgets_key(void)
 {
-	(void)message;
-	if (now == LEAK && one_in(50))
-		(void)!malloc(32);
-	return now == TWICE && one_in(20) ? 2 : 1;
-	(void)contains;
+	return now == KEYS;
+}
+
+bool sabotage_forgets_end(void)
+{
+	return now == CLOSED && one_in(10);
+}
+
+/* ---- led here by the linker ------------------------------------------------------------- */
+
+#define WRAP(type, name, ...)                                                                                            \
+	type __real_##name(__VA_ARGS__);                                                                                 \
+	type __wrap_##name(__VA_ARGS__);                                                                                 \
+	type __wrap_##name(__VA_ARGS__)
+
+WRAP(bool, lease_own_drop, struct lease *l, sio_slice project, sio_slice user)
+{
+	return now == WITHDRAWAL ? false : __real_lease_own_drop(l, project, user);
+}
+
+WRAP(void, project_tell, struct collab *collab, sio_slice project, sio_slice user, const struct sio_socket *skip, bool is_joined)
+{
+	__real_project_tell(collab, project, user, skip, is_joined);
+	if (now == FALSE_LEFT && is_joined && one_in(10))
+		__real_project_tell(collab, project, user, skip, false);
+}
+
+WRAP(long, collab_emit_durable, struct collab *collab, sio_slice project, int64_t seq, const struct collab_emit *emit)
+{
+	if (now == FOREIGN && emit->is_local && one_in(2))
+		return 0;
+	if (now == SEQUENCE)
+		return collab_emit_project(collab, project, emit);
+	return __real_collab_emit_durable(collab, project, seq, emit);
+}
+
+WRAP(void, sio_room_leave, struct sio_socket *socket, sio_slice room)
+{
+	if (now != LEAVE)
+		__real_sio_room_leave(socket, room);
+}
+
+WRAP(void, collab_access_changed, struct collab *collab, sio_slice project, sio_slice user)
+{
+	if (now != REVOKE)
+		__real_collab_access_changed(collab, project, user);
+}
+
+WRAP(void, history_stamp, struct collab *collab, int64_t position)
+{
+	__real_history_stamp(collab, now == OFFSET && position > 0 ? position + 2 : position);
+}
+
+WRAP(bool, history_recover, struct collab *collab, struct sio_connect *req, sio_slice pid, const struct store_result *resumed)
+{
+	bool is_good = __real_history_recover(collab, req, pid, resumed);
+
+	if (now == REPLAY && is_good)
+		collab->history.missed = SIO_LIT("[]");
+	return is_good;
+}
+
+WRAP(void, history_left_project, struct client *client, sio_slice project, bool is_revoked)
+{
+	if (now != NOTE)
+		__real_history_left_project(client, project, is_revoked);
+}
+
+WRAP(void, presence_user_disconnect, struct presence *p, struct presence_user *user)
+{
+	__real_presence_user_disconnect(p, user);
+	if (now == COUNT && user->connections_n > 0 && one_in(5))
+		__real_presence_user_disconnect(p, user);
 }

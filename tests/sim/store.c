@@ -248,7 +248,7 @@ static void fail_jobs(struct store_job *jobs, enum store_status status)
 		answer_clear(jobs->answer);
 		answer_fail(jobs->answer, status, "the simulation lets it fail");
 		answer_seal(jobs->answer);
-		if (op == STORE_SESSION_LEAVE)
+		if (op == STORE_SESSION_LEAVE || op == STORE_SESSION_JOIN)
 			person_row_failed(jobs->ask.item, jobs->ask.project);
 		if (op == STORE_SESSION_LEFT || op == STORE_SESSION_END || op == STORE_SESSION_STATE)
 			store_failed_ms = world.now_ms;
@@ -267,11 +267,27 @@ static void note_results(const struct store_job *jobs)
 	}
 }
 
+/* As PostgreSQL when the line is lost in the middle of a COMMIT: it was done, nobody knows, and the
+ * server finds it like another's (pg.c, SQL_UNKNOWN). */
+static void commit_unknown(struct lane *lane, struct store_job *jobs)
+{
+	int64_t position = truth_position();
+	struct db *db = lane->db;
+
+	sqlite_ops.run(db, jobs);
+	if (db->event_id > position)
+		db->event_id = position;
+	note_results(jobs);
+	fail_jobs(jobs, STORE_UNAVAILABLE);
+}
+
 static void execute(struct lane *lane, struct store_job *jobs)
 {
 	int before = node_enter(lane->store->node);
 
-	if (world.now_ms < lane->store->away_ms)
+	if (world.now_ms < lane->store->away_ms && one_in(3) && lane->has_writes)
+		commit_unknown(lane, jobs);
+	else if (world.now_ms < lane->store->away_ms)
 		fail_jobs(jobs, one_in(2) ? STORE_BUSY : STORE_UNAVAILABLE);
 	else
 		sqlite_ops.run(lane->db, jobs);
