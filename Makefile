@@ -5,6 +5,8 @@
 #   make check      fast tests, < 2 min      make test        everything, < 20 min
 #   make fuzz T=ws  one fuzz target          make fuzz-smoke  each for 10 seconds
 #   make torture    memory runs out at random, a server is killed again and again: minutes (STEPS=n, KILL_ROUNDS=n)
+#   make sim        a whole installation, simulated: 10,000 steps, fixed seeds and a fresh one
+#                   (SEED=n that one, STEPS=n NODES=n CLIENTS=n, HOURS=n fresh seeds for so long, SABOTAGE=name, LOUD=1)
 #   make web        the workspace that the server serves at /, into build/web (a part of make)
 #   make tsan headers layers size tour bench install clean
 #   make coverage   lines of the core that no test reaches; fails under 95 %
@@ -68,6 +70,11 @@ torture: build-asan
 	KILL_ROUNDS=$(or $(KILL_ROUNDS),100) SKYBUILD=build/asan/skybuild SKYBUILD_SANITIZED=address \
 		node --test-name-pattern="again and again while writers write" tests/server/recovery.test.mjs
 
+# Checked by the sanitizers when it is short, without them when it shall go far.
+sim: $(if $(HOURS),build-release,build-asan)
+	SEED=$(SEED) STEPS=$(STEPS) NODES=$(NODES) CLIENTS=$(CLIENTS) HOURS=$(HOURS) SABOTAGE=$(SABOTAGE) LOUD=$(LOUD) \
+		build/$(if $(HOURS),release,asan)/tests/sim
+
 headers:
 	@scripts/check-headers
 layers:
@@ -86,5 +93,5 @@ install: build-release web
 clean:
 	rm -rf build
 
-.PHONY: all setup-run setup-test web run check test tsan fuzz-smoke fuzz torture coverage headers layers size tour bench install clean
+.PHONY: all setup-run setup-test web run check test tsan fuzz-smoke fuzz torture sim coverage headers layers size tour bench install clean
 .SECONDARY:

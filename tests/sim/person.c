@@ -345,7 +345,8 @@ void person_look(struct person *p)
 		    world.now_ms - machines[p->node].trouble_ms > ANSWER_MS)
 			sim_fail("client %u asked to join p%u %llu ms ago and was never answered (slow %llu, read %llu, heard %llu, polling %d)", p->i, i,
 				 (unsigned long long)(world.now_ms - v->asked_ms), (unsigned long long)p->slow_ms, (unsigned long long)p->read_ms, (unsigned long long)p->heard_ms, p->is_polling);
-		if (v->is_returning && world.now_ms - p->back_ms > RETURN_MS && node_is_up(p->node))
+		if (v->is_returning && world.now_ms - p->back_ms > RETURN_MS && node_is_up(p->node) &&
+		    world.now_ms - machines[p->node].woke_ms > RETURN_MS)
 			sim_fail("client %u: its session came back, and p%u did not", p->i, i);
 		mend(p, i);
 	}

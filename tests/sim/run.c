@@ -65,7 +65,7 @@ static void set_up(void)
 		outside((struct store_ask){ .op = STORE_PROJECT_ADD, .project = sio_str(project_name(p)), .user = SIO_LIT("root"),
 					    .body = SIO_LIT("{\"name\":\"A project\"}") });
 		for (unsigned u = 0; u < world.users_n; u++)
-			if (!one_in(3))
+			if (one_in(3))
 				give_role(p, u);
 	}
 }
