@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "sim/node.h"
 
-enum { CHANNELS_MAX = 512, NAME_MAX_BYTES = 128, CONNECT_TIMEOUT_MS = 4000 };
+enum { NAME_MAX_BYTES = 128, CONNECT_TIMEOUT_MS = 4000 };
 
 struct name {
 	size_t n;
@@ -31,8 +31,8 @@ struct conn {
 	bool is_cut;                 /* nothing arrives any more, in no direction */
 	bool is_closed;              /* by the server: what it wrote may still arrive */
 	uint64_t up_ms, down_ms;     /* when the last thing on its way arrives: to Redis, to the server */
-	struct name channels[CHANNELS_MAX];
-	unsigned channels_n;
+	struct name *channels;
+	unsigned channels_n, channels_cap;
 };
 
 static struct conn *conns;
@@ -59,6 +59,7 @@ static void conn_unref(struct conn *c)
 	while (*at != c)
 		at = &(*at)->next;
 	*at = c->next;
+	free(c->channels);
 	free(c);
 }
 
@@ -181,8 +182,10 @@ static void publish(sio_slice wire, sio_slice bytes)
 static void subscribe(struct conn *c, sio_slice wire)
 {
 	if (!channel_of(c, wire)) {
-		if (c->channels_n == CHANNELS_MAX || wire.n > NAME_MAX_BYTES)
-			sim_fail("too many channels, or too long a name");
+		if (wire.n > NAME_MAX_BYTES)
+			sim_fail("too long a name");
+		if (c->channels_n == c->channels_cap)
+			c->channels = realloc(c->channels, (c->channels_cap = c->channels_cap ? 2 * c->channels_cap : 16) * sizeof(*c->channels));
 		c->channels[c->channels_n].n = wire.n;
 		memcpy(c->channels[c->channels_n++].text, wire.p, wire.n);
 	}

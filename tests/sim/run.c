@@ -156,7 +156,7 @@ static void throw_out(unsigned user, unsigned n)
 
 static void step(void)
 {
-	for (uint32_t n = below(16); n > 0; n--)
+	for (uint32_t n = below(12); n > 0; n--)
 		person_act(&people[below(world.clients_n)]);
 	if (one_in(12)) {
 		unsigned p = below(SIM_PROJECTS), u = below(world.users_n);
@@ -189,7 +189,7 @@ static void begin(const struct sim_options *options)
 	sum = (struct sim_sum){ 0 };
 	chance_begin(options->seed);
 	world.nodes_n = options->nodes_n ? options->nodes_n : between(2, SIM_NODES_MAX);
-	world.clients_n = options->clients_n ? options->clients_n : between(100, 180);
+	world.clients_n = options->clients_n ? options->clients_n : between(100, 150);
 	world.users_n = world.clients_n * 2 / 3 + 1;
 	if (world.nodes_n > SIM_NODES_MAX || world.clients_n > SIM_CLIENTS_MAX)
 		sim_fail("at most %d servers and %d clients", SIM_NODES_MAX, SIM_CLIENTS_MAX);
