@@ -98,6 +98,7 @@ describe('the bill of quantities', { skip }, () => {
     await anna.sees('item-0103', 'qty', '318.123456');
     // 318.123456 × 86.40 to the last digit.
     assert.equal(await anna.text('item-0103', 'total').textContent(), '27,485.8665984');
+    await anna.cell('item-0103', 'qty').hover();
     assert.match(await anna.cell('item-0103', 'qty').getAttribute('title'), /Ben Okafor, just now/);
     await anna.accessibility();
     await ben.accessibility();

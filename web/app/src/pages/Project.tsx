@@ -1,13 +1,13 @@
 // Project.tsx -- a project: its header, its four tabs, and what they share.
 import { Button, Menu, Skeleton, Text, UnstyledButton } from '@mantine/core';
 import { useIdle } from '@mantine/hooks';
-import { ProjectProvider, useEvent, useMembers, useMyPresence, useProject, useRequest } from '@skybuild/realtime-react';
+import { type Member, ProjectProvider, useEvent, useMyPresence, useOthers, useProject, useRequest } from '@skybuild/realtime-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react';
 import { Link, Redirect, useLocation } from 'wouter';
 import { BoqTab } from '../boq/BoqTab';
-import { useBoq } from '../boq/useBoq';
-import { type Collaborator, listAll, pathOf, type ProjectRow } from '../lib/api';
+import { type Boq, BoqFeed, useBoq, useEdits } from '../boq/useBoq';
+import { type Collaborator, listAll, pathOf, type ProjectRow, readOne } from '../lib/api';
 import { firstName, peopleOf } from '../lib/people';
 import { type CellRef, type Presence, type Tab, TABS } from '../lib/presence';
 import { Bar, Here } from '../parts/Bar';
@@ -23,7 +23,7 @@ const IDLE_MS = 60_000;
 export function Project({ id, tab, userId }: { id: string; tab: string; userId: string }) {
   const request = useRequest();
   // Its number is read before the lists are, so nothing falls between them and the live events.
-  const { data, error, refetch } = useQuery({ queryKey: ['project', id], queryFn: () => request<ProjectRow>('GET', pathOf(id)), staleTime: Infinity });
+  const { data, error, refetch } = useQuery({ queryKey: ['project', id], queryFn: () => readOne<ProjectRow>(request, pathOf(id)), staleTime: Infinity });
   if (!TABS.some((t) => t.id === tab)) return <Redirect to={`/p/${id}/boq`} replace />;
   if (error)
     return (
@@ -58,7 +58,8 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
   const queries = useQueryClient();
   const [, navigate] = useLocation();
   const { status } = useProject();
-  const { others } = useMembers<Presence>();
+  // Whoever only moves about in the table is drawn there and among the faces, and nothing else anew.
+  const others = useOthers<Presence, readonly Member<Presence>[]>(asMany, isSameCrowd);
   const [, update] = useMyPresence<Presence>();
 
   const { data: collaborators } = useQuery({ queryKey: ['people', id], queryFn: () => listAll<Collaborator>(request, `${pathOf(id)}/collaborators`), staleTime: Infinity });
@@ -77,7 +78,7 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
   useEffect(() => update({ tab }), [tab, update]);
   const setCell = useCallback((cell: CellRef | null) => update({ cell }), [update]);
   const [following, setFollowing] = useState<string | null>(null);
-  const followed = others.find((o) => o.userId === following) ?? null;
+  const followed = useOthers<Presence, Member<Presence> | null>((all) => all.find((o) => o.userId === following) ?? null);
   const goTo = followed?.presence?.tab;
   useEffect(() => {
     if (goTo && goTo !== tab) navigate(`/p/${id}/${goTo}`);
@@ -116,7 +117,7 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
               </Link>
             ))}
           </nav>
-          <Pill kept={boq.edits.length} />
+          <Kept boq={boq} />
         </Bar>
         {followed && (
           <div className="follow" style={{ '--who': people.colourOf(followed.userId) } as React.CSSProperties}>
@@ -126,6 +127,7 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
             </UnstyledButton>
           </div>
         )}
+        <BoqFeed boq={boq} projectId={id} />
         <main className="content">
           <h1 className="visually-hidden">{project.name}</h1>
           {status === 'denied' || status === 'revoked' ? (
@@ -150,3 +152,10 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
     </WorkspaceContext.Provider>
   );
 }
+
+function Kept({ boq }: { boq: Boq }) {
+  return <Pill kept={useEdits(boq).length} />;
+}
+
+const asMany = (others: readonly Member<Presence>[]) => others;
+const isSameCrowd = (a: readonly Member<Presence>[], b: readonly Member<Presence>[]) => a.length === b.length && a.every((m, i) => m.userId === b[i]!.userId && m.name === b[i]!.name);

@@ -5,6 +5,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import { pathOf } from '../lib/api';
 import { when } from '../lib/people';
+import { useTopic } from '../boq/useBoq';
 import { Face } from './Face';
 import { sentenceOf } from './sentences';
 import { useWorkspace } from './workspace';
@@ -14,6 +15,7 @@ const PAGE = 100;
 export function Activity() {
   const workspace = useWorkspace();
   const { project, people } = workspace;
+  useTopic(workspace.boq, 'texts'); // what was done was done to something that has a name
   const request = useRequest();
   const [fresh, setFresh] = useState<HistoryEvent[]>([]);
   useAnyEvent((data, { name }) => {

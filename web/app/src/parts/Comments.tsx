@@ -7,6 +7,7 @@ import { useEffect, useRef, useState } from 'react';
 import { canComment, canEdit, type Comment, pathOf } from '../lib/api';
 import { firstName, namesInShort, type People, when } from '../lib/people';
 import { Face } from './Face';
+import { useTopic } from '../boq/useBoq';
 import { useWorkspace } from './workspace';
 
 export type Target = { item_id?: string; task_id?: number };
@@ -16,6 +17,7 @@ const isAbout = (c: Comment, t: Target) => (t.item_id !== undefined ? c.item_id 
 export function Comments({ target, all = false }: { target: Target; all?: boolean }) {
   const { project, comments, people, userId, boq, tasks } = useWorkspace();
   const request = useRequest();
+  useTopic(boq, 'texts'); // what they are about has a name
   const [error, setError] = useState('');
   const end = useRef<HTMLDivElement>(null);
   const list = comments?.filter((c) => all || isAbout(c, target)).sort((a, b) => a.comment_id - b.comment_id);
@@ -25,7 +27,7 @@ export function Comments({ target, all = false }: { target: Target; all?: boolea
 
   const about = (c: Comment) => {
     if (c.item_id) {
-      const item = boq.items.find((i) => i.item_id === c.item_id);
+      const item = boq.items.get(c.item_id);
       return item ? `${item.code} ${item.description}` : c.item_id;
     }
     return c.task_id ? (tasks?.find((t) => t.task_id === c.task_id)?.title ?? `task ${c.task_id}`) : '';

@@ -19,7 +19,7 @@ export function sentenceOf(event: HistoryEvent, { people, boq, tasks }: Workspac
   const data = event.data as Record<string, unknown>;
   const who = typeof data?.updated_by === 'string' ? data.updated_by : null;
   const item = (id: unknown) => {
-    const row = boq.items.find((i) => i.item_id === id);
+    const row = boq.items.get(String(id));
     return row ? `${row.code} ${row.description}` : String(id);
   };
   const task = (id: unknown) => `“${tasks?.find((t) => t.task_id === id)?.title ?? `task ${id}`}”`;

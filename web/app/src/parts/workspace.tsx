@@ -1,7 +1,7 @@
 // workspace.tsx -- what all tabs of a project share: its rows, the people, whom one follows.
 import type { Member } from '@skybuild/realtime-react';
 import { createContext, useContext } from 'react';
-import type { Boq } from '../boq/useBoq';
+import type { Boq } from '../boq/boq';
 import type { Comment, ProjectRow, Task } from '../lib/api';
 import type { People } from '../lib/people';
 import type { CellRef, Presence } from '../lib/presence';
