@@ -1,7 +1,7 @@
 // BoqTab.tsx -- the bill of quantities: bar, table, sums, and what slides over it.
-import { Button, CloseButton, FileButton, Skeleton, Text, TextInput } from '@mantine/core';
-import { useMediaQuery } from '@mantine/hooks';
-import { IconDownload, IconPercentage, IconSearch, IconUpload } from '../parts/icons';
+import { ActionIcon, Button, CloseButton, FileButton, Skeleton, Text, TextInput } from '@mantine/core';
+import { useLocalStorage, useMediaQuery } from '@mantine/hooks';
+import { IconBaselineDensitySmall, IconDownload, IconPercentage, IconSearch, IconUpload } from '../parts/icons';
 import { lazy, Suspense, memo, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { canEdit } from '../lib/api';
 import { shown, totalOf } from '../lib/decimal';
@@ -14,12 +14,15 @@ import { type Boq, useOrder, useReadStatus, useTopic } from './useBoq';
 
 const ItemPanel = lazy(() => import('./ItemPanel').then((m) => ({ default: m.ItemPanel })));
 const ROW_PX = 32;
+const COMPACT_PX = 26;
 const BulkDialog = lazy(() => import('./BulkDialog').then((m) => ({ default: m.BulkDialog })));
 
 export function BoqTab() {
   const { project, boq, people, setCell, followed } = useWorkspace();
   const isEditable = canEdit(project.role);
   const isPhone = useMediaQuery('(max-width: 640px)') ?? false;
+  const [compact, setCompact] = useLocalStorage({ key: 'skybuild-compact', defaultValue: false, getInitialValueInEffect: false });
+  const isCompact = compact && !isPhone; // a finger needs the height
   const [filter, setFilter] = useState('');
   const [selection, setSelection] = useState<Selection>(new Set());
   const [work, setWork] = useState<Work | null>(null);
@@ -40,10 +43,15 @@ export function BoqTab() {
   const itemsOf = () => [...selection].flatMap((id) => boq.items.get(id) ?? []);
 
   return (
-    <section className="tab" aria-label="Bill of quantities">
+    <section className={`tab${isCompact ? ' compact' : ''}`} aria-label="Bill of quantities">
       <div className="bar-line">
         <TextInput size="xs" w={isPhone ? 150 : 220} placeholder="Filter" aria-label="Filter" leftSection={<IconSearch size={14} />} value={filter} onChange={(e) => setFilter(e.currentTarget.value)} rightSection={filter ? <CloseButton size="xs" aria-label="Clear the filter" onClick={() => setFilter('')} /> : null} />
         <span className="grow" />
+        {!isPhone && (
+          <ActionIcon variant="subtle" color="gray" aria-label="Compact rows" aria-pressed={isCompact} onClick={() => setCompact(!compact)}>
+            <IconBaselineDensitySmall size={16} />
+          </ActionIcon>
+        )}
         {selection.size > 0 && <Chosen boq={boq} selection={selection} />}
         {isEditable && (
           <Button size="xs" variant="default" aria-label="Bulk edit" leftSection={<IconPercentage size={14} />} disabled={selection.size === 0} onClick={() => setWork({ kind: 'percent', items: itemsOf() })}>
@@ -88,7 +96,7 @@ export function BoqTab() {
           </Button>
         </div>
       )}
-      {status === 'ready' && <Grid handle={grid} boq={boq} rowPx={ROW_PX} people={people} isEditable={isEditable} filter={shownFilter} selection={selection} onSelection={setSelection} onCell={onCell} onOpen={setOpened} />}
+      {status === 'ready' && <Grid handle={grid} boq={boq} rowPx={isCompact ? COMPACT_PX : ROW_PX} people={people} isEditable={isEditable} filter={shownFilter} selection={selection} onSelection={setSelection} onCell={onCell} onOpen={setOpened} />}
 
       <Sums boq={boq} />
 

@@ -1,10 +1,11 @@
 // ItemPanel.tsx -- what there is to say about one item: it slides over the table, on a phone as a sheet.
-import { Drawer, Text } from '@mantine/core';
+import { Drawer, Tabs, Text } from '@mantine/core';
 import { useOthers } from '@skybuild/realtime-react';
 import { namesInShort, when } from '../lib/people';
 import type { Presence } from '../lib/presence';
 import { Comments } from '../parts/Comments';
 import { useWorkspace } from '../parts/workspace';
+import { ItemHistory } from './ItemHistory';
 import { useRow } from './useBoq';
 
 export function ItemPanel({ id, isPhone, onClose }: { id: string; isPhone: boolean; onClose(): void }) {
@@ -18,7 +19,18 @@ export function ItemPanel({ id, isPhone, onClose }: { id: string; isPhone: boole
         Version {item.version}, last changed by {people.nameOf(item.updated_by)} {when(item.updated_at)}
         {here.length > 0 && `. ${namesInShort(here)} ${here.length > 1 ? 'are' : 'is'} here now`}
       </Text>
-      <Comments target={{ item_id: item.item_id }} />
+      <Tabs defaultValue="comments" keepMounted={false}>
+        <Tabs.List mb="sm">
+          <Tabs.Tab value="comments">Comments</Tabs.Tab>
+          <Tabs.Tab value="history">History</Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="comments">
+          <Comments target={{ item_id: id }} />
+        </Tabs.Panel>
+        <Tabs.Panel value="history">
+          <ItemHistory id={id} />
+        </Tabs.Panel>
+      </Tabs>
     </Drawer>
   );
 }

@@ -8,10 +8,12 @@ import { Link, Redirect, useLocation } from 'wouter';
 import { BoqTab } from '../boq/BoqTab';
 import { type Boq, BoqFeed, useBoq, useEdits } from '../boq/useBoq';
 import { type Collaborator, listAll, pathOf, type ProjectRow, readOne } from '../lib/api';
+import type { Letters } from '../lib/letters';
 import { firstName, peopleOf } from '../lib/people';
 import { type CellRef, type Presence, type Tab, TABS } from '../lib/presence';
 import { Bar, Here } from '../parts/Bar';
 import { Pill } from '../parts/Pill';
+import { useLetterList, useLetters } from '../parts/useLetters';
 import { useComments, useTasks } from '../parts/useLists';
 import { WorkspaceContext, type Workspace } from '../parts/workspace';
 
@@ -68,6 +70,7 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
   const boq = useBoq(id, userId);
   const tasks = useTasks(id);
   const comments = useComments(id);
+  const letters = useLetters(id, userId, people, tasks, comments);
   const again = (key: string) => void queries.invalidateQueries({ queryKey: [key, id] });
   useEvent('collaborator:changed', () => (again('people'), again('project')));
   useEvent('project:updated', () => again('project'));
@@ -88,7 +91,7 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
     document.title = `${project.name} · SkyBuild`;
   }, [project.name]);
 
-  const workspace = useMemo<Workspace>(() => ({ project, userId, people, boq, tasks, comments, setCell, followed }), [project, userId, people, boq, tasks, comments, setCell, followed]);
+  const workspace = useMemo<Workspace>(() => ({ project, userId, people, boq, tasks: tasks.rows, comments: comments.rows, letters, setCell, followed }), [project, userId, people, boq, tasks.rows, comments.rows, letters, setCell, followed]);
 
   return (
     <WorkspaceContext.Provider value={workspace}>
@@ -117,7 +120,7 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
               </Link>
             ))}
           </nav>
-          <Kept boq={boq} />
+          <Kept boq={boq} letters={letters} />
         </Bar>
         {followed && (
           <div className="follow" style={{ '--who': people.colourOf(followed.userId) } as React.CSSProperties}>
@@ -153,8 +156,10 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
   );
 }
 
-function Kept({ boq }: { boq: Boq }) {
-  return <Pill kept={useEdits(boq).length} />;
+/** How much is on its way. */
+function Kept({ boq, letters }: { boq: Boq; letters: Letters }) {
+  const waiting = useLetterList(letters).filter((l) => l.refusal === undefined);
+  return <Pill kept={useEdits(boq).length + waiting.length} />;
 }
 
 const asMany = (others: readonly Member<Presence>[]) => others;
