@@ -266,7 +266,8 @@ const struct lease *leases_map(const struct collab *collab); /* NULL: there is o
 /* ---- servers.c ------------------------------------------------------------------------------ */
 
 void servers_start(struct collab *collab);
-/* Tell the servers that have members of room that an event was committed: they look into the store. */
+/* This server has committed an event: tell the servers that have members of room, which look into the store, and
+ * processes of other kinds, which do not.  Once for each event. */
 void servers_tell_event(struct collab *collab, sio_slice room, const struct collab_emit *emit);
 /* A client of another server has come to this one with its session: there its connection ends. */
 void servers_tell_taken(struct collab *collab, sio_slice sid);
