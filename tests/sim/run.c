@@ -18,10 +18,6 @@ enum { WARM_UP_MS = 4000, PHASES = 3, LOOK_EVERY_MS = 250, END_MS = 25000 };
 
 struct sim_sum sum;
 
-void chance_begin(uint64_t seed);
-void later_begin(void);
-void later_end(void);
-
 /* ---- who may be where ---------------------------------------------------------------------- */
 
 static void outside(struct store_ask ask)
@@ -168,7 +164,7 @@ static void step(void)
 	}
 	if (one_in(150))
 		throw_out(below(world.users_n), below(world.nodes_n));
-	if (one_in(25)) {
+	if (world.step * 8 >= world.steps && one_in(25)) { /* before that nothing may err at all (hear.c: STEADY_MS) */
 		world_pass(below(8)); /* into what is under way */
 		fault_make();
 	}

@@ -68,6 +68,7 @@ struct sim_sum { /* of one run */
 
 /* ---- world.c: chance, time, words ------------------------------------------------------------- */
 
+void chance_begin(uint64_t seed);
 uint32_t below(uint32_t n);
 bool one_in(uint32_t n);
 uint32_t between(uint32_t least, uint32_t most);
@@ -75,7 +76,9 @@ uint32_t between(uint32_t least, uint32_t most);
 /* Call fn(arg) when it is due_ms, those of one time in the order of the asking. */
 typedef void later_fn(void *arg);
 void later(uint64_t due_ms, later_fn *fn, void *arg);
-/* The run is over: what is due is freed by it, instead of called. */
+void later_begin(void);
+/* The run is over: each fn is called a last time, to free what arg is. */
+void later_end(void);
 bool later_is_over(void);
 
 /* Let time pass, event by event. */

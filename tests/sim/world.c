@@ -13,6 +13,7 @@
 
 #include "base/random.h"
 #include "sim/node.h"
+#include "sim/person.h"
 
 enum { EPOCH_S = 1790000000 }; /* a day like any other */
 
@@ -46,7 +47,6 @@ uint32_t between(uint32_t least, uint32_t most)
 	return least + below(most - least + 1);
 }
 
-void chance_begin(uint64_t seed);
 void chance_begin(uint64_t seed)
 {
 	chance = seed;
@@ -150,9 +150,6 @@ bool later_is_over(void)
 	return is_over;
 }
 
-void later_begin(void);
-void later_end(void);
-
 void later_begin(void)
 {
 	is_over = false;
@@ -197,8 +194,6 @@ static uint64_t next_ms(uint64_t until_ms)
 	}
 	return next;
 }
-
-void person_turn_all(void);
 
 /* Everything that can happen now, until nothing can. */
 static void turn_all(void)
