@@ -24,7 +24,7 @@
 #include "sim/sabotage.h"
 #include "sim/sim.h"
 
-enum { STEPS_USUAL = 2000, STEPS_TWICE = 300, STEPS_NIGHT = 10000, FIXED_N = 4 };
+enum { STEPS_USUAL = 2000, STEPS_TWICE = 150, STEPS_NIGHT = 10000, FIXED_N = 4 };
 
 static bool is_running;
 

@@ -1,6 +1,6 @@
 /* run.c -- one run: an installation is set up, lives through its steps, is held against the truth.
  *
- *	set up, warm up -> (steps with faults -> calm: all must be well) x 3 -> all go -> nothing is left
+ *	set up, warm up -> (steps with faults -> calm: all must be well) x 2 -> all go -> nothing is left
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -14,7 +14,7 @@
 #include "sim/sabotage.h"
 #include "sim/truth.h"
 
-enum { WARM_UP_MS = 4000, PHASES = 3, LOOK_EVERY_MS = 250, END_MS = 25000 };
+enum { WARM_UP_MS = 4000, PHASES = 2, LOOK_EVERY_MS = 250, END_MS = 25000 };
 
 struct sim_sum sum;
 
@@ -172,8 +172,8 @@ static void step(void)
 	for (unsigned i = 0; i < 20; i++)
 		person_look(&people[(world.step * 20 + i) % world.clients_n]);
 	world_pass(one_in(25) ? below(3000) : below(40));
-	if (node_is_up((unsigned)(world.step % world.nodes_n)))
-		node_check((unsigned)(world.step % world.nodes_n));
+	if (world.step % 2 == 0 && node_is_up((unsigned)(world.step / 2 % world.nodes_n))) /* what is wrong there stays wrong */
+		node_check((unsigned)(world.step / 2 % world.nodes_n));
 }
 
 /* ---- the whole ------------------------------------------------------------------------------------------- */
