@@ -16,13 +16,14 @@ JOBS ?= $(shell nproc)
 T ?= ws
 
 debug = -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g"
-flags_release = -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release
-flags_clang = -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Release
-flags_asan = -DCMAKE_C_COMPILER=gcc $(debug) -DSANITIZE=address,undefined -DSKYBUILD_INSTALL=OFF
+inner = -DSKYBUILD_INSTALL=OFF -DSKYBUILD_BENCH=OFF
+flags_release = -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release -DSKYBUILD_TESTS=OFF
+flags_clang = -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Release -DSKYBUILD_INSTALL=OFF
+flags_asan = -DCMAKE_C_COMPILER=gcc $(debug) -DSANITIZE=address,undefined $(inner)
 flags_coverage = -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O0 -g" -DCMAKE_C_FLAGS="--coverage -Wno-error=maybe-uninitialized" \
-	-DSKYBUILD_INSTALL=OFF
-flags_tsan = -DCMAKE_C_COMPILER=gcc $(debug) -DSANITIZE=thread -DSKYBUILD_INSTALL=OFF
-flags_fuzz = -DCMAKE_C_COMPILER=clang $(debug) -DSANITIZE=address,undefined -DSKYBUILD_FUZZ=ON -DSKYBUILD_INSTALL=OFF
+	$(inner)
+flags_tsan = -DCMAKE_C_COMPILER=gcc $(debug) -DSANITIZE=thread $(inner)
+flags_fuzz = -DCMAKE_C_COMPILER=clang $(debug) -DSANITIZE=address,undefined -DSKYBUILD_FUZZ=ON -DSKYBUILD_TESTS=OFF $(inner)
 
 all: build-release web
 

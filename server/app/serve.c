@@ -253,11 +253,13 @@ static void on_redis_line(enum sio_log_level level, const char *line, void *arg)
 		log_fields(level, line, (char *)NULL);
 }
 
-/* Is kind on the list of REDIS_LISTEN_TO?  One kind is no part of another's name. */
-static bool hears(const struct config *c, const char *kind)
+/* Is kind on the list of REDIS_LISTEN_TO, or REDIS_PUBLISH_TO (NULL: unset)?  One kind is no part of another's name. */
+static bool is_listed(const char *list, const char *kind)
 {
-	return strstr(c->redis_listen_to, kind) != NULL;
+	return list && strstr(list, kind) != NULL;
 }
+
+#define NODE_KEY "socket.io" /* what the channels of @socket.io/redis-adapter begin with */
 
 /* What is wrong with the settings is told now. */
 static int make_redis(struct service *s)
@@ -268,8 +270,10 @@ static int make_redis(struct service *s)
 		.url = c->redis_url,
 		.prefix = c->redis_prefix,
 		.secret = sio_str(secret),
-		.python_channel = hears(c, "python") ? c->redis_channel : NULL,
-		.node_key = hears(c, "node") ? "socket.io" : NULL,
+		.python_channel = is_listed(c->redis_listen_to, "python") ? c->redis_channel : NULL,
+		.node_key = is_listed(c->redis_listen_to, "node") ? NODE_KEY : NULL,
+		.to_python_channel = is_listed(c->redis_publish_to, "python") ? c->redis_channel : NULL,
+		.to_node_key = is_listed(c->redis_publish_to, "node") ? NODE_KEY : NULL,
 		.allow_remote_control = c->redis_allow_remote_control,
 		.log = on_redis_line,
 		.log_arg = s,
