@@ -77,7 +77,7 @@ const char *token_status_code(enum token_status status)
 	return status == TOKEN_OK ? "ok" : "token_invalid";
 }
 
-enum token_status token_verify(const struct token_verifier *verifier, sio_slice token, int64_t now_s, struct token_claims *out)
+enum token_status token_verify(struct token_verifier *verifier, sio_slice token, int64_t now_s, struct token_claims *out)
 {
 	(void)verifier, (void)now_s;
 	if (user_index(token) < 0)
