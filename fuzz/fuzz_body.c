@@ -30,6 +30,7 @@ static const struct field_def defs[] = {
 	{ "total", FIELD_IGNORED, 0, NULL, "" },
 };
 enum { DEFS_N = sizeof(defs) / sizeof(defs[0]) };
+static const struct field_table table = { "thing", defs, DEFS_N };
 
 static void mentions(sio_slice text)
 {
@@ -61,7 +62,7 @@ static void parse(sio_slice body)
 {
 	struct fields f;
 	char error[256] = "";
-	int r = fields_parse(&f, defs, DEFS_N, body, error, sizeof(error));
+	int r = fields_parse(&f, &table, body, error, sizeof(error));
 
 	assert(r == SIO_OK || (r == SIO_ERR_INVAL && error[0]));
 	if (r == SIO_OK && fields_complete(&f, DEFS_N, error, sizeof(error)) == SIO_OK) {

@@ -225,13 +225,26 @@ static bool keep_texts(struct call *call, struct body_value *out, size_t n)
 	return true;
 }
 
+/* With what could have been meant. */
+static void refuse_unknown(struct call *call, const char *name, const struct body_field *fields, size_t n)
+{
+	struct buf names = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		buf_str(&names, i ? ", " : "");
+		buf_str(&names, fields[i].name);
+	}
+	respond_field(call, name, "'%.64s' is not a field of this call; it has %.*s", name, (int)names.n, names.n ? names.p : "");
+	buf_fini(&names);
+}
+
 static bool take_all(struct call *call, json_t *root, const struct body_field *fields, size_t n, struct body_value *out)
 {
 	struct sio_json_field picked[BODY_FIELDS_MAX] = { 0 };
 	const char *unknown = unknown_member(root, fields, n);
 
 	if (unknown) {
-		respond_field(call, unknown, "'%.64s' is no field of this call", unknown);
+		refuse_unknown(call, unknown, fields, n);
 		return false;
 	}
 	for (size_t i = 0; i < n; i++)

@@ -178,7 +178,7 @@ void respond_later(struct call *call, int status, const char *code, uint32_t ret
 /* ---- results of the store ---------------------------------------------------------- */
 
 /* The store's sentence about a body starts with the field ("qty: must be ...") or
- * quotes an unknown one ("'colour' is no field of it"). */
+ * quotes an unknown one ("'colour' is not a field of a task; ..."). */
 static sio_slice field_of(const char *error)
 {
 	size_t n = 0;

@@ -31,7 +31,7 @@
 #include "app/service.h"
 #include "base/log.h"
 
-enum { PEM_MAX = 65536, REDIS_WAIT_MS = 4500, KEPT_BYTES = 1 << 20 };
+enum { PEM_MAX = 65536, REDIS_WAIT_MS = 4500, KEPT_BYTES = 1 << 19 };
 
 /* ---- configuration ------------------------------------------------------------------ */
 

@@ -234,14 +234,13 @@ int64_t news_last_event(struct db *db);
 
 /* A row of op's table: what the columns are called and which SQL serves them. */
 struct entity {
-	const char *what;        /* "BoQ item": for sentences */
 	const char *event_stem;  /* "boq:item" */
 	const char *id_name;     /* "item_id" */
 	const char *row_name;    /* "item": member of the created event */
 	bool id_is_number;
 	bool id_is_given;        /* create may name the id; else a random one (text) or the next (number) */
-	const struct field_def *fields;
-	size_t fields_n, columns_n;      /* the first columns_n are columns, in the SQL's order */
+	struct field_table fields;
+	size_t columns_n;        /* the first of them are columns, in the SQL's order */
 	/* Both may be NULL.  Do the columns that are set name what is there (is_same ones are
 	 * not asked)?  false: a says why not. */
 	bool (*judge)(struct db *db, const struct store_ask *ask, const struct fields *f, struct store_answer *a);
@@ -269,8 +268,7 @@ extern const struct entity entity_boq, entity_project, entity_task, entity_comme
 
 /* Read a body by a table; the first needed_n members get their initial value when they are not
  * there.  false: a says what is wrong.  fields_fini must follow in every case. */
-bool entity_body(struct store_answer *a, struct fields *f, const struct field_def *defs, size_t n, size_t needed_n,
-		 sio_slice body);
+bool entity_body(struct store_answer *a, struct fields *f, const struct field_table *table, size_t needed_n, sio_slice body);
 /* Change one row by an already parsed body (only columns that are set).  The versions of
  * the ask and of the body must be the row's, if they are there.  Returns OK and, if it is
  * wanted, the new row in json, or what was wrong (CONFLICT: json is the row). */

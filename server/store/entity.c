@@ -57,7 +57,7 @@ static bool versions_fit(const struct entity *e, int64_t of_ask, int64_t of_body
 
 	if (outdated < 0)
 		return true;
-	answer_fail(a, STORE_CONFLICT, "version %lld is outdated, the %s is at %lld", (long long)outdated, e->what,
+	answer_fail(a, STORE_CONFLICT, "version %lld is outdated, the %s is at %lld", (long long)outdated, e->fields.what,
 		    (long long)current);
 	return false;
 }
@@ -94,7 +94,7 @@ static bool row_missing(const struct entity *e, sio_slice project, sio_slice id,
 	if (e == &entity_project)
 		answer_fail(a, STORE_NOT_FOUND, "no project '%.*s'", (int)project.n, project.p);
 	else
-		answer_fail(a, STORE_NOT_FOUND, "no %s '%.*s' in project '%.*s'", e->what, (int)id.n, id.p,
+		answer_fail(a, STORE_NOT_FOUND, "no %s '%.*s' in project '%.*s'", e->fields.what, (int)id.n, id.p,
 			    (int)project.n, project.p);
 	return false;
 }
@@ -265,7 +265,7 @@ void entity_change(struct db *db, const struct entity *e, const struct store_ask
 	int64_t current;
 
 	if (!is_any_set(e, f)) {
-		answer_fail(a, STORE_INVALID, "the body changes nothing: no field of a %s is in it", e->what);
+		answer_fail(a, STORE_INVALID, "the body changes nothing: no field of a %s is in it", e->fields.what);
 		return;
 	}
 	st = values_read(db, e, ask->project, id, a);
@@ -372,7 +372,7 @@ static void entity_insert(struct db *db, const struct entity *e, const struct st
 		columns_bind(st, e, f, derived);
 	r = sql_step(st);
 	if (r == SQL_TAKEN)
-		answer_fail(a, STORE_EXISTS, "%s '%.*s' is there already", e->what, (int)id.n, id.p);
+		answer_fail(a, STORE_EXISTS, "%s '%.*s' is there already", e->fields.what, (int)id.n, id.p);
 	else if (r != SQL_DONE)
 		sql_fail(db, a);
 	if (r != SQL_DONE)
@@ -390,11 +390,10 @@ static void entity_insert(struct db *db, const struct entity *e, const struct st
 		e->concerns(db, ask, f, id, a);
 }
 
-bool entity_body(struct store_answer *a, struct fields *f, const struct field_def *defs, size_t n, size_t needed_n,
-		 sio_slice body)
+bool entity_body(struct store_answer *a, struct fields *f, const struct field_table *table, size_t needed_n, sio_slice body)
 {
 	char error[sizeof(a->r.error)] = "";
-	int r = fields_parse(f, defs, n, body, error, sizeof(error));
+	int r = fields_parse(f, table, body, error, sizeof(error));
 
 	if (r == SIO_OK)
 		r = fields_complete(f, needed_n, error, sizeof(error));
@@ -412,7 +411,7 @@ void op_entity_create(struct db *db, const struct store_ask *ask, struct store_a
 
 	if (!project_exists(db, a, ask->project))
 		return;
-	if (entity_body(a, &f, e->fields, e->fields_n, e->columns_n, ask->body))
+	if (entity_body(a, &f, &e->fields, e->columns_n, ask->body))
 		entity_insert(db, e, ask, &f, a);
 	fields_fini(&f);
 }
@@ -422,7 +421,7 @@ void op_entity_patch(struct db *db, const struct store_ask *ask, struct store_an
 	const struct entity *e = entity_of(ask->op);
 	struct fields f;
 
-	if (entity_body(a, &f, e->fields, e->fields_n, 0, ask->body))
+	if (entity_body(a, &f, &e->fields, 0, ask->body))
 		entity_change(db, e, ask, &f, true, a);
 	if (a->r.status == STORE_OK) {
 		event_begin(e, ask->project, row_id(e, ask), a);

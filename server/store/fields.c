@@ -283,11 +283,28 @@ static int take_member(struct fields *f, size_t i, sio_slice json, char *error, 
 					  : judge_string(def, v, error, cap);
 }
 
-int fields_parse(struct fields *f, const struct field_def *defs, size_t n, sio_slice body, char *error, size_t cap)
+/* With what could have been meant. */
+static int refuse_unknown(const struct field_table *table, sio_slice key, char *error, size_t cap)
+{
+	bool is_shown = fields_text_ok(key, false);
+	const char *mark = "; it has ";
+	size_t at = (size_t)snprintf(error, cap, "'%.*s' is not a field of a %s", is_shown ? (int)(key.n < 40 ? key.n : 40) : 1,
+				     is_shown ? key.p : "?", table->what);
+
+	for (size_t i = 0; i < table->n && at < cap; i++) {
+		if (table->defs[i].kind == FIELD_IGNORED)
+			continue;
+		at += (size_t)snprintf(error + at, cap - at, "%s%s", mark, table->defs[i].name);
+		mark = ", ";
+	}
+	return SIO_ERR_INVAL;
+}
+
+int fields_parse(struct fields *f, const struct field_table *table, sio_slice body, char *error, size_t cap)
 {
 	sio_slice rest, key, value;
 
-	*f = (struct fields){ .defs = defs, .n = n };
+	*f = (struct fields){ .defs = table->defs, .n = table->n };
 	if (sio_json_type(body) != SIO_JSON_OBJECT || sio_json_check(body) < 0) {
 		snprintf(error, cap, "the body must be a JSON object");
 		return SIO_ERR_INVAL;
@@ -295,14 +312,10 @@ int fields_parse(struct fields *f, const struct field_def *defs, size_t n, sio_s
 	rest = sio_json_inside(body);
 	while (fields_member_next(&rest, &key, &value)) {
 		size_t i = 0;
-		while (i < n && !sio_slice_eq(key, sio_str(defs[i].name)))
+		while (i < f->n && !sio_slice_eq(key, sio_str(f->defs[i].name)))
 			i++;
-		if (i == n) {
-			bool is_shown = fields_text_ok(key, false);
-			snprintf(error, cap, "'%.*s' is no field of it", is_shown ? (int)(key.n < 40 ? key.n : 40) : 1,
-				 is_shown ? key.p : "?");
-			return SIO_ERR_INVAL;
-		}
+		if (i == f->n)
+			return refuse_unknown(table, key, error, cap);
 		int r = take_member(f, i, value, error, cap);
 		if (r < 0)
 			return r;

@@ -39,6 +39,13 @@ struct field_def {
 	const char *initial; /* when a new row does not give it; NULL: required (kinds that may be null: null) */
 };
 
+/* The fields of one kind of thing. */
+struct field_table {
+	const char *what; /* "BoQ item": for sentences, behind an "a" */
+	const struct field_def *defs;
+	size_t n;
+};
+
 enum { FIELDS_MAX = 16 };
 
 /* The greatest integer that is exact in every JSON reader (a double holds it). */
@@ -59,8 +66,7 @@ struct fields {
 
 /* Read body.  Returns 0; SIO_ERR_INVAL with the reason in error; SIO_ERR_NOMEM.  In
  * every case fields_fini must follow. */
-SIO_MUST_CHECK int fields_parse(struct fields *f, const struct field_def *defs, size_t n, sio_slice body, char *error,
-				size_t cap);
+SIO_MUST_CHECK int fields_parse(struct fields *f, const struct field_table *table, sio_slice body, char *error, size_t cap);
 void fields_fini(struct fields *f);
 
 /* Give members [0..n) that are not set their initial value.  Returns 0, or

@@ -34,6 +34,7 @@ static const struct field_def user_fields[] = {
 	{ "user_id", FIELD_IGNORED, 0, NULL, NULL },
 	{ "created_at", FIELD_IGNORED, 0, NULL, NULL },
 };
+static const struct field_table user_table = { "user", user_fields, COUNT(user_fields) };
 
 #define USER_ROW "id AS user_id, name, created_at"
 
@@ -62,7 +63,7 @@ static void user_add(struct db *db, const struct store_ask *ask, struct store_an
 {
 	struct fields f;
 	sio_slice body = is_ensure && ask->body.n == 0 ? SIO_LIT("{}") : ask->body, name;
-	bool is_good = entity_body(a, &f, user_fields, COUNT(user_fields), is_ensure ? 0 : 1, body);
+	bool is_good = entity_body(a, &f, &user_table, is_ensure ? 0 : 1, body);
 
 	name = f.v[0].text.n ? f.v[0].text : ask->user;
 	if (!is_good)
@@ -221,7 +222,7 @@ void op_project_add(struct db *db, const struct store_ask *ask, struct store_ans
 {
 	struct fields f;
 
-	if (entity_body(a, &f, entity_project.fields, entity_project.fields_n, entity_project.columns_n, ask->body))
+	if (entity_body(a, &f, &entity_project.fields, entity_project.columns_n, ask->body))
 		project_insert(db, ask, &f, a);
 	fields_fini(&f);
 }
@@ -260,6 +261,7 @@ static const struct field_def role_fields[] = {
 	{ "user_id", FIELD_IGNORED, 0, NULL, NULL },
 	{ "name", FIELD_IGNORED, 0, NULL, NULL },
 };
+static const struct field_table role_table = { "collaborator", role_fields, COUNT(role_fields) };
 
 void op_collab_list(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
@@ -353,7 +355,7 @@ void op_collab_put(struct db *db, const struct store_ask *ask, struct store_answ
 {
 	struct fields f;
 
-	if (entity_body(a, &f, role_fields, COUNT(role_fields), 1, ask->body))
+	if (entity_body(a, &f, &role_table, 1, ask->body))
 		collab_write(db, ask, f.v[0].text, a);
 	fields_fini(&f);
 }

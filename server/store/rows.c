@@ -45,13 +45,11 @@ static size_t boq_total(const struct fields *f, char *out)
 	"section, version, updated_at, updated_by"
 
 const struct entity entity_boq = {
-	.what = "BoQ item",
 	.event_stem = "boq:item",
 	.id_name = "item_id",
 	.row_name = "item",
 	.id_is_given = true,
-	.fields = boq_fields,
-	.fields_n = COUNT(boq_fields),
+	.fields = { "BoQ item", boq_fields, COUNT(boq_fields) },
 	.columns_n = BOQ_COLUMNS,
 	.select = "SELECT " BOQ_ROW " FROM boq_items WHERE project = ?1 AND item_id = ?2",
 	.values = "SELECT version, code, description, unit, qty, unit_price, section FROM boq_items "
@@ -88,13 +86,11 @@ static const struct field_def project_fields[] = {
 };
 
 const struct entity entity_project = {
-	.what = "project",
 	.event_stem = "project",
 	.id_name = "project_id",
 	.row_name = "project",
 	.id_is_given = true,
-	.fields = project_fields,
-	.fields_n = COUNT(project_fields),
+	.fields = { "project", project_fields, COUNT(project_fields) },
 	.columns_n = 2,
 	.select = "SELECT id AS project_id, name, description, created_at, updated_at, version, "
 		  "coalesce((SELECT seq FROM streams WHERE project = id), 0) AS seq FROM projects WHERE id = ?1",
@@ -133,7 +129,7 @@ static bool bulk_item(struct db *db, struct bulk *b, sio_slice body, struct stor
 {
 	struct store_answer one = { .r.op = STORE_BOQ_PATCH };
 	struct fields f;
-	bool goes_on, is_good = entity_body(&one, &f, boq_fields, COUNT(boq_fields), 0, body);
+	bool goes_on, is_good = entity_body(&one, &f, &entity_boq.fields, 0, body);
 
 	b->ask.item = f.n > BOQ_COLUMNS && f.v[BOQ_COLUMNS].is_set ? f.v[BOQ_COLUMNS].text : SIO_LIT("");
 	if (is_good && b->ask.item.n == 0)

@@ -156,13 +156,11 @@ static void task_concerns(struct db *db, const struct store_ask *ask, const stru
 #define POSITION_STEP "1048576"
 
 const struct entity entity_task = {
-	.what = "task",
 	.event_stem = "task",
 	.id_name = "task_id",
 	.row_name = "task",
 	.id_is_number = true,
-	.fields = task_fields,
-	.fields_n = COUNT(task_fields),
+	.fields = { "task", task_fields, COUNT(task_fields) },
 	.columns_n = TASK_COLUMNS,
 	.judge = task_judge,
 	.concerns = task_concerns,
@@ -289,13 +287,11 @@ static void comment_concerns(struct db *db, const struct store_ask *ask, const s
 	  "ORDER BY comment_id LIMIT ?6", .start = "i" }
 
 const struct entity entity_comment = {
-	.what = "comment",
 	.event_stem = "comment",
 	.id_name = "comment_id",
 	.row_name = "comment",
 	.id_is_number = true,
-	.fields = comment_fields,
-	.fields_n = COUNT(comment_fields),
+	.fields = { "comment", comment_fields, COUNT(comment_fields) },
 	.columns_n = COMMENT_COLUMNS,
 	.judge = comment_judge,
 	.concerns = comment_concerns,

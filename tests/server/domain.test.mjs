@@ -222,6 +222,16 @@ describe('tasks', () => {
       assert.equal((await api('GET', `${P}/events?after=9007199254740991`, { as: 'anna' })).json.last_seq, before, 'nothing happened');
     });
 
+  it('an unknown field: what could have been meant is said', async () => {
+    const comment = await api('POST', `${P}/comments`, { as: 'anna', body: { txt: 'x' } });
+    problem(comment, 422, undefined, 'txt');
+    assert.equal(comment.json.detail, "'txt' is not a field of a comment; it has text, item_id, task_id");
+    const item = await api('POST', `${P}/boq`, { as: 'anna', body: { quantity: 1 } });
+    assert.equal(item.json.detail, "'quantity' is not a field of a BoQ item; it has code, description, unit, qty, unit_price, section, item_id, version");
+    const role = await api('POST', '/api/auth/login', { body: { user: 'anna', password: 'x' } });
+    assert.match(role.json.detail, /^'user' is not a field of this call; it has [a-z_]+, [a-z_]+$/);
+  });
+
   for (const id of ['0', '01', '1.0', '-1', '1e1', 'x', '%20', '9223372036854775808', '99999999999999999999', '%00', '..', '1%2f2', '%EF%BC%91'])
     it(`no task has the number ${id}`, async () => {
       for (const method of ['GET', 'PATCH', 'DELETE']) {

@@ -262,6 +262,13 @@ static void boq_bodies_refused(void **state)
 		help_do(s, ASK(.op = STORE_BOQ_CREATE, .project = S("proj-1"), .body = S(bad[i])), STORE_INVALID);
 		help_do(s, ASK(.op = STORE_BOQ_PATCH, .project = S("proj-1"), .item = S("i"), .body = S(bad[i])), STORE_INVALID);
 	}
+	for (int i = 0; i < 2; i++) { /* a name that may be shown, and one that may not */
+		struct store_result *r = help_run(s, ASK(.op = STORE_BOQ_PATCH, .project = S("proj-1"), .item = S("i"),
+							 .body = i ? S("{\"q\x7f\":1}") : S("{\"quantity\":1}")), STORE_INVALID);
+		assert_string_equal(r->error, i ? "'?' is not a field of a BoQ item; it has code, description, unit, qty, unit_price, section, item_id, version"
+						: "'quantity' is not a field of a BoQ item; it has code, description, unit, qty, unit_price, section, item_id, version");
+		store_result_free(r);
+	}
 	help_do(s, ASK(.op = STORE_BOQ_PATCH, .project = S("proj-1"), .item = S("i"), .body = S("{}")), STORE_INVALID);
 	help_do(s, ASK(.op = STORE_BOQ_PATCH, .project = S("proj-1"), .item = S("i"), .body = S("{\"total\":5}")), STORE_INVALID);
 	help_do(s, ASK(.op = STORE_BOQ_CREATE, .project = S("no"), .body = S("{}")), STORE_NOT_FOUND);
