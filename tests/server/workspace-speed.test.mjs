@@ -134,12 +134,14 @@ describe('a bill of 5,000 items', { skip }, () => {
       ws.tcp.pause(); // what they would hear of each other is not what is measured
       return ws;
     }));
+    await page.locator('[data-item="i-0"]').waitFor();
+    const rows = await page.evaluate(() => [...document.querySelectorAll('[data-item]')].sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top).slice(0, 17).map((e) => e.dataset.item)); // in sight
     let step = 0;
     const timer = setInterval(() => {
       step++;
-      sockets.forEach((ws, i) => ws.send(`42["cursor:move",{"project_id":"${BIG}","cursor":{"row":"i-${(i % 18) * SECTIONS}","dy":${(step + i) % 32},"x":${((step * 7 + i * 20) % 1000) / 1000}}}]`));
+      sockets.forEach((ws, i) => ws.send(`42["cursor:move",{"project_id":"${BIG}","cursor":{"row":"${rows[i % rows.length]}","dy":${(step + i) % 32},"x":${((step * 7 + i * 20) % 1000) / 1000}}}]`));
     }, 1000 / HZ);
-    await page.waitForFunction((n) => document.querySelectorAll('.cursor').length === n, CURSORS);
+    await page.waitForFunction((n) => [...document.querySelectorAll('.cursor')].filter((e) => e.style.visibility === 'visible').length === n, CURSORS);
     const spent = await processor(anna);
     const { fps, seconds } = await page.evaluate(async () => {
       const begun = performance.now();

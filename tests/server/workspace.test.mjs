@@ -736,7 +736,7 @@ describe('everywhere', { skip }, () => {
     const timer = setInterval(() => noisy.emit('cursor:move', { project_id: PROJECT, cursor: { row: 'item-0101', dy: 1, x: Math.random() } }), 10);
     await figure('Messages sent').filter({ hasText: /^[1-9]\d/ }).waitFor();
     for (const title of ['Broadcast p99', 'Loop lag p99']) await figure(title).filter({ hasText: /^(0\.0*[1-9]|[1-9])[\d.,]* ms$/ }).waitFor();
-    await page.getByText(/1 server\(s\)/).waitFor();
+    await page.getByText(/· one server ·/).waitFor();
     await page.waitForFunction(() => document.querySelectorAll('[data-chart="Connections"] canvas').length === 1);
     await ada.shot('ops');
     clearInterval(timer);
