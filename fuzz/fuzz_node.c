@@ -26,6 +26,23 @@ static void check_emit(const struct neighbour *n)
 	assert(n->blobs.n <= SIO_ATTACHMENTS_MAX);
 }
 
+/* What was understood can be said, and is understood again. */
+static void check_written(const struct neighbour *n)
+{
+	struct buf channel = { 0 }, out = { 0 };
+	struct neighbour again;
+	int err = node_write(&channel, &out, SIO_LIT(NODE_KEY), SIO_LIT("x"), n);
+
+	assert(err == SIO_OK || err == SIO_ERR_LIMIT);
+	if (err == SIO_OK) {
+		err = node_read(SIO_LIT(NODE_KEY), buf_peek(&channel), buf_peek(&out), SIO_LIT("own"), &again);
+		assert((err == SIO_OK && again.kind == NEIGHBOUR_EMIT && again.blobs.n == n->blobs.n && again.rooms_n == n->rooms_n) || err == SIO_ERR_LIMIT);
+		neighbour_fini(&again);
+	}
+	buf_fini(&channel);
+	buf_fini(&out);
+}
+
 /* The input is a channel, a line feed and a message. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -36,8 +53,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (!line)
 		return 0;
 	if (node_read(SIO_LIT(NODE_KEY), sio_bytes(data, head), sio_bytes(line + 1, n - head - 1), SIO_LIT("own"), &m) == SIO_OK) {
-		if (m.kind == NEIGHBOUR_EMIT)
+		if (m.kind == NEIGHBOUR_EMIT) {
 			check_emit(&m);
+			check_written(&m);
+		}
 		assert(m.kind == NEIGHBOUR_NOTHING || m.nsp.p);
 	}
 	neighbour_fini(&m);

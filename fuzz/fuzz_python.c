@@ -26,13 +26,31 @@ static void check_emit(const struct neighbour *n)
 	assert(n->blobs.n <= SIO_ATTACHMENTS_MAX);
 }
 
+/* What was understood can be said, and is understood again. */
+static void check_written(const struct neighbour *n)
+{
+	struct buf out = { 0 };
+	struct neighbour again;
+	int err = python_write(&out, SIO_LIT("x"), n);
+
+	assert(err == SIO_OK || err == SIO_ERR_LIMIT);
+	if (err == SIO_OK) {
+		err = python_read(buf_peek(&out), SIO_LIT("own"), &again);
+		assert((err == SIO_OK && again.kind == NEIGHBOUR_EMIT && again.blobs.n == n->blobs.n) || err == SIO_ERR_LIMIT);
+		neighbour_fini(&again);
+	}
+	buf_fini(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct neighbour m;
 
 	if (python_read(sio_bytes(data, n), SIO_LIT("own"), &m) == SIO_OK) {
-		if (m.kind == NEIGHBOUR_EMIT)
+		if (m.kind == NEIGHBOUR_EMIT) {
 			check_emit(&m);
+			check_written(&m);
+		}
 		assert(m.kind == NEIGHBOUR_NOTHING || m.nsp.p);
 		assert((m.kind != NEIGHBOUR_JOIN && m.kind != NEIGHBOUR_LEAVE) || (m.moves_n == 1 && m.rooms_n == 1));
 		assert(m.kind != NEIGHBOUR_DISCONNECT || (m.rooms_n == 1 && m.rooms[0].n == SIO_ID_LEN));

@@ -40,7 +40,9 @@
 
 SIO_BEGIN
 
+struct sio_args;
 struct sio_server;
+struct sio_target;
 
 #define SIO_NODE_ID_LEN 20              /* a node's id, random for each life of a server */
 #define SIO_CHANNEL_MAX 511             /* bytes of a channel's name */
@@ -119,6 +121,14 @@ struct sio_adapter_ops {
 	 * fd is that node's then.  Returns 0, or SIO_ERR_NOENT, SIO_ERR_BUSY or SIO_ERR_CLOSED:
 	 * then fd is the caller's still.  NULL: nodes share no descriptors. */
 	int (*pass)(void *self, sio_slice node, int fd, sio_slice bytes);
+
+	/* Tell processes of other kinds, whose clients are none of any node's, an event: called once for
+	 * each broadcast that is not local, on the node where it was made and behind publish, and for what
+	 * sio_neighbours_tell is given.  What cannot be told is the adapter's to count.  Returns 0 (also when there is nobody to
+	 * tell), SIO_ERR_PROTO (the arguments are no JSON), SIO_ERR_LIMIT, SIO_ERR_BUSY, SIO_ERR_CLOSED or
+	 * SIO_ERR_NOMEM.  NULL: there are no such processes. */
+	int (*tell_neighbours)(void *self, sio_slice nsp, const struct sio_target *target, sio_slice name,
+			       const struct sio_args *args);
 };
 
 /* Hand in what arrived.  message is borrowed for the call; more than

@@ -23,6 +23,10 @@
  * - Processes of other kinds that share the Redis, python-socketio's managers, Node's servers and emitters, may send events to the
  *   clients of all nodes, if the options say so.  They sign nothing: whoever can publish on their channels is
  *   believed, whatever the secret.  Acknowledgements do not go back to them.
+ * - The events of all nodes go to the clients of such servers, if the options say so: each broadcast
+ *   that is not local, and what sio_neighbours_tell is given, once for all nodes, published by the one where it was made, in its
+ *   order.  They wait for Redis in the same outbox, volatile ones do not; none is published twice,
+ *   so what was under way when a connection was lost is lost.
  *
  * Loop thread only, but for sio_redis_new and sio_redis_free.  Calls that name no error
  * cannot fail.
@@ -68,6 +72,10 @@ struct sio_redis_options {
 	/* What the channels of Node's servers (@socket.io/redis-adapter) and emitters (@socket.io/redis-emitter) begin with
 	 * ("socket.io", if they say no other); copied.  NULL: they are not heard.  They do not count this server among themselves. */
 	const char *node_key;
+	/* The channel on which python-socketio's servers are told our events, and what the channels of Node's servers begin
+	 * with; copied.  NULL: they are not told.  May be the same as those above: what nodes of this prefix say they do not hear. */
+	const char *to_python_channel;
+	const char *to_node_key;
 	/* Do what they ask of our clients beside sending events: join and leave rooms, disconnect. */
 	bool allow_remote_control;
 	sio_log_fn *log;             /* NULL: silent */
@@ -105,12 +113,15 @@ struct sio_redis_stats {
 	uint32_t channels;            /* subscribed to now, or to be */
 	uint32_t outbox_messages;     /* waiting now for Redis's word that it has them */
 	size_t outbox_bytes;
-	uint64_t published_total;     /* that Redis has taken */
+	uint64_t published_total;     /* to nodes, that Redis has taken */
 	uint64_t received_total;      /* of other nodes, handed in */
 	uint64_t forged_total;        /* without a good tag, of another form, for another secret, or of one node too many */
 	uint64_t neighbours_total;    /* of processes of other kinds, done for our clients */
 	uint64_t neighbours_refused_total; /* of theirs: malformed, or past a limit */
 	uint64_t neighbours_denied_total; /* of theirs: remote control that is not allowed */
+	uint64_t neighbours_told_total; /* events of ours for them that Redis has taken; one for each kind that is told */
+	uint64_t neighbours_untold_total; /* that could not be sent: no JSON, outbox full or waited too long, lost with a
+					   * connection, volatile while there was none, or Redis gives no right to */
 	uint64_t repeated_total;      /* heard before, older than what was heard of their sender, or by another clock */
 	uint64_t full_total;          /* publishes refused with SIO_ERR_BUSY */
 	uint64_t expired_total;       /* dropped after outbox_age_ms */

@@ -63,6 +63,15 @@ SIO_API int sio_servers_send(struct sio_namespace *nsp, sio_slice node, sio_slic
  * SIO_ERR_BUSY, SIO_ERR_CLOSED or SIO_ERR_NOMEM. */
 SIO_API int sio_servers_tell(struct sio_namespace *nsp, sio_slice room, sio_slice name, const struct sio_args *args);
 
+/* Tell the clients of processes of other kinds that the adapter reaches (<sio/redis.h>) an event: what a broadcast
+ * that is not local does by itself, for those who bring an event to the clients of each server in a way of
+ * their own (is_local).  Call it on one server alone.  target NULL: everybody in the namespace; skip and except count
+ * there too.  Returns 0 (also when there is nobody to tell), SIO_ERR_INVAL (more than SIO_ATTACHMENTS_MAX attachments, or nsp is a
+ * parent), or what the adapter says (SIO_ERR_PROTO: args are no JSON, SIO_ERR_LIMIT, SIO_ERR_BUSY, SIO_ERR_CLOSED or
+ * SIO_ERR_NOMEM). */
+SIO_API int sio_neighbours_tell(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+				const struct sio_args *args);
+
 /* The same as sio_servers_emit, and ask each of them for an answer.  fn is called as by sio_sockets_ask, with
  * asked_n the servers that have a handler for events in this namespace; those that have
  * none are not waited for.  Returns as sio_servers_emit (SIO_ERR_INVAL,

@@ -156,12 +156,14 @@ static void put_redis(struct buf *b, const struct api *api, const struct sio_sta
 	metric_labelled(b, "skybuild_redis_messages_total", "direction", SIO_LIT("out"), s.published_total);
 	metric_labelled(b, "skybuild_redis_messages_total", "direction", SIO_LIT("in"), s.received_total);
 	metric_labelled(b, "skybuild_redis_messages_total", "direction", SIO_LIT("neighbours"), s.neighbours_total);
+	metric_labelled(b, "skybuild_redis_messages_total", "direction", SIO_LIT("to_neighbours"), s.neighbours_told_total);
 	metric_head(b, "skybuild_redis_dropped_total", METRIC_COUNTER, "Messages that were not taken, by why.");
 	metric_labelled(b, "skybuild_redis_dropped_total", "why", SIO_LIT("forged"), s.forged_total);
 	metric_labelled(b, "skybuild_redis_dropped_total", "why", SIO_LIT("repeated"), s.repeated_total);
 	metric_labelled(b, "skybuild_redis_dropped_total", "why", SIO_LIT("malformed"), server->adapter_refused_total);
 	metric_labelled(b, "skybuild_redis_dropped_total", "why", SIO_LIT("neighbour_malformed"), s.neighbours_refused_total);
 	metric_labelled(b, "skybuild_redis_dropped_total", "why", SIO_LIT("neighbour_control"), s.neighbours_denied_total);
+	metric_labelled(b, "skybuild_redis_dropped_total", "why", SIO_LIT("neighbour_untold"), s.neighbours_untold_total);
 	metric_labelled(b, "skybuild_redis_dropped_total", "why", SIO_LIT("full"), s.full_total);
 	metric_labelled(b, "skybuild_redis_dropped_total", "why", SIO_LIT("expired"), s.expired_total);
 	metric(b, "skybuild_redis_outbox_messages", METRIC_GAUGE, "Messages that Redis has not taken yet.", s.outbox_messages);

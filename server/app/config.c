@@ -393,6 +393,8 @@ int config_check_serve(struct config *c, char error[CONFIG_ERROR_MAX])
 		err = weak(c, error, "SERVICE_API_KEY is shorter than 16 bytes and could be guessed");
 	if (!err && c->cors_allowed_origins && strchr(c->cors_allowed_origins, '*'))
 		err = weak(c, error, "CORS_ALLOWED_ORIGINS=* lets every web site act with a visitor's credentials");
+	if (!err && c->redis_publish_to && strcmp(c->redis_publish_to, "none") != 0 && !c->redis_enabled)
+		buf_printf(&c->warnings, "REDIS_PUBLISH_TO=%s does nothing while REDIS_ENABLED is false\n", c->redis_publish_to);
 	if (!err && c->ping_interval_ms + c->ping_timeout_ms >= 60000)
 		buf_printf(&c->warnings,
 			   "PING_INTERVAL + PING_TIMEOUT is %u ms; many proxies cut a silent connection after 60000 ms\n",

@@ -12,6 +12,7 @@
  * Copyright the SkyBuild Realtime authors */
 #include <ctype.h>
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@
 #include "app/service.h"
 #include "base/log.h"
 
-enum { PEM_MAX = 65536, REDIS_WAIT_MS = 4500 };
+enum { PEM_MAX = 65536, REDIS_WAIT_MS = 4500, KEPT_BYTES = 1 << 20 };
 
 /* ---- configuration ------------------------------------------------------------------ */
 
@@ -252,11 +253,13 @@ static void on_redis_line(enum sio_log_level level, const char *line, void *arg)
 		log_fields(level, line, (char *)NULL);
 }
 
-/* Is kind on the list of REDIS_LISTEN_TO?  One kind is no part of another's name. */
-static bool hears(const struct config *c, const char *kind)
+/* Is kind on the list of REDIS_LISTEN_TO, or REDIS_PUBLISH_TO (NULL: unset)?  One kind is no part of another's name. */
+static bool is_listed(const char *list, const char *kind)
 {
-	return strstr(c->redis_listen_to, kind) != NULL;
+	return list && strstr(list, kind) != NULL;
 }
+
+#define NODE_KEY "socket.io" /* what the channels of @socket.io/redis-adapter begin with */
 
 /* What is wrong with the settings is told now. */
 static int make_redis(struct service *s)
@@ -267,8 +270,10 @@ static int make_redis(struct service *s)
 		.url = c->redis_url,
 		.prefix = c->redis_prefix,
 		.secret = sio_str(secret),
-		.python_channel = hears(c, "python") ? c->redis_channel : NULL,
-		.node_key = hears(c, "node") ? "socket.io" : NULL,
+		.python_channel = is_listed(c->redis_listen_to, "python") ? c->redis_channel : NULL,
+		.node_key = is_listed(c->redis_listen_to, "node") ? NODE_KEY : NULL,
+		.to_python_channel = is_listed(c->redis_publish_to, "python") ? c->redis_channel : NULL,
+		.to_node_key = is_listed(c->redis_publish_to, "node") ? NODE_KEY : NULL,
 		.allow_remote_control = c->redis_allow_remote_control,
 		.log = on_redis_line,
 		.log_arg = s,
@@ -507,6 +512,13 @@ static void raise_descriptor_limit(void)
 	}
 }
 
+/* What an answer took is there for the next one: glibc would give the pages back to the system at
+ * once and fetch them anew.  Server and store give back what they have when nothing comes (malloc_trim). */
+static void keep_memory(void)
+{
+	mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+}
+
 static int listen_on(struct service *s)
 {
 	const struct config *c = &s->config;
@@ -570,6 +582,7 @@ static int start(struct service *s)
 	int code;
 
 	raise_descriptor_limit();
+	keep_memory();
 	if ((code = workers_new(s)) || (code = service_make(s)) || (code = watch_signals(s)))
 		return code;
 	if (s->redis && (code = service_await_redis(s)))

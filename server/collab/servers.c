@@ -3,7 +3,8 @@
  * The store is the truth, and what goes from server to server is the call to wake up: an event
  * was committed, look there.  So each server sends all durable events in the order of their
  * positions (history.c), its own and others', and what Redis loses comes at the store's next
- * poll all the same.  Only servers with members of the event's room are called.
+ * poll all the same.  Only servers with members of the event's room are called.  Processes of other kinds
+ * have no store to look into: the server that has committed an event tells them the event itself.
  *
  * Questions are answered by each server for itself; the API puts the answers together.  Who is
  * in which project needs no question: leases.c.
@@ -37,11 +38,27 @@ struct excepts {
 	} list[EXCEPTS_MAX];
 };
 
+/* The clients of processes of other kinds, which look into no store: the event itself, from here alone. */
+static void tell_neighbours(struct collab *collab, sio_slice room, const struct collab_emit *emit)
+{
+	const struct sio_target target = {
+		.rooms = &room,
+		.rooms_n = 1,
+		.except = &emit->except_sid,
+		.except_n = emit->except_sid.n > 0,
+	};
+	const struct sio_args args = sio_args_json(emit->args);
+
+	/* What fails is counted by the adapter; nobody could make it good. */
+	(void)!sio_neighbours_tell(sio_namespace_main(collab->server), &target, emit->event, &args);
+}
+
 void servers_tell_event(struct collab *collab, sio_slice room, const struct collab_emit *emit)
 {
 	struct buf b = { 0 };
 	struct sio_args args;
 
+	tell_neighbours(collab, room, emit);
 	if (sio_server_nodes_n(collab->server) <= 1)
 		return;
 	buf_printf(&b, "%lld,", (long long)emit->position);

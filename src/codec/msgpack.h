@@ -15,4 +15,16 @@
  * SIO_ERR_LIMIT (VALUE_BYTES_MAX, VALUE_COUNT_MAX, VALUE_DEPTH_MAX) or SIO_ERR_NOMEM. */
 SIO_MUST_CHECK int msgpack_read(sio_slice bytes, struct value_store *store, struct value **out);
 
+/* ---- writing: buf's way of failing ------------------------------------------------- */
+
+/* Heads, behind which n values follow, or n names each with its value. */
+void msgpack_put_list(struct buf *out, uint32_t n);
+void msgpack_put_map(struct buf *out, uint32_t n);
+void msgpack_put_text(struct buf *out, sio_slice text);   /* UTF-8 */
+void msgpack_put_bool(struct buf *out, bool is_true);
+void msgpack_put_int(struct buf *out, int64_t i);
+/* One value of JSON text, which has been checked, as JavaScript would read it: numbers that are no
+ * integers of 53 bits become doubles, half a character U+FFFD.  Placeholders become bytes. */
+void msgpack_put_json(struct buf *out, sio_slice json, const struct value_blobs *blobs);
+
 #endif

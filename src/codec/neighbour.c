@@ -123,7 +123,7 @@ int neighbour_names(struct neighbour *n, const struct value *map, const char *ke
 	return SIO_OK;
 }
 
-int neighbour_check(struct neighbour *n)
+int neighbour_check(const struct neighbour *n)
 {
 	struct buf whole = { 0 };
 	int err;
@@ -136,4 +136,17 @@ int neighbour_check(struct neighbour *n)
 		err = SIO_ERR_PROTO;
 	buf_fini(&whole);
 	return err;
+}
+
+long neighbour_args_n(const struct neighbour *n)
+{
+	sio_slice rest = n->json, item;
+	long count = 0;
+	int err;
+
+	while ((err = sio_json_next(&rest, &item)) == SIO_OK)
+		count++;
+	if (err == SIO_ERR_NOENT)
+		err = n->blobs.n ? neighbour_check(n) : SIO_OK;
+	return err < 0 ? err : count;
 }

@@ -1,7 +1,8 @@
-/* neighbour.h -- what a process of another kind on the same Redis wants of our clients.
+/* neighbour.h -- what a process of another kind on the same Redis wants of our clients, and what we tell theirs.
  *
  * python.h and node.h read their dialects into this one form.  The form says what is wanted, not
- * whether it is granted: nobody has signed any of it.  Pure.
+ * whether it is granted: nobody has signed any of it.  They also write an event in that form (EMIT) in
+ * their dialects.  Pure.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -29,7 +30,8 @@ struct neighbour {
 	uint32_t rooms_n, except_n, moves_n;
 	bool closes_session;
 	bool is_volatile;
-	bool is_local;               /* to be written: not for neighbours */
+	bool no_compress;            /* to write; never read */
+	sio_slice skip;              /* to write: one more to except, or empty; never read */
 	sio_slice name;              /* of an event, not quoted */
 	sio_slice json;              /* its arguments without brackets, with placeholders for attachments */
 	struct value_blobs blobs;
@@ -55,6 +57,10 @@ SIO_MUST_CHECK int neighbour_names(struct neighbour *n, const struct value *map,
 
 /* n->json and n->blobs are there: will clients understand them?  SIO_ERR_PROTO when the placeholders
  * do not fit the attachments, else as sio_json_check. */
-SIO_MUST_CHECK int neighbour_check(struct neighbour *n);
+SIO_MUST_CHECK int neighbour_check(const struct neighbour *n);
+
+/* How many arguments n->json has, each of which is JSON then.  SIO_ERR_PROTO (also when placeholders do not fit the
+ * attachments), SIO_ERR_LIMIT or SIO_ERR_NOMEM. */
+SIO_MUST_CHECK long neighbour_args_n(const struct neighbour *n);
 
 #endif

@@ -229,3 +229,78 @@ int node_read(sio_slice key, sio_slice channel, sio_slice bytes, sio_slice own, 
 		n->kind = NEIGHBOUR_NOTHING;
 	return err;
 }
+
+/* ---- writing --------------------------------------------------------------------------------------- */
+
+static void put_names(struct buf *out, const sio_slice *names, uint32_t n, sio_slice more)
+{
+	msgpack_put_list(out, n + (more.n > 0));
+	for (uint32_t i = 0; i < n; i++)
+		msgpack_put_text(out, names[i]);
+	if (more.n)
+		msgpack_put_text(out, more);
+}
+
+static void put_packet(struct buf *out, const struct neighbour *n, uint32_t args_n)
+{
+	sio_slice rest = n->json, item;
+
+	msgpack_put_map(out, 3);
+	msgpack_put_text(out, SIO_LIT("type"));
+	msgpack_put_int(out, EVENT_PACKET); /* with bytes, too: whoever sends it to a client looks */
+	msgpack_put_text(out, SIO_LIT("data"));
+	msgpack_put_list(out, args_n + 1);
+	msgpack_put_text(out, n->name);
+	while (sio_json_next(&rest, &item) == SIO_OK)
+		msgpack_put_json(out, item, &n->blobs);
+	msgpack_put_text(out, SIO_LIT("nsp"));
+	msgpack_put_text(out, n->nsp);
+}
+
+static void put_opts(struct buf *out, const struct neighbour *n)
+{
+	msgpack_put_map(out, 3);
+	msgpack_put_text(out, SIO_LIT("rooms"));
+	put_names(out, n->rooms, n->rooms_n, sio_bytes("", 0));
+	msgpack_put_text(out, SIO_LIT("except"));
+	put_names(out, n->except, n->except_n, n->skip);
+	msgpack_put_text(out, SIO_LIT("flags"));
+	msgpack_put_map(out, (uint32_t)n->is_volatile + n->no_compress);
+	if (n->is_volatile) {
+		msgpack_put_text(out, SIO_LIT("volatile"));
+		msgpack_put_bool(out, true);
+	}
+	if (n->no_compress) {
+		msgpack_put_text(out, SIO_LIT("compress"));
+		msgpack_put_bool(out, false);
+	}
+}
+
+static void put_channel(struct buf *channel, sio_slice key, const struct neighbour *n)
+{
+	buf_slice(channel, key);
+	buf_byte(channel, '#');
+	buf_slice(channel, n->nsp);
+	buf_byte(channel, '#');
+	if (n->rooms_n == 1) { /* who has nobody in it does not read it */
+		buf_slice(channel, n->rooms[0]);
+		buf_byte(channel, '#');
+	}
+}
+
+int node_write(struct buf *channel, struct buf *out, sio_slice key, sio_slice own, const struct neighbour *n)
+{
+	long args_n = neighbour_args_n(n);
+	size_t start = out->n;
+
+	if (args_n < 0)
+		return (int)args_n;
+	put_channel(channel, key, n);
+	msgpack_put_list(out, 3);
+	msgpack_put_text(out, own);
+	put_packet(out, n, (uint32_t)args_n);
+	put_opts(out, n);
+	if (out->failed || channel->failed)
+		return SIO_ERR_NOMEM;
+	return out->n - start > VALUE_BYTES_MAX ? SIO_ERR_LIMIT : SIO_OK;
+}

@@ -20,4 +20,9 @@
  * SIO_ERR_NOMEM. */
 SIO_MUST_CHECK int node_read(sio_slice key, sio_slice channel, sio_slice bytes, sio_slice own, struct neighbour *out);
 
+/* Append the message for an event (n->kind is EMIT) of the server own, as the adapter publishes it, and to channel the
+ * name of the channel that it goes to.  Returns 0, SIO_ERR_PROTO (the arguments are no JSON), SIO_ERR_LIMIT or
+ * SIO_ERR_NOMEM; then neither is of use. */
+SIO_MUST_CHECK int node_write(struct buf *channel, struct buf *out, sio_slice key, sio_slice own, const struct neighbour *n);
+
 #endif

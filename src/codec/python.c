@@ -206,3 +206,75 @@ int python_read(sio_slice bytes, sio_slice own, struct neighbour *n)
 		n->kind = NEIGHBOUR_NOTHING;
 	return err;
 }
+
+/* ---- writing ---------------------------------------------------------------------------------- */
+
+/* null: everybody, or nobody; one name; a list of several. */
+static void put_names(struct buf *out, const sio_slice *names, uint32_t n, sio_slice more)
+{
+	uint32_t all = n + (more.n > 0);
+
+	if (all == 0)
+		buf_str(out, "null");
+	buf_str(out, all > 1 ? "[" : "");
+	for (uint32_t i = 0; i < all; i++) {
+		buf_str(out, i ? ", " : "");
+		buf_json(out, i < n ? names[i] : more);
+	}
+	buf_str(out, all > 1 ? "]" : "");
+}
+
+/* The arguments, which all versions read where they can: None is none, and one that is no list is bare. */
+static void put_data(struct buf *out, const struct neighbour *n, long args_n)
+{
+	enum sio_json_type type = sio_json_type(n->json);
+	bool is_bare = args_n == 1 && type != SIO_JSON_ARRAY && n->blobs.n == 0;
+
+	if (args_n == 0 && n->blobs.n == 0) {
+		buf_str(out, "null");
+		return;
+	}
+	buf_str(out, is_bare ? "" : "[");
+	buf_slice(out, n->json);
+	buf_str(out, is_bare ? "" : "]");
+}
+
+static void put_blobs(struct buf *out, const struct value_blobs *blobs)
+{
+	for (unsigned i = 0; i < blobs->n; i++) {
+		size_t n = BASE64_ENCODED(blobs->list[i].n);
+
+		buf_str(out, ", \"");
+		if (buf_reserve(out, n + 1)) {
+			base64_encode(blobs->list[i].p, blobs->list[i].n, out->p + out->n);
+			out->n += n;
+		}
+		buf_byte(out, '"');
+	}
+}
+
+int python_write(struct buf *out, sio_slice own, const struct neighbour *n)
+{
+	long args_n = neighbour_args_n(n);
+	size_t start = out->n;
+
+	if (args_n < 0)
+		return (int)args_n;
+	buf_str(out, "{\"method\": \"emit\", \"event\": ");
+	buf_json(out, n->name);
+	buf_str(out, n->blobs.n ? ", \"data\": [" : ", \"data\": ");
+	put_data(out, n, args_n);
+	put_blobs(out, &n->blobs);
+	buf_str(out, n->blobs.n ? "], \"binary\": true, \"namespace\": " : ", \"binary\": false, \"namespace\": ");
+	buf_json(out, n->nsp);
+	buf_str(out, ", \"room\": ");
+	put_names(out, n->rooms, n->rooms_n, sio_bytes("", 0));
+	buf_str(out, ", \"skip_sid\": ");
+	put_names(out, n->except, n->except_n, n->skip);
+	buf_str(out, ", \"callback\": null, \"host_id\": ");
+	buf_json(out, own);
+	buf_byte(out, '}');
+	if (out->failed)
+		return SIO_ERR_NOMEM;
+	return out->n - start > VALUE_BYTES_MAX ? SIO_ERR_LIMIT : SIO_OK;
+}

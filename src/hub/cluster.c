@@ -80,6 +80,17 @@ void cluster_emit(struct sio_namespace *nsp, const struct sio_target *target, si
 	cluster_set_target(&m, target);
 	cluster_set_args(&m, args);
 	publish(nsp->hub->cluster, interest_channel(nsp, target, channel), &m);
+	(void)cluster_tell_neighbours(nsp, target, name, args);
+}
+
+int cluster_tell_neighbours(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+			    const struct sio_args *args)
+{
+	struct cluster *c = nsp->hub->cluster;
+
+	if (!c->is_open)
+		return SIO_ERR_CLOSED;
+	return c->ops->tell_neighbours ? c->ops->tell_neighbours(c->self, sio_str(nsp->name), target, name, args) : SIO_OK;
 }
 
 void cluster_move(struct sio_namespace *nsp, const struct sio_target *target, enum cluster_type type, sio_slice room)

@@ -69,9 +69,12 @@ static inline void cluster_set_args(struct cluster_message *m, const struct sio_
 	m->attachments_n = args->attachments_n;
 }
 
-/* The event of a broadcast, for the others. */
+/* The event of a broadcast, for the other nodes and for processes of other kinds. */
 void cluster_emit(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
 		  const struct sio_args *args);
+/* The same for processes of other kinds; as ops->tell_neighbours. */
+int cluster_tell_neighbours(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+			    const struct sio_args *args);
 /* The target's sockets of other nodes: CLUSTER_JOIN and CLUSTER_LEAVE room. */
 void cluster_move(struct sio_namespace *nsp, const struct sio_target *target, enum cluster_type type, sio_slice room);
 void cluster_disconnect(struct sio_namespace *nsp, const struct sio_target *target, bool close_session);

@@ -61,6 +61,15 @@ int sio_servers_tell(struct sio_namespace *nsp, sio_slice room, sio_slice name, 
 	return err < 0 || !nsp->hub->cluster ? err : cluster_tell(nsp, room, &m);
 }
 
+int sio_neighbours_tell(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name,
+			const struct sio_args *args)
+{
+	args = args_or_none(args);
+	if (nsp->match || args->attachments_n > SIO_ATTACHMENTS_MAX)
+		return SIO_ERR_INVAL;
+	return nsp->hub->cluster ? cluster_tell_neighbours(nsp, target_or_all(target), name, args) : SIO_OK;
+}
+
 long sio_servers_ask(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args, uint32_t timeout_ms,
 		     sio_answers_fn *fn, void *arg)
 {

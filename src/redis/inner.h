@@ -5,6 +5,9 @@
  *	 |                                        heartbeats|health.c             v
  *	 +---------------- listen.c <-- seal, nodes <-------+------------- sub link
  *
+ * Processes of other kinds: neighbours.c hears them behind listen.c, and outside.c puts what they are told
+ * into the same outbox.
+ *
  * It is up when both links work and a heartbeat has come back.
  *
  * A link may be lost inside any call; what is handed in may close the adapter.  So whoever
@@ -45,6 +48,7 @@ enum unheard {
 	UNHEARD_TOO_MANY,
 	UNHEARD_FORM,     /* of neighbours */
 	UNHEARD_CONTROL,
+	UNHEARD_BY_OTHERS, /* it is us whom they do not hear */
 	UNHEARD_N,
 };
 
@@ -102,6 +106,8 @@ extern const struct redis_link_ops publish_ops;
 /* message to whoever hears channel; those that are none of the hub's past the bounds of
  * the outbox.  Returns 0 or SIO_ERR_BUSY. */
 SIO_MUST_CHECK int publish_put(struct sio_redis *r, enum seal_kind kind, sio_slice channel, sio_slice message);
+/* message as it is to channel as it is, for processes of other kinds; once or not at all.  Returns as publish_put. */
+SIO_MUST_CHECK int publish_outside(struct sio_redis *r, sio_slice channel, sio_slice message);
 /* A heartbeat, or a hello, to all nodes, ourselves included. */
 void publish_beat(struct sio_redis *r, enum seal_kind kind);
 /* When it closes: is everything out? */

@@ -12,6 +12,7 @@ static const char *const unheard_texts[UNHEARD_N] = {
 	[UNHEARD_TOO_MANY] = "a node is not heard: there are too many, or memory is out",
 	[UNHEARD_FORM] = "a message of a process of another kind is refused: it has an unknown form, or a limit is passed",
 	[UNHEARD_CONTROL] = "a process of another kind asks to move or disconnect clients, and may not",
+	[UNHEARD_BY_OTHERS] = "processes of another kind do not get our events: this user has no rights to their channels",
 };
 
 /* ---- the link that listens ------------------------------------------------------------------------- */

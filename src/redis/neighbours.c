@@ -4,7 +4,7 @@
  * Copyright the SkyBuild Realtime authors */
 #include <stdio.h>
 
-#include "base/sha1.h"
+#include "base/sha.h"
 #include "codec/cluster.h"
 #include "codec/node.h"
 #include "codec/python.h"
@@ -58,14 +58,22 @@ int neighbours_init(struct neighbours *n, const struct sio_redis_options *option
 	if (!make_id(n, prefix))
 		return SIO_ERR_NOMEM;
 	err = copy_channel(options->python_channel, "python_channel", &n->python, error);
-	return err < 0 ? err : copy_channel(options->node_key, "node_key", &n->node, error);
+	if (err == SIO_OK)
+		err = copy_channel(options->node_key, "node_key", &n->node, error);
+	if (err == SIO_OK)
+		err = copy_channel(options->to_python_channel, "to_python_channel", &n->to_python, error);
+	return err < 0 ? err : copy_channel(options->to_node_key, "to_node_key", &n->to_node, error);
 }
 
 void neighbours_fini(struct neighbours *n)
 {
 	free(n->python);
 	free(n->node);
+	free(n->to_python);
+	free(n->to_node);
 	buf_fini(&n->heard);
+	buf_fini(&n->channel);
+	buf_fini(&n->told);
 }
 
 /* ---- what they want ------------------------------------------------------------------------ */

@@ -35,11 +35,21 @@ int publish_put(struct sio_redis *r, enum seal_kind kind, sio_slice channel, sio
 	r->counter = now > r->counter ? now : r->counter + 1;
 	if (!seal_write(&r->seal, head, kind, r->id, r->counter, channel, message))
 		return SIO_ERR_BUSY;
-	err = outbox_put(&r->outbox, channel, sio_bytes(head, SEAL_HEAD), message, uv_now(r->loop), kind != SEAL_MESSAGE);
+	err = outbox_put(&r->outbox, channel, sio_bytes(head, SEAL_HEAD), message, uv_now(r->loop),
+			 kind == SEAL_MESSAGE ? OUTBOX_MESSAGE : OUTBOX_URGENT);
 	if (err == SIO_OK)
 		flush(r);
 	else
 		r->stats.full_total++;
+	return err;
+}
+
+int publish_outside(struct sio_redis *r, sio_slice channel, sio_slice message)
+{
+	int err = outbox_put(&r->outbox, channel, sio_bytes("", 0), message, uv_now(r->loop), OUTBOX_OUTSIDE);
+
+	if (err == SIO_OK)
+		flush(r);
 	return err;
 }
 
@@ -93,6 +103,19 @@ static void on_pub_reply(struct redis_link *link, const redisReply *reply)
 	publish_end_if_done(r);
 }
 
+/* Without rights to their channels, all else goes on. */
+static bool forgive(struct redis_link *link, const redisReply *error)
+{
+	struct sio_redis *r = link->owner;
+
+	if (strncmp(error->str, "NOPERM", 6) != 0 || !outbox_refused(&r->outbox))
+		return false;
+	r->answered_ms = uv_now(r->loop);
+	listen_tell_unheard(r, UNHEARD_BY_OTHERS);
+	publish_end_if_done(r);
+	return true;
+}
+
 static void on_pub_written(struct redis_link *link)
 {
 	struct sio_redis *r = link->owner;
@@ -126,4 +149,4 @@ static void on_pub_ended(struct redis_link *link)
 	redis_ended(r);
 }
 
-const struct redis_link_ops publish_ops = { on_pub_ready, on_pub_reply, on_pub_written, on_pub_down, on_pub_ended, NULL };
+const struct redis_link_ops publish_ops = { on_pub_ready, on_pub_reply, on_pub_written, on_pub_down, on_pub_ended, forgive };

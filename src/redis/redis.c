@@ -179,6 +179,14 @@ static bool node_find(void *self, sio_slice own_id, char *out)
 	return true;
 }
 
+static int node_tell_neighbours(void *self, sio_slice nsp, const struct sio_target *target, sio_slice name,
+				const struct sio_args *args)
+{
+	struct sio_redis *r = self;
+
+	return r->is_closing ? SIO_ERR_CLOSED : outside_tell(r, nsp, target, name, args);
+}
+
 /* ---- life ---------------------------------------------------------------------------------------------- */
 
 static void redis_unref(struct sio_redis *r)
@@ -232,6 +240,7 @@ static const struct sio_adapter_ops node_ops = {
 	.nodes = node_nodes,
 	.close = node_close,
 	.find = node_find,
+	.tell_neighbours = node_tell_neighbours,
 };
 
 static void set_times(const struct sio_redis *r, struct redis_link *link)
@@ -337,4 +346,7 @@ void sio_redis_stats(const struct sio_redis *r, struct sio_redis_stats *out)
 	out->channels = r->channels.n;
 	out->outbox_messages = r->outbox.n;
 	out->outbox_bytes = r->outbox.bytes;
+	out->published_total -= r->outbox.outside_sent;
+	out->neighbours_told_total = r->outbox.outside_sent;
+	out->neighbours_untold_total += r->outbox.outside_lost;
 }

@@ -97,6 +97,8 @@ static void carry_out(struct fake_redis *f, struct fake_conn *c, const redisRepl
 	}
 	if (strcmp(word, "SUBSCRIBE") == 0)
 		subscribe(f, c, "subscribe", cmd->element[1]);
+	else if (strcmp(word, "PSUBSCRIBE") == 0) /* confirmed; nothing fits a pattern */
+		subscribe(f, c, "psubscribe", cmd->element[1]);
 	else if (strcmp(word, "INFO") == 0)
 		say(f, c, "$30\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n", 37);
 	else

@@ -1,7 +1,9 @@
 /* cluster-server.c -- several servers in one process, each on a thread of its own, joined by
- * the bus in memory: the server of cluster.test.mjs.
+ * the bus in memory, or over Redis: the server of cluster.test.mjs.
  *
- *	cluster-server --nodes 2
+ *	cluster-server --nodes 2 [--redis redis://...]
+ *
+ * Over Redis, Node's servers and python-socketio's are told what is broadcast.
  *
  * prints where each of them listens and runs until SIGTERM.  What clients may ask for is
  * the table below; each answers with an acknowledgement.
@@ -15,6 +17,7 @@
 
 #include <sio/adapter.h>
 #include <sio/json.h>
+#include <sio/redis.h>
 #include <sio/server.h>
 #include <sio/servers.h>
 #include <sio/work.h>
@@ -281,13 +284,28 @@ static void on_close(void *server)
 	sio_server_close(server, 1000);
 }
 
-static void start(struct node *node, int i, struct sio_bus *bus)
+static void join_redis(struct sio_server *server, const char *url)
+{
+	const struct sio_redis_options options = { .url = url, .prefix = "cluster-server", .to_python_channel = "socketio",
+						   .to_node_key = "socket.io", .python_channel = "socketio", .node_key = "socket.io" };
+	char error[SIO_REDIS_ERROR_MAX];
+	struct sio_redis *redis;
+
+	check("redis", sio_redis_new(&options, &redis, error));
+	check("join redis", sio_redis_join(redis, server));
+	sio_redis_free(redis);
+}
+
+static void start(struct node *node, int i, struct sio_bus *bus, const char *redis_url)
 {
 	struct sio_namespace *nsp;
 
 	snprintf(node->description, sizeof(node->description), "{\"server\":%d}", i);
 	check("new", sio_server_new(NULL, &node->server));
-	check("join the bus", sio_bus_memory_join(bus, node->server));
+	if (redis_url)
+		join_redis(node->server, redis_url);
+	else
+		check("join the bus", sio_bus_memory_join(bus, node->server));
 	nsp = sio_namespace_main(node->server);
 	for (size_t k = 0; k < sizeof(events) / sizeof(events[0]); k++)
 		check("event", sio_on_event(node->server, events[k].name, events[k].fn, NULL));
@@ -299,7 +317,7 @@ static void start(struct node *node, int i, struct sio_bus *bus)
 
 int main(int argc, char **argv)
 {
-	int n = argc == 3 ? atoi(argv[2]) : 2, number;
+	int n = argc >= 3 ? atoi(argv[2]) : 2, number;
 	struct sio_bus *bus = sio_bus_memory_new();
 	sigset_t set;
 
@@ -309,7 +327,7 @@ int main(int argc, char **argv)
 	sigaddset(&set, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &set, NULL); /* for all threads: main waits for it */
 	for (int i = 0; i < n; i++)
-		start(&nodes[i], i, bus);
+		start(&nodes[i], i, bus, argc == 5 ? argv[4] : NULL);
 	sio_bus_memory_free(bus);
 	for (int i = 0; i < n; i++)
 		if (pthread_create(&nodes[i].thread, NULL, run, nodes[i].server) != 0)

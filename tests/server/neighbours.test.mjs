@@ -1,17 +1,19 @@
 // Processes of other kinds on the same Redis: what they publish reaches the clients of our servers,
-// once each, and what they may not do is not done.  The real packages, a real redis-server.
+// once each, and what they may not do is not done; what ours publish reaches theirs, once each, and does
+// not come back.  The real packages, a real redis-server.
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, before, describe, it } from 'node:test';
 import { createServer } from 'node:http';
+import { spawn } from 'node:child_process';
 import { createAdapter } from '@socket.io/redis-adapter';
 import { Emitter } from '@socket.io/redis-emitter';
 import { createClient } from 'redis';
 import { Server as NodeServer } from 'socket.io';
 import { clientPool } from './lib/clients.mjs';
-import { run } from './lib/harness.mjs';
-import { PATIENCE, sleep, until } from './lib/queue.mjs';
+import { run, startCluster } from './lib/harness.mjs';
+import { PATIENCE, Queue, sleep, until } from './lib/queue.mjs';
 import { startRedis } from './lib/redis.mjs';
 import { metric, startServers } from './lib/servers.mjs';
 
@@ -162,15 +164,15 @@ describe("python-socketio's write-only manager", () => {
 });
 
 // A connection of the npm package redis.
-async function connect() {
-  const client = createClient({ url: redis.url });
+async function connect(at = redis) {
+  const client = createClient({ url: at.url });
   client.on('error', () => {});
   return client.connect();
 }
 
 // A Node server with the Redis adapter, and how to end it.
-async function nodeServer(options) {
-  const [pub, sub] = [await connect(), await connect()];
+async function nodeServer(options, at) {
+  const [pub, sub] = [await connect(at), await connect(at)];
   const http = createServer();
   const io = new NodeServer(http, { adapter: createAdapter(pub, sub, options) });
   await new Promise((resolve) => http.listen(0, '127.0.0.1', resolve));
@@ -373,5 +375,214 @@ describe('REDIS_LISTEN_TO=none', () => {
     cleo.close();
     await client.quit();
     await own.stop();
+  });
+});
+
+// A script of python/ that runs until it is ended; its lines in a queue.
+function startPython(script, ...args) {
+  const child = spawn(PYTHON, [path.join(HERE, 'python', script), ...args], { env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' }, stdio: ['pipe', 'pipe', 'ignore'] });
+  const lines = new Queue(script);
+  let rest = '';
+  child.stdout.on('data', (d) => {
+    const all = (rest + d).split('\n');
+    rest = all.pop();
+    for (const line of all) lines.push(line);
+  });
+  const ended = new Promise((resolve) => child.on('close', resolve));
+  const end = async () => {
+    child.stdin.end();
+    await ended;
+  };
+  process.on('exit', () => child.kill('SIGKILL'));
+  return { lines, end };
+}
+
+async function pythonServer(kind, at) {
+  const server = startPython('server.py', kind, at.url);
+  const line = await server.lines.next((l) => l.startsWith('port '), { timeout: PATIENCE * 4 });
+  return { ...server, url: `http://127.0.0.1:${line.slice(5)}` };
+}
+
+// Debian's client, with the face of ours.
+async function pythonClient(url, room) {
+  const script = startPython('listener.py', url, room);
+  await script.lines.next((l) => l === '["joined"]', { timeout: PATIENCE * 4 });
+  const all = (name) => script.lines.peek((l) => l.startsWith(`["${name}"`)).map((l) => JSON.parse(l)[1]);
+  return { all, close: script.end };
+}
+
+// A Node server whose clients may do what those of python/server.py may.
+async function nodeServerWithClients(at) {
+  const io = await nodeServer(undefined, at);
+  io.on('connection', (s) => {
+    s.on('join', (room, ack) => (s.join(room), ack(room)));
+    s.on('say', (room, event, argument) => io.to(room).emit(event, argument));
+  });
+  return io;
+}
+
+describe('REDIS_PUBLISH_TO=python,node: our events reach the clients of their servers', () => {
+  let own, at, io, snakes, ours, theirs, others;
+  const N = 20;
+  const stay = []; // to be ended
+  // A stock client of a server of theirs, in rooms.
+  const guest = async (url, options, ...rooms) => {
+    const c = await pool.open(url, { transports: ['websocket'], ...options }).connected();
+    for (const room of rooms) await c.ask('join', room);
+    return c;
+  };
+  before(async () => {
+    at = await startRedis();
+    own = await startServers(2, { REDIS_URL: at.url, REDIS_PUBLISH_TO: 'python,node' });
+    io = await nodeServerWithClients(at);
+    snakes = await Promise.all(['AsyncRedisManager', 'RedisManager'].map((kind) => pythonServer(kind, at)));
+    ours = [await pool.user(own[0], 'anna', { project: P }), await pool.user(own[1], 'ben', { project: P, transports: ['polling'] })];
+    const rooms = [ROOM, 'user:ben'];
+    others = {
+      node: await guest(io.url, {}, ...rooms),
+      nodePolling: await guest(io.url, { transports: ['polling'] }, ...rooms),
+      pythonAsync: await guest(snakes[0].url, {}, ...rooms),
+      pythonThreads: await guest(snakes[1].url, { transports: ['polling'] }, ...rooms),
+      pythonClient: await pythonClient(snakes[0].url, ROOM),
+    };
+    stay.push(others.pythonClient);
+    theirs = Object.entries(others);
+  });
+  after(async () => {
+    pool.close();
+    for (const s of [...stay, ...(snakes ?? [])]) await (s.end ?? s.close)();
+    await io?.end();
+    await own?.stop();
+    await at?.stop();
+  });
+  const sum = async (name) => (await Promise.all(own.map((s) => s.metric(name)))).reduce((a, b) => a + b, 0);
+  const boq = (i, item) => own[i].broadcast('boq-update', { project_id: P, item_id: item, updates: { qty: '1.50', n: [1, -2, 0.5, null] }, user_id: 'anna' });
+  const emit = (i, body) => own[i].broadcast('emit', body);
+  let marks = 0;
+  // Behind what was sent before, by the same server: then all of it is there.
+  const flushed = async (i = 0, room = ROOM) => {
+    const n = ++marks;
+    assert.equal((await emit(i, { room, event: 'mark', data: { n } })).status, 202);
+    for (const [who, c] of theirs)
+      if (room === ROOM || who !== 'pythonClient') await until(() => c.all('mark').some((d) => d.n === n), `the mark at ${who}`);
+  };
+
+  it('durable events of all servers: once each, whole, in the order of their server', async () => {
+    for (let k = 0; k < N; k++) for (const i of [0, 1]) assert.equal((await boq(i, `${i}-${k}`)).status, 202);
+    for (const i of [0, 1]) await flushed(i);
+    for (const c of ours) await until(() => c.all('boq:item:updated').length >= 2 * N, 'ours have them');
+    const want = Object.fromEntries(ours[0].all('boq:item:updated').map((d) => [d.item_id, d]));
+    for (const [who, c] of theirs) {
+      const got = c.all('boq:item:updated');
+      assert.equal(got.length, 2 * N, who);
+      for (const d of got) assert.deepEqual(d, want[d.item_id], who);
+      for (const i of [0, 1]) assert.deepEqual(got.map((d) => d.item_id).filter((x) => x.startsWith(`${i}-`)), Array.from({ length: N }, (_, k) => `${i}-${k}`), who);
+    }
+    for (const c of ours) assert.equal(c.all('boq:item:updated').length, 2 * N);
+  });
+
+  it('to a user, to a room that none of ours is in, volatile, except one', async () => {
+    const skipped = others.node.socket.id;
+    assert.equal((await own[0].broadcast('notify', { user_id: 'ben', notification_data: { title: 'hello' } })).status, 202);
+    await emit(1, { room: 'user:nobody', event: 'x:nobody', data: { a: 1 } });
+    await emit(1, { room: ROOM, event: 'x:volatile', data: { a: 'ä𝄞\u0001"' }, volatile: true });
+    await emit(1, { room: ROOM, event: 'x:text', data: 'plain' });
+    await emit(1, { room: ROOM, event: 'x:except', data: { a: 2 }, except_sid: skipped });
+    await emit(0, { room: 'club', event: 'x:club', data: { a: 3 } });
+    for (const i of [0, 1]) await flushed(i);
+    for (const [who, c] of theirs) {
+      assert.deepEqual(c.all('notification:new').map((d) => d.title), who === 'pythonClient' ? [] : ['hello'], who);
+      assert.deepEqual(c.all('x:volatile'), [{ a: 'ä𝄞\u0001"' }], who);
+      assert.deepEqual(c.all('x:text'), ['plain'], who);
+      assert.deepEqual(c.all('x:except').map((d) => d.a), who === 'node' ? [] : [2], who);
+      for (const none of ['x:nobody', 'x:club']) assert.deepEqual(c.all(none), [], `${who} ${none}`);
+    }
+    const member = await guest(io.url, {}, 'club');
+    await emit(0, { room: 'club', event: 'x:club', data: { a: 4 } });
+    assert.equal((await member.event('x:club')).a, 4);
+    member.close();
+  });
+
+  it('what members do: cursors, typing and states, not who comes and goes', async () => {
+    ours[0].emit('cursor:move', { project_id: P, cursor: { x: 7 } });
+    ours[1].emit('typing:start', { project_id: P, target: 'boq' });
+    ours[1].emit('presence:update', { project_id: P, state: { page: 'boq' } });
+    const late = await pool.user(own[1], 'cleo', { project: P });
+    late.close();
+    for (const [who, c] of theirs) {
+      await until(() => c.all('cursor:moved').length && c.all('typing:started').length && c.all('presence:updated').length, `they come to ${who}`);
+      assert.deepEqual(c.all('cursor:moved').map((d) => [d.user_id, d.cursor]), [['anna', { x: 7 }]], who);
+      assert.deepEqual(c.all('typing:started').map((d) => d.user_id), ['ben'], who);
+    }
+    await ours[0].event('user:joined', (d) => d.user_id === 'cleo');
+    await ours[0].event('user:left', (d) => d.user_id === 'cleo');
+    for (const i of [0, 1]) await flushed(i);
+    for (const [who, c] of theirs) assert.deepEqual([...c.all('user:joined'), ...c.all('user:left')], [], who);
+  });
+
+  it('both ways at once: everybody once, and what we publish does not come back to us', async () => {
+    const before = [await sum('skybuild_redis_messages_total{direction="neighbours"}'), await sum('skybuild_redis_messages_total{direction="to_neighbours"}')];
+    for (let k = 0; k < N; k++) {
+      others.node.emit('say', ROOM, 'b:node', { k });
+      others.pythonAsync.emit('say', ROOM, 'b:python', { k });
+      await emit(k % 2, { room: ROOM, event: 'b:own', data: { k } });
+    }
+    const want = { 'b:node': [...ours, others.node, others.nodePolling], 'b:python': [...ours, others.pythonAsync, others.pythonThreads, others.pythonClient], 'b:own': [...ours, ...Object.values(others)] };
+    for (const [event, who] of Object.entries(want)) for (const c of who) await until(() => c.all(event).length >= N, `${event} everywhere`);
+    for (const i of [0, 1]) await flushed(i);
+    for (const [event, who] of Object.entries(want))
+      for (const c of who) {
+        const ks = c.all(event).map((d) => d.k);
+        assert.equal(ks.length, N);
+        if (event !== 'b:own') assert.deepEqual(ks, Array.from({ length: N }, (_, k) => k)); // one sender, one order
+        else assert.equal(new Set(ks).size, N);
+      }
+    const after = [await sum('skybuild_redis_messages_total{direction="neighbours"}'), await sum('skybuild_redis_messages_total{direction="to_neighbours"}')];
+    assert.equal(after[0] - before[0], 2 * 2 * N, 'each server of ours has heard theirs, and not its own');
+    assert.equal(after[1] - before[1], 2 * (N + 2), 'one message for each kind and event, whoever of ours made it');
+    assert.equal(await sum('skybuild_redis_dropped_total{why="neighbour_untold"}'), 0);
+    assert.equal(await sum('skybuild_redis_dropped_total{why="neighbour_malformed"}'), 0);
+  });
+
+  it('without Redis what is volatile is dropped, the rest waits, and it goes on when Redis is back', async () => {
+    await at.kill();
+    await until(async () => (await own[0].metric('skybuild_redis_up')) === 0, 'it is noticed', { timeout: 20000 });
+    assert.equal((await emit(0, { room: ROOM, event: 'x:gone', data: {}, volatile: true })).status, 202);
+    assert.equal((await boq(0, 'while-away')).status, 202);
+    assert.ok((await own[0].metric('skybuild_redis_dropped_total{why="neighbour_untold"}')) >= 2);
+    assert.ok((await own[0].metric('skybuild_redis_outbox_messages')) >= 2);
+    await at.start();
+    await until(async () => (await own[0].metric('skybuild_redis_up')) === 1, 'it is back', { timeout: 20000 });
+    for (const c of [others.node, others.pythonAsync]) {
+      let k = 0;
+      await until(async () => (await boq(0, `again-${k++}`), c.all('boq:item:updated').some((d) => d.item_id.startsWith('again-'))), 'events come again', { timeout: 30000 });
+    }
+    for (const c of ours) await c.event('boq:item:updated', (d) => d.item_id === 'while-away');
+  });
+});
+
+describe('a server of the library tells its broadcasts: several arguments, rooms, bytes', () => {
+  it('Node clients get them as they are', async () => {
+    const io = await nodeServerWithClients(redis);
+    const cluster = await startCluster(2, { redis: redis.url });
+    try {
+      const nina = await pool.open(io.url, { transports: ['websocket'] }).connected();
+      await nina.ask('join', 'lib');
+      const cleo = await pool.open(cluster.urls[0], { transports: ['websocket'] }).connected();
+      await until(async () => (await cleo.ask('stats')).nodes === 2, 'they know each other');
+      const args = [{ file: Buffer.from('dead', 'hex'), n: [1, 2.5, null] }, [Buffer.alloc(70000, 7), 'ä𝄞'], true];
+      await until(() => {
+        if (nina.all('said').length === 0) cleo.emit('say', 'lib', ...args);
+        return nina.all('said').length > 0;
+      }, 'it comes');
+      const [got] = await taken(nina, 'said', 1);
+      assert.deepEqual(got, args);
+      cleo.emit('say', null, 'to all', []);
+      await until(() => nina.all('said').includes('to all'), 'to everybody');
+      for (const c of [nina, cleo]) c.close();
+    } finally {
+      await cluster.end();
+      await io.end();
+    }
   });
 });

@@ -90,6 +90,7 @@ struct sio_server {
 	void (*on_broadcast)(void);  /* NULL: nobody looks */
 	unsigned others_n;           /* other servers of the cluster */
 	struct buf told;             /* what they were told and answered */
+	struct buf outside;          /* what processes of other kinds were told */
 	sio_server_event_fn *on_server_event;
 	void *server_event_arg;
 };
@@ -469,6 +470,16 @@ int sio_servers_tell(struct sio_namespace *nsp, sio_slice room, sio_slice name, 
 	return 0;
 }
 
+int sio_neighbours_tell(struct sio_namespace *nsp, const struct sio_target *target, sio_slice name, const struct sio_args *args)
+{
+	struct sio_server *s = (struct sio_server *)(void *)nsp;
+
+	buf_printf(&s->outside, "%.*s%s%.*s %.*s %.*s\n", (int)target->rooms[0].n, target->rooms[0].p, target->except_n ? " less " : "",
+		   target->except_n ? (int)target->except[0].n : 0, target->except_n ? target->except[0].p : "", (int)name.n, name.p,
+		   (int)args->json.n, args->json.p);
+	return 0;
+}
+
 long sio_servers_emit(struct sio_namespace *nsp, sio_slice name, const struct sio_args *args)
 {
 	return sio_servers_tell(nsp, SIO_LIT("*"), name, args) < 0 ? -1 : (long)server.others_n;
@@ -546,7 +557,7 @@ const char *token_status_code(enum token_status status)
 	return code[status];
 }
 
-enum token_status token_verify(const struct token_verifier *verifier, sio_slice token, int64_t now_s,
+enum token_status token_verify(struct token_verifier *verifier, sio_slice token, int64_t now_s,
 			       struct token_claims *out)
 {
 	char text[256];
@@ -651,6 +662,7 @@ static inline void fake_teardown(void)
 		answer(store.asks[0].op, STORE_UNAVAILABLE, "", "");
 	collab_free(collab);
 	buf_fini(&server.told);
+	buf_fini(&server.outside);
 }
 
 /* What the socket was sent since the last look must be exactly this. */

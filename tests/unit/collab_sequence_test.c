@@ -313,6 +313,29 @@ static void own_events_are_told_to_other_servers(void **state)
 	expect_told("");
 }
 
+/* Once for each event, by the server that has committed it, whether it has anybody or must wait, or is alone. */
+static void own_events_are_told_to_processes_of_other_kinds(void **state)
+{
+	struct collab_emit e = { .event = SIO_LIT("e"), .args = SIO_LIT("{\"n\":1}"), .position = 113, .is_local = true };
+
+	(void)state;
+	anna_at_10();
+	commit("p1", 11, 111, SIO_LIT(""));
+	commit("p1", 13, 112, SIO_LIT("sid-1")); /* our own room waits for 12, */
+	e.position = 110;
+	collab_emit_durable(collab, SIO_LIT("p1"), 12, &e); /* which is another server's */
+	pass(60);
+	answer(STORE_EVENT_LIST, STORE_OK, "", "[" ROW("13") "]");
+	commit("p9", 3, 116, SIO_LIT(""));
+	e.is_local = false;
+	e.position = 117;
+	collab_emit_user(collab, SIO_LIT("ben"), &e);
+	e.position = 0; /* the hub tells it by itself */
+	collab_emit_user(collab, SIO_LIT("ben"), &e);
+	buf_byte(&server.outside, '\0');
+	assert_string_equal(server.outside.p, "project:p1 e {}\nproject:p1 less sid-1 e {}\nproject:p9 e {}\nuser:ben e {\"n\":1}\n");
+}
+
 /* The store is the truth: what others say makes us look there, and says whom an event is not for. */
 static void other_servers_wake_us(void **state)
 {
@@ -405,6 +428,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_room_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(rooms_wait_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(own_events_are_told_to_other_servers, setup, teardown),
+		cmocka_unit_test_setup_teardown(own_events_are_told_to_processes_of_other_kinds, setup, teardown),
 		cmocka_unit_test_setup_teardown(other_servers_wake_us, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_session_that_has_moved, setup, teardown),
 		cmocka_unit_test_setup_teardown(nonsense_of_other_servers, setup, teardown),

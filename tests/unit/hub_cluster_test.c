@@ -440,6 +440,17 @@ static void bad_close(void *self)
 	(void)self;
 }
 
+/* What processes of other kinds are told: "nsp rooms except+skip event arguments". */
+static struct buf outside;
+
+static int bad_tell_neighbours(void *self, sio_slice nsp, const struct sio_target *target, sio_slice name, const struct sio_args *args)
+{
+	(void)self;
+	buf_printf(&outside, "%.*s %u %u%s %.*s %.*s\n", (int)nsp.n, nsp.p, target->rooms_n, target->except_n, target->skip ? "+" : "",
+		   (int)name.n, name.p, (int)args->json.n, args->json.p);
+	return bad.result;
+}
+
 static const struct sio_adapter_ops bad_ops = {
 	.open = bad_open,
 	.subscribe = bad_subscribe,
@@ -448,7 +459,14 @@ static const struct sio_adapter_ops bad_ops = {
 	.send = bad_send,
 	.nodes = bad_nodes,
 	.close = bad_close,
+	.tell_neighbours = bad_tell_neighbours,
 };
+
+static int teardown_bad(void **state)
+{
+	buf_fini(&outside);
+	return teardown(state);
+}
 
 static int setup_bad(void **state)
 {
@@ -504,6 +522,45 @@ static void test_a_publish_that_fails(void **state)
 	in_r.skip = hub_socket(c);
 	assert_int_equal(say(0, &in_r, "3"), 0);
 	assert_true(bad.has_skip);
+}
+
+/* Each broadcast that is not local once, on the node where it is made; what other nodes say is not told again. */
+static void test_processes_of_other_kinds(void **state)
+{
+	struct sio_server *server = cluster[0].server;
+	struct sio_namespace *parent, *main_nsp = server->hub.nsps;
+	const sio_slice rooms[] = { SIO_LIT("r"), SIO_LIT("s") };
+	struct sio_target t = { .rooms = rooms, .rooms_n = 2, .except = rooms, .except_n = 1 };
+	struct sio_args args = sio_args_json(SIO_LIT("1")), many = { .attachments_n = SIO_ATTACHMENTS_MAX + 1 };
+	struct cluster_message from_node = { .type = CLUSTER_EMIT, .nsp = SIO_LIT("/"), .name = SIO_LIT("far"), .json = SIO_LIT("5") };
+	struct buf wire = { 0 };
+	struct fake_client *c;
+
+	(void)state;
+	buf_fini(&outside);
+	assert_int_equal(sio_neighbours_tell(main_nsp, &t, SIO_LIT("alone"), &args), SIO_OK); /* without an adapter nobody */
+	assert_int_equal(sio_server_set_adapter(server, &bad_ops, NULL), SIO_OK);
+	c = cluster_client(0, "r");
+	t.skip = hub_socket(c);
+	say(0, &t, "1");
+	say(0, NULL, "2");
+	t.is_local = true;
+	say(0, &t, "3");
+	assert_int_equal(cluster_write(&wire, &from_node), SIO_OK);
+	sio_adapter_deliver(server, SIO_LIT("another-node-another"), buf_peek(&wire));
+	cluster_turn();
+	assert_int_equal(sio_neighbours_tell(main_nsp, &t, SIO_LIT("alone"), &args), SIO_OK);
+	assert_int_equal(sio_neighbours_tell(main_nsp, NULL, SIO_LIT("none"), NULL), SIO_OK);
+	assert_int_equal(sio_neighbours_tell(main_nsp, NULL, SIO_LIT("e"), &many), SIO_ERR_INVAL);
+	assert_int_equal(sio_namespace_pattern(server, "/x", &parent), SIO_OK);
+	assert_int_equal(sio_neighbours_tell(parent, NULL, SIO_LIT("e"), &args), SIO_ERR_INVAL);
+	bad.result = SIO_ERR_BUSY;
+	assert_int_equal(sio_neighbours_tell(main_nsp, NULL, SIO_LIT("busy"), NULL), SIO_ERR_BUSY);
+	fake_expect(c, "ws 42[\"e\",2]; ws 42[\"far\",5]; ");
+	buf_byte(&outside, '\0');
+	assert_string_equal(outside.p, "/ 2 1+ e 1\n/ 0 0 e 2\n/ 2 1+ alone 1\n/ 0 0 none \n/ 0 0 busy \n");
+	buf_fini(&outside);
+	buf_fini(&wire);
 }
 
 static void test_a_message_too_large(void **state)
@@ -664,7 +721,7 @@ static void test_closed_but_not_freed(void **state)
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-#define BAD(f) cmocka_unit_test_setup_teardown(f, setup_bad, teardown)
+#define BAD(f) cmocka_unit_test_setup_teardown(f, setup_bad, teardown_bad)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_room_on_all_nodes),
 		TEST(test_everybody_but),
@@ -684,6 +741,7 @@ int main(void)
 		TEST(test_disconnect),
 		BAD(test_set_adapter),
 		BAD(test_a_publish_that_fails),
+		BAD(test_processes_of_other_kinds),
 		BAD(test_a_message_too_large),
 		BAD(test_a_subscription_that_fails),
 		TEST(test_forged),

@@ -17,12 +17,14 @@
 #include <string.h>
 #include <time.h>
 
+#include <sio/room.h>
+
 #include "base/buf.h"
 #include "base/random.h"
 #include "lib/fake_redis.h"
 #include "redis/redis.h"
 
-enum { NODES = 2, PATIENCE_MS = 10000, BEAT_MS = 40 };
+enum { NODES = 3, PATIENCE_MS = 10000, BEAT_MS = 40 };
 
 struct node {
 	struct sio_redis *redis;
@@ -413,6 +415,84 @@ static void sent_twice_heard_once(void **state)
 	UNTIL(has_heard(1, "x y x y x y x y x y "));
 }
 
+/* ---- processes of other kinds ------------------------------------------------------------------- */
+
+static int tell(int i, const char *json, bool is_volatile)
+{
+	const struct sio_target target = { .is_volatile = is_volatile };
+	const struct sio_args args = sio_args_json(sio_str(json));
+
+	return nodes[i].ops->tell_neighbours(nodes[i].self, SIO_LIT("/"), &target, SIO_LIT("e"), &args);
+}
+
+/* Nodes 0 and 1 of one prefix, of which 0 tells; 2 is of another and hears what a stranger would. */
+static void open_three(void)
+{
+	open_with(0, (struct sio_redis_options){ .python_channel = "py", .node_key = "nd", .to_python_channel = "py", .to_node_key = "nd" });
+	open_with(1, (struct sio_redis_options){ .python_channel = "py", .node_key = "nd" });
+	open_with(2, (struct sio_redis_options){ .python_channel = "py", .node_key = "nd", .prefix = "other" });
+	UNTIL(is_up(0) && is_up(1) && is_up(2));
+	run_ms(30);
+}
+
+static void what_is_told_outside_is_our_own_to_us(void **state)
+{
+	(void)state;
+	open_three();
+	assert_int_equal(tell(1, "1", false), SIO_OK); /* this one tells nobody */
+	assert_int_equal(tell(0, "1", false), SIO_OK);
+	assert_int_equal(tell(0, "{", false), SIO_ERR_PROTO);
+	assert_int_equal(tell(0, "{\"a\":2}", true), SIO_OK);
+	UNTIL(stats_of(2).neighbours_total == 2); /* by SUBSCRIBE; this Redis knows no patterns */
+	UNTIL(stats_of(0).neighbours_told_total == 4);
+	assert_int_equal(stats_of(0).neighbours_untold_total, 2);
+	assert_int_equal(stats_of(0).neighbours_total + stats_of(1).neighbours_total + stats_of(2).neighbours_refused_total, 0);
+}
+
+static void what_was_told_outside_is_never_told_twice(void **state)
+{
+	(void)state;
+	open_three();
+	UNTIL(stats_of(0).outbox_messages == 0);
+	fake.command = "PUBLISH";
+	fake.fault = "";
+	fake.does_both = true; /* it is forwarded, and the answer is lost */
+	fake.times = 1;
+	assert_int_equal(tell(0, "1", false), SIO_OK); /* two messages: the second waits, and goes when it is connected again */
+	UNTIL(stats_of(0).failures_total > 0 || stats_of(1).failures_total > 0 || stats_of(2).failures_total > 0);
+	UNTIL(is_up(0) && stats_of(0).outbox_messages == 0);
+	if (stats_of(0).failures_total) /* else it was a heartbeat of another node */
+		assert_in_range(stats_of(0).neighbours_untold_total, 1, 2); /* the other one may have been under way */
+	run_ms(50);
+	assert_int_equal(stats_of(2).neighbours_total, 1);
+	/* While there is no connection, what is volatile is dropped and the rest waits. */
+	fake_redis_drop_all(&fake);
+	UNTIL(!is_up(0));
+	assert_int_equal(tell(0, "2", true), SIO_ERR_BUSY);
+	assert_int_equal(tell(0, "3", false), SIO_OK);
+	UNTIL(is_up(0) && stats_of(0).outbox_messages == 0);
+}
+
+static void without_rights_to_their_channels(void **state)
+{
+	uint64_t failures;
+
+	(void)state;
+	open_with(0, (struct sio_redis_options){ .to_python_channel = "py" });
+	UNTIL(is_up(0) && stats_of(0).outbox_messages == 0);
+	failures = stats_of(0).failures_total;
+	fake.command = "PUBLISH";
+	fake.fault = "-NOPERM this user has no permissions to access one of the channels used as arguments\r\n";
+	fake.times = 1;
+	assert_int_equal(tell(0, "1", false), SIO_OK);
+	UNTIL(fake.times == 0 && stats_of(0).neighbours_untold_total == 1);
+	assert_int_equal(tell(0, "2", false), SIO_OK);
+	UNTIL(stats_of(0).neighbours_told_total == 1);
+	assert_int_equal(stats_of(0).failures_total, failures);
+	assert_true(is_up(0));
+	assert_true(is_logged("no rights to their channels"));
+}
+
 static void everything_is_subscribed_again(void **state)
 {
 	(void)state;
@@ -454,6 +534,20 @@ static void the_deaf_is_found_out(void **state)
 	run_ms(8 * BEAT_MS);
 	assert_int_equal(stats_of(0).deaf_total, deaf);
 	assert_true(stats_of(0).round_trip_us > 0);
+}
+
+/* The line is lost between the greeting and the subscriptions, and nobody says so. */
+static void a_subscription_that_is_never_confirmed(void **state)
+{
+	(void)state;
+	fake.command = "SUBSCRIBE";
+	fake.fault = NULL;
+	fake.times = 2;
+	open_node(0);
+	UNTIL(fake.times == 0);
+	assert_false(is_up(0));
+	UNTIL(is_logged("does not confirm that we may listen"));
+	UNTIL(is_up(0));
 }
 
 static void the_stuck_is_found_out(void **state)
@@ -581,8 +675,12 @@ int main(void)
 		T(the_outbox_is_bounded_and_keeps_the_order),
 		T(what_waited_too_long_is_dropped),
 		T(sent_twice_heard_once),
+		T(what_is_told_outside_is_our_own_to_us),
+		T(what_was_told_outside_is_never_told_twice),
+		T(without_rights_to_their_channels),
 		T(everything_is_subscribed_again),
 		T(the_deaf_is_found_out),
+		T(a_subscription_that_is_never_confirmed),
 		T(the_stuck_is_found_out),
 		T(the_silent_are_gone_once),
 		T(who_is_away_himself_takes_nobody_for_gone),

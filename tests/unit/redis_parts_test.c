@@ -161,7 +161,7 @@ static struct outbox box;
 
 static int put(const char *message, uint64_t now_ms)
 {
-	return outbox_put(&box, SIO_LIT("ch"), SIO_LIT("H"), sio_str(message), now_ms, false);
+	return outbox_put(&box, SIO_LIT("ch"), SIO_LIT("H"), sio_str(message), now_ms, OUTBOX_MESSAGE);
 }
 
 static void expect_taken(bool is_sharded, const char *want)
@@ -204,13 +204,56 @@ static void what_was_not_answered_goes_again(void **state)
 	outbox_fini(&box);
 }
 
+static int put_outside(const char *message)
+{
+	return outbox_put(&box, SIO_LIT("ch"), SIO_LIT("H"), sio_str(message), 5, OUTBOX_OUTSIDE);
+}
+
+#define SHARDED(message, n) "*3\r\n$8\r\nSPUBLISH\r\n$2\r\nch\r\n$" n "\r\nH" message "\r\n"
+
+static void what_is_for_the_outside_goes_once(void **state)
+{
+	(void)state;
+	outbox_init(&box, 10, 10000);
+	assert_int_equal(put("a", 5) | put_outside("b") | put("c", 5) | put_outside("d") | put_outside("e"), SIO_OK);
+	expect_taken(true, SHARDED("a", "2") COMMAND("b", "2") SHARDED("c", "2") COMMAND("d", "2") COMMAND("e", "2"));
+	assert_int_equal(put_outside("f"), SIO_OK);
+	assert_true(outbox_acked(&box)); /* a and b, before the write is over */
+	assert_true(outbox_refused(&box));
+	assert_int_equal(box.outside_lost, 1);
+	outbox_wrote(&box);
+	assert_int_equal(box.n, 4);
+	assert_false(outbox_refused(&box)); /* c is a node's: that is no matter of theirs */
+	outbox_rewind(&box); /* the connection is gone: c again, d and e are lost, f was not begun */
+	assert_int_equal(box.outside_lost, 3);
+	expect_taken(false, COMMAND("c", "2") COMMAND("f", "2"));
+	outbox_wrote(&box);
+	assert_true(outbox_acked(&box));
+	assert_true(outbox_acked(&box));
+	assert_false(outbox_acked(&box) || outbox_refused(&box));
+	assert_int_equal(box.outside_sent, 1);
+	assert_int_equal(box.n + box.bytes, 0);
+	/* All of it lost, and the list is good still; what waits too long is lost as well. */
+	assert_int_equal(put_outside("g"), SIO_OK);
+	expect_taken(false, COMMAND("g", "2"));
+	outbox_wrote(&box);
+	outbox_rewind(&box);
+	assert_int_equal(put("h", 1) | put_outside("i"), SIO_OK);
+	assert_int_equal(outbox_expire(&box, 9), 1);
+	assert_int_equal(box.outside_lost, 5);
+	assert_int_equal(put_outside("j"), SIO_OK);
+	expect_taken(false, COMMAND("j", "2"));
+	outbox_wrote(&box);
+	outbox_fini(&box);
+}
+
 static void it_is_bounded(void **state)
 {
 	(void)state;
 	outbox_init(&box, 2, 10000);
 	assert_int_equal(put("a", 1) | put("b", 2), SIO_OK);
 	assert_int_equal(put("c", 3), SIO_ERR_BUSY);
-	assert_int_equal(outbox_put(&box, SIO_LIT("ch"), SIO_LIT("H"), SIO_LIT("!"), 3, true), SIO_OK);
+	assert_int_equal(outbox_put(&box, SIO_LIT("ch"), SIO_LIT("H"), SIO_LIT("!"), 3, OUTBOX_URGENT), SIO_OK);
 	assert_int_equal(outbox_expire(&box, 2), 1);
 	assert_int_equal(outbox_expire(&box, 2), 0);
 	expect_taken(false, COMMAND("b", "2") COMMAND("!", "2"));
@@ -232,7 +275,7 @@ int main(void)
 		cmocka_unit_test(who_was_gone_comes_as_another),
 		cmocka_unit_test(so_many_and_no_more),
 		cmocka_unit_test(what_was_not_answered_goes_again),
-		cmocka_unit_test(it_is_bounded),
+		cmocka_unit_test(what_is_for_the_outside_goes_once), cmocka_unit_test(it_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -306,10 +306,10 @@ export async function startEcho(env = {}) {
 }
 
 // Several servers in one process, joined by the bus in memory; .urls has one for each.
-export async function startCluster(nodes) {
+export async function startCluster(nodes, { redis } = {}) {
   const file = path.join(path.dirname(SKYBUILD), 'cluster-server');
   if (!existsSync(file)) throw new Error(`no cluster server at ${path.relative(ROOT, file)}: make builds it`);
-  const server = await new Process(file, ['--nodes', String(nodes)], { env: {}, name: 'cluster server' }).listening();
+  const server = await new Process(file, ['--nodes', String(nodes), ...(redis ? ['--redis', redis] : [])], { env: {}, name: 'cluster server' }).listening();
   server.urls = server.logged(/^Node \d+ listens at/).map((line) => line.split(' at ')[1]);
   return server;
 }
