@@ -41,7 +41,7 @@ export function ItemHistory({ id }: { id: string }) {
             <Group gap="sm" wrap="nowrap" align="flex-start">
               <Face userId={done.updated_by} people={people} size={24} />
               <Text size="sm" className="grow">
-                <b>{people.nameOf(done.updated_by)}</b> {done.updates ? changesOf(done.updates) : 'added it'}
+                <b>{people.nameOf(done.updated_by)}</b> {done.updates ? `changed ${changesOf(done.updates)}` : 'added it'}
               </Text>
               <Text size="xs" c="dimmed" className="when">
                 {e.created_at ? when(e.created_at) : ''}

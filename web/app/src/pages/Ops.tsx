@@ -106,12 +106,13 @@ function Panel({ serviceKey, onRefused }: { serviceKey: string; onRefused(): voi
   }, [serviceKey]);
 
   const now = points.at(-1);
+  const nodes = (now && sum(now.figures, 'skybuild_nodes')) ?? 1;
   const label = (name: string, by: string) => Object.entries(now?.figures[name] ?? {}).map(([labels, value]) => [new RegExp(`${by}="([^"]*)"`).exec(labels)?.[1] ?? labels, value] as const);
   return (
     <main className="page wide">
       <h1 className="visually-hidden">Operations</h1>
       <Text size="sm" c={fault ? 'var(--bad)' : 'dimmed'} role="status" mb="sm">
-        {fault || (now ? `Version ${label('skybuild_build_info', 'version')[0]?.[0] ?? '?'} · ${sum(now.figures, 'skybuild_nodes') ?? 1} server(s) · read each second` : 'Reading')}
+        {fault || (now ? `Version ${label('skybuild_build_info', 'version')[0]?.[0] ?? '?'} · ${nodes === 1 ? 'one server' : `${nodes} servers`} · read each second` : 'Reading')}
       </Text>
       <SimpleGrid cols={{ base: 1, sm: 2, lg: 3 }}>
         {CHARTS.map((c) => {
@@ -119,7 +120,7 @@ function Panel({ serviceKey, onRefused }: { serviceKey: string; onRefused(): voi
           return <Chart key={c.title} title={c.title} unit={c.unit} times={points.map((p) => p.at)} values={values} isMeasured={points.length < 3 || values.some((v) => v !== null)} />;
         })}
       </SimpleGrid>
-      <SimpleGrid cols={{ base: 1, sm: 2 }} mt="md">
+      <SimpleGrid cols={{ base: 1, sm: 2 }} mt="md" style={{ alignItems: 'start' }}>
         <Figures title="Sessions by transport" rows={label('skybuild_sessions', 'transport')} />
         <Figures title="Recoveries" rows={label('skybuild_recoveries_total', 'result')} />
         <Figures title="Connects refused" rows={label('skybuild_connect_errors_total', 'code')} />

@@ -35,6 +35,7 @@ export type Presence = Record<string, unknown>;
 const JOINING: ProjectState = { status: 'joining', error: null, members: [], isCatchingUp: false, caughtUp: null };
 const LINGER_MS = 500;        // shorter than the client's: leaving is still said
 const PRESENCE_MS = 50;       // own presence goes out at most so often
+const MEMBERS_MS = 16;        // others are drawn anew at most so often: a server that ends takes fifty away at once
 const TYPING_ENDS_MS = 6000;  // the server ends it after 5 s: this is for an end that was missed
 const HISTORY_LIMIT = 1000;
 const RETRY_MS = 2000;
@@ -49,6 +50,9 @@ export class Project {
   /** The lists must be loaded anew; they are then at `seq` or later. */
   readonly reloads = new Listeners<[seq: number]>();
 
+  /** As the server says now; shown a little later when many come or go at once. */
+  private members: readonly Member[] = [];
+  private readonly showMembers = throttle(() => this.state.patch({ members: this.members }), MEMBERS_MS);
   private readonly sequence: Sequence;
   private readonly sendPresence = throttle(() => this.client.tell('presence:update', { project_id: this.id, state: this.presence.get() }), PRESENCE_MS);
   private holders = 0;
@@ -107,6 +111,8 @@ export class Project {
     clearTimeout(this.retry);
     this.clearTyping();
     this.presence.set(null);
+    this.showMembers.cancel();
+    this.members = [];
     this.state.set(JOINING);
     this.isAway = false;
     this.missed = 0;
@@ -157,26 +163,30 @@ export class Project {
 
   private readonly handlers: Record<string, ((data: never) => void) | undefined> = {
     joined_project: (data: Joined) => {
-      this.state.patch({ status: 'joined', error: null, members: membersOf(data.users) });
+      this.setAll(data.users);
+      this.state.patch({ status: 'joined', error: null });
       if (this.presence.get()) this.sendPresence();
     },
-    'presence:state': (data: PresenceState) => this.state.patch({ members: membersOf(data.users) }),
+    'presence:state': (data: PresenceState) => this.setAll(data.users),
     'user:joined': ({ user_id }: UserInProject) => {
       if (this.member(user_id)) return;
-      this.setMembers([...this.state.get().members, { userId: user_id, name: user_id, presence: null }]);
+      this.setMembers([...this.members, { userId: user_id, name: user_id, presence: null }]);
       this.askNames();
     },
     'user:left': ({ user_id }: UserInProject) => {
-      this.setMembers(this.state.get().members.filter((m) => m.userId !== user_id));
+      this.setMembers(this.members.filter((m) => m.userId !== user_id));
       this.endTyping(user_id);
       this.cursors.call(user_id, null);
     },
     'presence:updated': ({ user_id, state }: StateUpdated) =>
-      this.setMembers(this.state.get().members.map((m) => (m.userId === user_id ? { ...m, presence: state } : m))),
+      this.setMembers(this.members.map((m) => (m.userId === user_id ? { ...m, presence: state } : m))),
     'cursor:moved': ({ user_id, cursor }: CursorMoved) => this.cursors.call(user_id, cursor),
     'typing:started': ({ user_id, target }: TypingBy) => this.startTyping(user_id, target),
     'typing:stopped': ({ user_id }: TypingBy) => this.endTyping(user_id),
-    'access:revoked': () => this.state.patch({ status: 'revoked', members: [] }),
+    'access:revoked': () => {
+      this.setAll([]);
+      this.state.patch({ status: 'revoked' });
+    },
     error: ({ code, message }: ErrorData) => {
       const error = new RealtimeError(message, code);
       this.state.patch(code === 'access_denied' && this.state.get().status !== 'revoked' ? { status: 'denied', error } : { error });
@@ -186,11 +196,18 @@ export class Project {
   // ---- people ----------------------------------------------------------------------
 
   member(userId: string): Member | undefined {
-    return this.state.get().members.find((m) => m.userId === userId);
+    return this.members.find((m) => m.userId === userId);
   }
 
   private setMembers(members: Member[]): void {
-    this.state.patch({ members: members.sort(byName) });
+    this.members = members.sort(byName);
+    this.showMembers();
+  }
+
+  private setAll(users: readonly Present[]): void {
+    this.showMembers.cancel();
+    this.members = membersOf(users);
+    this.state.patch({ members: this.members });
   }
 
   // user:joined says no name: the list does.

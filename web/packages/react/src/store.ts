@@ -26,7 +26,7 @@ export class Store<T> {
   set(value: T): void {
     if (Object.is(value, this.value)) return;
     this.value = value;
-    for (const watcher of [...this.watchers]) watcher();
+    callAll(this.watchers);
   }
 
   /** Replace some members; nothing happens when none of them differs. */
@@ -46,15 +46,19 @@ export class Listeners<A extends unknown[]> {
   }
 
   call(...args: A): void {
-    for (const listener of [...this.all]) {
-      try {
-        listener(...args);
-      } catch (error) {
-        // Told like any error that nobody caught, when the work at hand is done.
-        setTimeout(() => {
-          throw error;
-        });
-      }
+    callAll(this.all, ...args);
+  }
+}
+
+function callAll<A extends unknown[]>(all: Iterable<(...args: A) => void>, ...args: A): void {
+  for (const one of [...all]) {
+    try {
+      one(...args);
+    } catch (error) {
+      // Told like any error that nobody caught, when the work at hand is done.
+      setTimeout(() => {
+        throw error;
+      });
     }
   }
 }

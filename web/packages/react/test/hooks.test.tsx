@@ -303,8 +303,24 @@ describe('people', () => {
     await say(socket, 'presence:updated', { project_id: P, user_id: 'ben', state: { cell: 'a1', idle: true } });
     expect(renders).toBe(before);
     await say(socket, 'presence:updated', { project_id: P, user_id: 'ben', state: { cell: 'b2' } });
+    await pass(20);
     screen.getByText('b2');
     expect(renders).toBeGreaterThan(before);
+  });
+
+  it('many who leave at once are drawn as one change', async () => {
+    let renders = 0;
+    const Show = () => {
+      renders++;
+      return <p>{api.useMembers().members.length} here</p>;
+    };
+    const users = Array.from({ length: 60 }, (_, i) => ({ user_id: `user-${i}`, name: `User ${i}` }));
+    const { socket } = await inProject(Show, { users: [...people, ...users] });
+    const before = renders;
+    for (const { user_id } of users) await say(socket, 'user:left', { project_id: P, user_id });
+    await pass(20);
+    screen.getByText('2 here');
+    expect(renders - before).toBeLessThan(10);
   });
 
   it('useOthers asks the selector that is there now: it may read other props than before', async () => {
