@@ -540,8 +540,6 @@ static void the_server_is_told_that_messages_may_be_missing(void **state)
 	UNTIL(is_up(0) && is_up(1));
 	run_ms(3 * BEAT_MS);
 	nodes[0].lost_n = 0;
-	run_ms(3 * BEAT_MS);
-	assert_int_equal(nodes[0].lost_n, 0);
 	fake.command = "SUBSCRIBE"; /* the link is there and has nothing to say */
 	fake.fault = "";
 	fake.times = 1000000;
