@@ -4,7 +4,8 @@
 #   make            release build            make run         build, demo data, server
 #   make check      fast tests, < 2 min      make test        everything, < 20 min
 #   make fuzz T=ws  one fuzz target          make fuzz-smoke  each for 10 seconds
-#   make torture    memory runs out at random, a server is killed again and again: minutes (STEPS=n, KILL_ROUNDS=n)
+#   make torture    memory runs out at random, a server is killed again and again, its PostgreSQL restarted: many minutes
+#                   (STEPS=n, KILL_ROUNDS=n, RESTART_ROUNDS=n)
 #   make web        the workspace that the server serves at /, into build/web (a part of make)
 #   make tsan headers layers size tour bench install clean
 #   make coverage   lines of the core that no test reaches; fails under 95 %
@@ -15,13 +16,14 @@ JOBS ?= $(shell nproc)
 T ?= ws
 
 debug = -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g"
-flags_release = -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release
-flags_clang = -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Release
-flags_asan = -DCMAKE_C_COMPILER=gcc $(debug) -DSANITIZE=address,undefined -DSKYBUILD_INSTALL=OFF
+inner = -DSKYBUILD_INSTALL=OFF -DSKYBUILD_BENCH=OFF
+flags_release = -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release -DSKYBUILD_TESTS=OFF
+flags_clang = -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Release -DSKYBUILD_INSTALL=OFF
+flags_asan = -DCMAKE_C_COMPILER=gcc $(debug) -DSANITIZE=address,undefined $(inner)
 flags_coverage = -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O0 -g" -DCMAKE_C_FLAGS="--coverage -Wno-error=maybe-uninitialized" \
-	-DSKYBUILD_INSTALL=OFF
-flags_tsan = -DCMAKE_C_COMPILER=gcc $(debug) -DSANITIZE=thread -DSKYBUILD_INSTALL=OFF
-flags_fuzz = -DCMAKE_C_COMPILER=clang $(debug) -DSANITIZE=address,undefined -DSKYBUILD_FUZZ=ON -DSKYBUILD_INSTALL=OFF
+	$(inner)
+flags_tsan = -DCMAKE_C_COMPILER=gcc $(debug) -DSANITIZE=thread $(inner)
+flags_fuzz = -DCMAKE_C_COMPILER=clang $(debug) -DSANITIZE=address,undefined -DSKYBUILD_FUZZ=ON -DSKYBUILD_TESTS=OFF $(inner)
 
 all: build-release web
 
@@ -61,12 +63,15 @@ fuzz: setup-test build-fuzz
 coverage: setup-test build-coverage
 	@scripts/coverage --lines $(ARGS)
 
-torture: build-asan
+tortured = SKYBUILD=build/asan/skybuild SKYBUILD_SANITIZED=address node
+
+torture: setup-test build-asan
 	STEPS=$(or $(STEPS),100000) build/asan/tests/hub_torture_test
 	build/asan/tests/host_torture_test
 	build/asan/tests/engine_app_torture_test
-	KILL_ROUNDS=$(or $(KILL_ROUNDS),100) SKYBUILD=build/asan/skybuild SKYBUILD_SANITIZED=address \
-		node --test-name-pattern="again and again while writers write" tests/server/recovery.test.mjs
+	KILL_ROUNDS=$(or $(KILL_ROUNDS),100) $(tortured) --test-name-pattern="again and again while writers write" tests/server/recovery.test.mjs
+	TEST_DATABASE=postgres KILL_ROUNDS=$(or $(KILL_ROUNDS),50) $(tortured) --test-name-pattern="again and again while writers write" tests/server/recovery.test.mjs
+	RESTART_ROUNDS=$(or $(RESTART_ROUNDS),50) $(tortured) --test-name-pattern="restarted during writes" tests/server/postgres.test.mjs
 
 headers:
 	@scripts/check-headers

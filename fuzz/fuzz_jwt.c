@@ -46,7 +46,7 @@ static size_t base64url(const uint8_t *p, size_t n, char *out)
 	return length;
 }
 
-static void verify(const struct token_verifier *v, const char *token, size_t n)
+static void verify(struct token_verifier *v, const char *token, size_t n)
 {
 	struct token_claims claims;
 	enum token_status status = token_verify(v, sio_bytes(token, n), NOW, &claims);
@@ -57,7 +57,7 @@ static void verify(const struct token_verifier *v, const char *token, size_t n)
 		abort();
 }
 
-static void verify_signed(const struct token_verifier *v, const uint8_t *data, size_t n, const uint8_t *line)
+static void verify_signed(struct token_verifier *v, const uint8_t *data, size_t n, const uint8_t *line)
 {
 	char token[INPUT_MAX * 2];
 	unsigned char mac[EVP_MAX_MD_SIZE];

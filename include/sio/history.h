@@ -64,8 +64,8 @@ SIO_API int sio_socket_set_identity(struct sio_socket *socket, sio_slice identit
 
 /* The ids that this client will have if it is accepted and not recovered: for a history that
  * must have written them down before the client hears of them.  Both are NUL-terminated;
- * pid is a secret.  Returns 0 or SIO_ERR_INVAL (the server has no history, or recovery was
- * declined). */
+ * pid is a secret, and sid its hash: nobody finds the one by the other.  Returns 0, SIO_ERR_INVAL
+ * (the server has no history, or recovery was declined) or SIO_ERR_SYSTEM (libcrypto has no SHA-256). */
 SIO_API int sio_connect_ids(struct sio_connect *req, char sid[SIO_ID_LEN + 1], char pid[SIO_ID_LEN + 1]);
 
 /* The private id of a socket, a secret; empty when it cannot be recovered or has ended.
@@ -86,7 +86,7 @@ struct sio_history_session;
  * was judged; copied.  offset: what it has seen, empty for nothing since session->offset.  If the
  * request is accepted it gets the session: replay is called with it.  If it is not, left is
  * called.  Returns 0; SIO_ERR_INVAL (no history, declined, another namespace, a length that
- * does not fit), SIO_ERR_EXISTS (it has one, or a socket has these ids: end it first) or
+ * does not fit, ids that sio_connect_ids has not given together), SIO_ERR_EXISTS (it has one, or a socket has these ids: end it first) or
  * SIO_ERR_NOMEM: nothing has changed then. */
 SIO_API int sio_connect_recover(struct sio_connect *req, const struct sio_history_session *session, sio_slice offset);
 

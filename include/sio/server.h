@@ -167,6 +167,17 @@ SIO_API void *sio_server_data(const struct sio_server *server);
 /* Milliseconds of a clock that never goes back; read once a loop turn. */
 SIO_API uint64_t sio_server_now_ms(const struct sio_server *server);
 
+/* How long something took, by how often: n[i] of them took at most sio_times_bound_us(i) and
+ * longer than the bound before. */
+enum { SIO_TIMES_N = 18 };
+struct sio_times {
+	uint64_t n[SIO_TIMES_N];
+	uint64_t total_ns;             /* all of them together */
+};
+
+/* Microseconds; 0 for the last, which has no bound, and past it.  Any thread. */
+SIO_API uint32_t sio_times_bound_us(unsigned i);
+
 /* What the server counts, since its start unless said otherwise. */
 struct sio_stats {
 	uint64_t connections;          /* Engine.IO sessions open now */
@@ -215,6 +226,14 @@ struct sio_stats {
 	uint64_t http_compressed_total;   /* HTTP answers compressed */
 	uint64_t http_compress_in_bytes_total;
 	uint64_t http_compress_out_bytes_total;
+	/* Turns of the loop in which something was handled, from waking up to the last write: what comes meanwhile
+	 * waits no longer.  Not in it: how long the system let the thread wait.  Servers of <sio/testing.h>
+	 * have no clock, and measure neither. */
+	struct sio_times turn_times;
+	/* One for each broadcast: from the beginning of its turn, in which its cause was read (an event of a
+	 * client, an answer of the database, a message of another server), to the end of the turn, when it is
+	 * written to each receiver here whose socket takes it. */
+	struct sio_times broadcast_times;
 };
 SIO_API void sio_server_stats(const struct sio_server *server, struct sio_stats *out);
 

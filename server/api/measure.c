@@ -67,6 +67,9 @@ static void put_server(struct buf *b, const struct sio_stats *stats)
 	metric_head(b, "skybuild_sessions", METRIC_GAUGE, "Engine.IO sessions open now, by transport.");
 	metric_labelled(b, "skybuild_sessions", "transport", SIO_LIT("websocket"), stats->websockets);
 	metric_labelled(b, "skybuild_sessions", "transport", SIO_LIT("polling"), stats->connections - stats->websockets);
+	metric_times(b, "skybuild_broadcast_seconds",
+		     "A broadcast: from the turn of the loop that read its cause to the last write here.", &stats->broadcast_times);
+	metric_times(b, "skybuild_loop_lag_seconds", "A turn of the loop: what comes meanwhile waits no longer.", &stats->turn_times);
 }
 
 static void put_event(const char *name, uint64_t received_n, void *arg)

@@ -12,6 +12,7 @@
  * Copyright the SkyBuild Realtime authors */
 #include <ctype.h>
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@
 #include "app/service.h"
 #include "base/log.h"
 
-enum { PEM_MAX = 65536, REDIS_WAIT_MS = 4500 };
+enum { PEM_MAX = 65536, REDIS_WAIT_MS = 4500, KEPT_BYTES = 1 << 20 };
 
 /* ---- configuration ------------------------------------------------------------------ */
 
@@ -511,6 +512,13 @@ static void raise_descriptor_limit(void)
 	}
 }
 
+/* What an answer took is there for the next one: glibc would give the pages back to the system at
+ * once and fetch them anew.  Server and store give back what they have when nothing comes (malloc_trim). */
+static void keep_memory(void)
+{
+	mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+}
+
 static int listen_on(struct service *s)
 {
 	const struct config *c = &s->config;
@@ -574,6 +582,7 @@ static int start(struct service *s)
 	int code;
 
 	raise_descriptor_limit();
+	keep_memory();
 	if ((code = workers_new(s)) || (code = service_make(s)) || (code = watch_signals(s)))
 		return code;
 	if (s->redis && (code = service_await_redis(s)))

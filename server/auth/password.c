@@ -1,4 +1,4 @@
-/* password.c -- see password.h.  The only file that knows libsodium.
+/* password.c -- see password.h.  Knows libsodium's hashes of passwords.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */

@@ -16,6 +16,7 @@
 #include <sio/json.h>
 
 #include "auth/jose.h"
+#include "auth/seen.h"
 #include "base/text.h"
 
 struct token_verifier {
@@ -25,6 +26,7 @@ struct token_verifier {
 	char *user_claim;
 	int64_t leeway_s;
 	bool is_exp_optional;
+	struct seen seen;          /* signatures that were good */
 };
 
 static const char *const status_codes[] = {
@@ -81,6 +83,7 @@ int token_verifier_new(const struct token_options *options, struct token_verifie
 	snprintf(error, error_cap, "out of memory");
 	if (!v)
 		return SIO_ERR_NOMEM;
+	seen_init(&v->seen);
 	v->leeway_s = options->leeway_s;
 	v->is_exp_optional = options->is_exp_optional;
 	r = jose_algs_parse(list, &v->algs, error, error_cap);
@@ -116,7 +119,7 @@ void token_verifier_free(struct token_verifier *v)
 
 /* One check of a token under way: the first refusal is kept. */
 struct check {
-	const struct token_verifier *v;
+	struct token_verifier *v;
 	struct token_claims *out;
 	int64_t now_s;
 	enum token_status status;
@@ -197,10 +200,13 @@ static const struct jose_alg *header_alg(struct check *c, const json_t *header)
 static bool signature_ok(struct check *c, sio_slice token, const sio_slice part[3])
 {
 	const struct jose_alg *alg;
-	unsigned char bytes[TOKEN_MAX];
+	unsigned char bytes[TOKEN_MAX], hash[SEEN_HASH_BYTES];
 	const char *why;
-	json_t *header = part_json(part[0], &why);
+	json_t *header;
 
+	if (seen_look(&c->v->seen, token, hash))
+		return true;
+	header = part_json(part[0], &why);
 	if (!header) {
 		snprintf(c->out->reason, sizeof(c->out->reason), "header %s", why);
 		c->status = TOKEN_INVALID;
@@ -215,6 +221,7 @@ static bool signature_ok(struct check *c, sio_slice token, const sio_slice part[
 		return refuse(c, TOKEN_INVALID, "payload or signature is not canonical base64url");
 	if (!jose_signature_ok(token, alg->family == JOSE_HS ? c->v->secret : c->v->public_key))
 		return refuse(c, TOKEN_INVALID, "signature does not match");
+	seen_keep(&c->v->seen, hash);
 	return true;
 }
 
@@ -309,7 +316,7 @@ static bool times_ok(struct check *c, const json_t *claims)
 	return true;
 }
 
-enum token_status token_verify(const struct token_verifier *verifier, sio_slice token, int64_t now_s,
+enum token_status token_verify(struct token_verifier *verifier, sio_slice token, int64_t now_s,
 			       struct token_claims *out)
 {
 	struct check c = { verifier, out, now_s, TOKEN_OK };

@@ -1,10 +1,10 @@
 /* token.h -- who are you, by JSON Web Token (RFC 7519 in JWS compact form).
  *
- * A verifier is made once from the configuration and then only read: token_verify
- * may run on any thread at once.  A token passes when its form is strict (three
- * parts of canonical base64url, no duplicate member, no "crit", no "b64"), its
- * "alg" stands in the allow-list AND belongs to the configured key's type, its
- * signature is good and its claims hold.  Only then is anything in it believed.
+ * A verifier is made once from the configuration and belongs to one thread.  A token
+ * passes when its form is strict (three parts of canonical base64url, no duplicate member,
+ * no "crit", no "b64"), its "alg" stands in the allow-list AND belongs to the configured
+ * key's type, its signature is good and its claims hold.  Only then is anything in it
+ * believed.  That a signature is good is remembered (seen.h); claims are read each time.
  *
  * The user id is a non-empty string of valid UTF-8 without control characters;
  * whether it can be a room name is access_user_id_ok's question, ask it next.
@@ -74,8 +74,9 @@ struct token_claims {
 };
 
 /* Check a token at now_s (Unix time).  Only with TOKEN_OK is *out to be believed;
- * reason is set in every other case.  An empty slice is TOKEN_MISSING.  Any thread. */
-SIO_MUST_CHECK enum token_status token_verify(const struct token_verifier *verifier, sio_slice token,
+ * reason is set in every other case.  An empty slice is TOKEN_MISSING.  The verifier's
+ * thread. */
+SIO_MUST_CHECK enum token_status token_verify(struct token_verifier *verifier, sio_slice token,
 					      int64_t now_s, struct token_claims *out);
 
 /* The token behind "Bearer " of an Authorization header (the scheme in any case),

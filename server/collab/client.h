@@ -216,8 +216,14 @@ void project_tell_revoked(struct client *client, sio_slice id); /* to the client
 void project_enter_again(struct client *client, sio_slice id, enum role role, int64_t seq, sio_slice state);
 void project_unavailable(struct client *client, uint64_t ack, sio_slice id);
 
-/* Take a client out of one project; others hear at once when is_clean. */
-void project_vacate(struct client *client, struct presence_member *member, bool is_clean);
+enum project_end {
+	PROJECT_LOST,    /* with its connection: others hear of it after the grace */
+	PROJECT_LEFT,    /* somebody's will: at once */
+	PROJECT_REVOKED, /* the same; and its session remembers it */
+};
+
+/* Take a client out of one project. */
+void project_vacate(struct client *client, struct presence_member *member, enum project_end how);
 
 /* Remove a member that has no connection any more; this server's clients hear of it when no other
  * server has the user. */
@@ -303,9 +309,9 @@ bool history_recover(struct collab *collab, struct sio_connect *req, sio_slice p
 enum history_result history_result_of(const struct store_result *result);
 void history_count(struct collab *collab, enum history_result result, sio_slice user);
 
-/* Note that a client is in a project no longer; that a session is no more; what the client,
+/* Note that a client is in a project no longer (and if it was put out, that it may not have heard of it); that a session is no more; what the client,
  * which has just ended, looked at. */
-void history_left_project(struct client *client, sio_slice project);
+void history_left_project(struct client *client, sio_slice project, bool is_revoked);
 void history_forget(struct collab *collab, sio_slice pid);
 void history_save_states(struct client *client);
 

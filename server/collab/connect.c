@@ -599,7 +599,7 @@ void connect_on_end(struct sio_socket *socket, sio_slice reason, void *arg)
 	sio_timer_stop(&client->expiry);
 	history_save_states(client);
 	while (client->seats_n > 0)
-		project_vacate(client, client_seats(client)[client->seats_n - 1], is_clean_end(reason));
+		project_vacate(client, client_seats(client)[client->seats_n - 1], is_clean_end(reason) ? PROJECT_LEFT : PROJECT_LOST);
 	presence_user_disconnect(&collab->presence, client->user);
 	sio_socket_set_data(socket, NULL);
 	client_unref(client);

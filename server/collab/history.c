@@ -149,12 +149,14 @@ static void note(struct collab *collab, enum store_op op, sio_slice pid, sio_sli
 		log_warning("A session was not written (%s): out of memory", store_op_name(op));
 }
 
-void history_left_project(struct client *client, sio_slice project)
+/* One that was put out is told so; but who knows whether it is still there to hear it?  Its session
+ * says it again when it comes back. */
+void history_left_project(struct client *client, sio_slice project, bool is_revoked)
 {
 	sio_slice pid = sio_socket_pid(client->socket);
 
 	if (pid.n > 0)
-		note(client->collab, STORE_SESSION_LEAVE, pid, project, sio_bytes("", 0));
+		note(client->collab, STORE_SESSION_LEAVE, pid, project, is_revoked ? SIO_LIT("true") : sio_bytes("", 0));
 }
 
 void history_forget(struct collab *collab, sio_slice pid)

@@ -174,7 +174,7 @@ static void enter(struct client *client, uint64_t ack, sio_slice id, enum role r
 	is_first = member && is_new;
 	err = member ? enter_room(client, member, &is_first) : SIO_ERR_NOMEM;
 	if (err < 0) {
-		history_left_project(client, client_unquoted(id));
+		history_left_project(client, client_unquoted(id), false);
 		if (member)
 			enter_undo(client, member, is_new);
 		if (err == SIO_ERR_LIMIT)
@@ -222,7 +222,7 @@ static void join_answer(const struct join *join, const struct store_result *resu
 		return;
 	role = access_role_parse(sio_str(result->role));
 	if (result->status == STORE_OK && result->role[0] && !access_may(role, ACCESS_PROJECT_JOIN))
-		history_left_project(client, client_unquoted(id)); /* noted as joined, for it has a role */
+		history_left_project(client, client_unquoted(id), false); /* noted as joined, for it has a role */
 	if (result->status == STORE_OK && access_may(role, ACCESS_PROJECT_JOIN))
 		project_enter(client, join->ack, id, role, result->seq);
 	else if (result->status == STORE_BUSY || result->status == STORE_UNAVAILABLE)
@@ -251,6 +251,7 @@ static int join_ask(struct client *client, uint64_t ack, sio_slice id)
 	struct store_ask ask = {
 		.op = pid.n ? STORE_SESSION_JOIN : STORE_ROLE_GET,
 		.item = pid,
+		.actor = sio_str(client->collab->history.node),
 		.project = client_unquoted(id),
 		.user = presence_id(&client->user->node),
 		.is_ordered = true, /* the room begins behind exactly those events that were sent before */
@@ -300,15 +301,15 @@ void project_on_join(struct client *client, const struct sio_event *event)
 
 /* ---- leaving ------------------------------------------------------------------------- */
 
-void project_vacate(struct client *client, struct presence_member *member, bool is_clean)
+void project_vacate(struct client *client, struct presence_member *member, enum project_end how)
 {
 	struct collab *collab = client->collab;
 
 	typing_end(client, member);
-	history_left_project(client, presence_id(&member->project->node)); /* unless its socket has ended */
+	history_left_project(client, presence_id(&member->project->node), how == PROJECT_REVOKED); /* unless its socket has ended */
 	sio_room_leave(client->socket, presence_project_room(member->project));
 	client_seat_drop(client, member);
-	if (presence_leave(&collab->presence, member, sio_server_now_ms(collab->server), is_clean)) {
+	if (presence_leave(&collab->presence, member, sio_server_now_ms(collab->server), how != PROJECT_LOST)) {
 		project_gone(collab, member);
 		return;
 	}
@@ -332,7 +333,7 @@ void project_on_leave(struct client *client, const struct sio_event *event)
 	if (member) {
 		log_info("User %s left project room: %s", client->user->node.key,
 			 member->project->node.key);
-		project_vacate(client, member, true);
+		project_vacate(client, member, PROJECT_LEFT);
 	}
 	emit_begin(&b);
 	buf_str(&b, "\"project_id\":");

@@ -51,7 +51,7 @@ static void evict_socket(struct sio_socket *socket, void *arg)
 	log_info("User %s left project room: %s", client->user->node.key,
 		 member->project->node.key);
 	client_ref(client);
-	project_vacate(client, member, true);
+	project_vacate(client, member, PROJECT_REVOKED);
 	quoted[0] = quoted[id->n + 1] = '"'; /* plain: no escapes */
 	memcpy(quoted + 1, id->p, id->n);
 	project_tell_revoked(client, sio_bytes(quoted, id->n + 2));

@@ -13,7 +13,9 @@
 
 void metric_head(struct buf *out, const char *name, enum metric_type type, const char *help)
 {
-	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type == METRIC_COUNTER ? "counter" : "gauge");
+	static const char *const names[] = { [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram" };
+
+	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, names[type]);
 }
 
 void metric_value(struct buf *out, const char *name, uint64_t value)
@@ -60,6 +62,36 @@ void metric(struct buf *out, const char *name, enum metric_type type, const char
 {
 	metric_head(out, name, type, help);
 	metric_value(out, name, value);
+}
+
+/* Without zeros at its end: the label "0.0025" is the same in each version. */
+static void put_bound(struct buf *out, uint32_t us)
+{
+	char text[24];
+	int n = snprintf(text, sizeof(text), "%u.%06u", us / 1000000, us % 1000000);
+
+	while (text[n - 1] == '0')
+		n--;
+	n -= text[n - 1] == '.';
+	buf_put(out, text, (size_t)n);
+}
+
+void metric_times(struct buf *out, const char *name, const char *help, const struct sio_times *times)
+{
+	uint64_t n = 0;
+
+	metric_head(out, name, METRIC_HISTOGRAM, help);
+	for (unsigned i = 0; i < SIO_TIMES_N; i++) {
+		n += times->n[i];
+		buf_printf(out, "%s_bucket{le=\"", name);
+		if (i < SIO_TIMES_N - 1)
+			put_bound(out, sio_times_bound_us(i));
+		else
+			buf_str(out, "+Inf");
+		buf_printf(out, "\"} %llu\n", (unsigned long long)n);
+	}
+	buf_printf(out, "%s_sum %llu.%09llu\n%s_count %llu\n", name, (unsigned long long)(times->total_ns / 1000000000),
+		   (unsigned long long)(times->total_ns % 1000000000), name, (unsigned long long)n);
 }
 
 /* ---- the process -------------------------------------------------------------- */

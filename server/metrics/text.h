@@ -10,13 +10,14 @@
 
 #include <stdint.h>
 
+#include <sio/server.h>
 #include <sio/slice.h>
 
 #include "base/buf.h"
 
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
-enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
 /* The HELP and TYPE lines of a metric; its samples follow. */
 void metric_head(struct buf *out, const char *name, enum metric_type type, const char *help);
@@ -28,6 +29,10 @@ void metric_seconds(struct buf *out, const char *name, const char *label, sio_sl
 
 /* Head and value in one. */
 void metric(struct buf *out, const char *name, enum metric_type type, const char *help, uint64_t value);
+
+/* A histogram with its head: name_bucket{le}, name_sum, name_count.  In times the counts are
+ * of each bucket alone, here of all up to it. */
+void metric_times(struct buf *out, const char *name, const char *help, const struct sio_times *times);
 
 /* process_cpu_seconds_total, process_resident_memory_bytes and the others that
  * Prometheus clients expose; what /proc does not tell is left out. */

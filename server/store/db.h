@@ -37,12 +37,14 @@ enum {
 };
 
 struct db;
+struct sql_shape;
 
 /* A prepared statement; the driver's own struct begins with it. */
 struct sql_stmt {
 	struct db *db;
 	const char *text;
 	bool is_started;
+	struct sql_shape *shape; /* of its rows as JSON; NULL before the first */
 };
 
 enum sql_kind { SQL_NULL, SQL_INT, SQL_TEXT };
@@ -78,6 +80,7 @@ struct sql_driver {
 	int (*columns_n)(struct sql_stmt *st);
 	const char *(*column_name)(struct sql_stmt *st, int column);
 	struct sql_value (*value)(struct sql_stmt *st, int column);
+	void (*values)(struct sql_stmt *st, struct sql_value *out, int n); /* of the first n columns */
 	int64_t (*number)(struct sql_stmt *st, int column);
 	int64_t (*changes)(struct db *db); /* rows that the last statement has changed; not after send */
 	int64_t (*new_id)(struct db *db);  /* the number that the last INSERT has given */
@@ -152,19 +155,6 @@ void sql_fail(struct db *db, struct store_answer *a);
 /* The row as a JSON object.  A column named "x#" is raw JSON of member x (a
  * number or a document); one whose name starts with '_' is left out. */
 void sql_row_json(struct sql_stmt *st, struct buf *out);
-
-/* The same for many rows of one statement: what does not change from row to row. */
-enum { SQL_COLUMNS_MAX = 16, SQL_KEYS_MAX = 512 };
-struct sql_shape {
-	int n; /* 0 before the first row */
-	struct sql_column {
-		int index;
-		bool is_raw;
-		size_t key_at, key_n; /* ,"name": in keys */
-	} columns[SQL_COLUMNS_MAX];
-	char keys[SQL_KEYS_MAX];
-};
-void sql_shape_row(struct sql_shape *shape, struct sql_stmt *st, struct buf *out);
 
 /* Pages.  The SQL's parameters: ?1, ?2 the scope, ?3..?5 the keys of the row
  * before the page, ?6 the limit. */

@@ -147,11 +147,9 @@ static void stream_bounds(struct db *db, sio_slice stream, struct store_answer *
 /* Read on from a number; the cursor of the next page is the last seq, as ask.after. */
 void op_event_list(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
-	struct sql_shape shape;
 	struct sql_stmt *st;
 	int r;
 
-	shape.n = 0;
 	stream_bounds(db, ask->project, a);
 	/* What lies below the floor waits for the sweep and is not shown any more. */
 	st = sql_start(db, SQL_OF(db, EVENT_PAGE, EVENT_PAGE_POSTGRES), "tii", ask->project,
@@ -159,7 +157,7 @@ void op_event_list(struct db *db, const struct store_ask *ask, struct store_answ
 	buf_byte(&a->json, '[');
 	while ((r = sql_step(st)) == SQL_ROW && (a->r.rows_n == 0 || a->json.n < STORE_PAGE_BYTES)) {
 		buf_put(&a->json, ",", a->r.rows_n++ > 0);
-		sql_shape_row(&shape, st, &a->json);
+		sql_row_json(st, &a->json);
 	}
 	buf_byte(&a->json, ']');
 	if (r != SQL_DONE && r != SQL_ROW)

@@ -268,6 +268,7 @@ const struct sql_driver pg_driver = {
 	.columns_n = pg_columns_n,
 	.column_name = pg_column_name,
 	.value = pg_value,
+	.values = pg_values,
 	.number = pg_number,
 	.changes = changes,
 	.new_id = new_id,

@@ -117,6 +117,7 @@ void pg_forget(struct sql_stmt *st); /* reset, and its memory is given back */
 int pg_columns_n(struct sql_stmt *st);
 const char *pg_column_name(struct sql_stmt *st, int column);
 struct sql_value pg_value(struct sql_stmt *st, int column);
+void pg_values(struct sql_stmt *st, struct sql_value *out, int n);
 int64_t pg_number(struct sql_stmt *st, int column);
 /* Queue a statement without parameters; it may not fail by what the data are. */
 int pg_queue(struct pg_db *pg, const char *text);

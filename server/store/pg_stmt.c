@@ -278,6 +278,12 @@ struct sql_value pg_value(struct sql_stmt *base, int column)
 				   sio_bytes(PQgetvalue(st->result, st->row, column), (size_t)PQgetlength(st->result, st->row, column)) };
 }
 
+void pg_values(struct sql_stmt *base, struct sql_value *out, int n)
+{
+	for (int i = 0; i < n; i++)
+		out[i] = pg_value(base, i);
+}
+
 int64_t pg_number(struct sql_stmt *base, int column)
 {
 	struct pg_stmt *st = of(base);

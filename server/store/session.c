@@ -57,6 +57,15 @@ static bool stream_enter(struct db *db, sio_slice pid, sio_slice stream, int64_t
 	return a->r.status == STORE_OK;
 }
 
+/* The same, said by a server: of a session that is connected to another one by now it says nothing
+ * that counts.  It may have a client of whose loss it does not know yet. */
+static void stream_enter_of(struct db *db, const struct store_ask *ask, int64_t seq, struct store_answer *a)
+{
+	change(db, a, sql_exec(db, "INSERT INTO session_streams (pid, stream, seq) SELECT pid, ?2, ?3 FROM sessions WHERE pid = ?1 AND node = ?4 "
+				   "ON CONFLICT (pid, stream) DO UPDATE SET seq = excluded.seq, state = NULL", "ttit", ask->item, ask->project,
+			       seq, ask->actor));
+}
+
 static bool stream_leave(struct db *db, sio_slice pid, sio_slice stream, struct store_answer *a)
 {
 	change(db, a, sql_exec(db, "DELETE FROM session_streams WHERE pid = ?1 AND stream = ?2", "tt", pid, stream));
@@ -147,12 +156,18 @@ void op_session_join(struct db *db, const struct store_ask *ask, struct store_an
 {
 	op_role_get(db, ask, a);
 	if (a->r.status == STORE_OK && a->r.role[0])
-		stream_enter(db, ask->item, ask->project, a->r.seq, a);
+		stream_enter_of(db, ask, a->r.seq, a);
 }
 
+#define OF_SERVER "pid = ?1 AND stream = ?2 AND EXISTS (SELECT 1 FROM sessions s WHERE s.pid = ?1 AND s.node = ?3)"
+
+/* With a body: it was put out, and shall be told so when it comes back, for it may not have heard. */
 void op_session_leave(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
-	stream_leave(db, ask->item, ask->project, a);
+	if (ask->body.n)
+		change(db, a, sql_exec(db, "UPDATE session_streams SET seq = -1 WHERE " OF_SERVER, "ttt", ask->item, ask->project, ask->actor));
+	else
+		change(db, a, sql_exec(db, "DELETE FROM session_streams WHERE " OF_SERVER, "ttt", ask->item, ask->project, ask->actor));
 }
 
 void op_session_state(struct db *db, const struct store_ask *ask, struct store_answer *a)
@@ -160,8 +175,8 @@ void op_session_state(struct db *db, const struct store_ask *ask, struct store_a
 	if (sio_json_check(ask->body) < 0)
 		answer_fail(a, STORE_INVALID, "the state is not valid JSON");
 	else
-		change(db, a, sql_exec(db, "UPDATE session_streams SET state = ?3 WHERE pid = ?1 AND stream = ?2", "ttt", ask->item,
-				       ask->project, ask->body));
+		change(db, a, sql_exec(db, "UPDATE session_streams SET state = ?4 WHERE " OF_SERVER, "tttt", ask->item, ask->project,
+				       ask->actor, ask->body));
 }
 
 void op_session_left(struct db *db, const struct store_ask *ask, struct store_answer *a)
@@ -325,6 +340,8 @@ static bool resume_project(struct resume *r, sio_slice project, int64_t since, s
 
 	if (!role_read(r->db, project, r->ask->user, r->a) || !stream_read(r->db, project, &last, &floor, r->a))
 		return false;
+	if (since < 0) /* it was put out: another role that its user got since is no way back */
+		r->a->r.role[0] = '\0';
 	buf_str(&r->a->json, is_first ? "{\"project_id\":" : ",{\"project_id\":");
 	buf_json(&r->a->json, project);
 	buf_printf(&r->a->json, ",\"role\":\"%s\",\"seq\":%lld,\"was_joined\":true,\"state\":", r->a->r.role, (long long)last);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sio/json.h>
+
 #include "store/db.h"
 
 /* ---- statements ---------------------------------------------------------- */
@@ -30,8 +32,10 @@ static struct sql_stmt *find(struct db *db, const char *text)
 void sql_cache_free(struct db *db)
 {
 	for (size_t i = 0; i < SQL_CACHE; i++)
-		if (db->cache[i])
+		if (db->cache[i]) {
+			free(db->cache[i]->shape);
 			db->driver->finalize(db->cache[i]);
+		}
 	memset(db->cache, 0, sizeof(db->cache));
 	db->started_n = 0;
 }
@@ -186,52 +190,78 @@ void sql_fail(struct db *db, struct store_answer *a)
 
 /* ---- rows ---------------------------------------------------------------- */
 
-static void shape_init(struct sql_shape *shape, struct sql_stmt *st)
-{
-	size_t at = 0;
+/* What does not change from row to row. */
+enum { COLUMNS_MAX = 16, KEY_MAX = 32, ESCAPE_MAX = 6 /* bytes of the longest escape */ };
+struct sql_shape {
+	int n;
+	struct column {
+		bool is_raw;
+		uint8_t key_n;     /* 0: left out */
+		char key[KEY_MAX]; /* ,"name": */
+	} columns[COLUMNS_MAX];
+};
 
-	shape->n = 0;
-	for (int i = 0; i < st->db->driver->columns_n(st); i++) {
+static struct sql_shape *shape_new(struct sql_stmt *st)
+{
+	struct sql_shape *shape = calloc(1, sizeof(*shape));
+	char mark = '{';
+
+	if (!shape)
+		return NULL;
+	shape->n = st->db->driver->columns_n(st);
+	assert(shape->n <= COLUMNS_MAX);
+	for (int i = 0; i < shape->n; i++) {
 		sio_slice name = sio_str(st->db->driver->column_name(st, i));
-		struct sql_column *c = &shape->columns[shape->n];
+		struct column *c = &shape->columns[i];
+		int n;
 		if (name.n == 0 || name.p[0] == '_')
 			continue;
-		assert(shape->n < SQL_COLUMNS_MAX);
-		c->index = i;
 		c->is_raw = name.p[name.n - 1] == '#';
-		c->key_at = at;
-		at += (size_t)snprintf(shape->keys + at, sizeof(shape->keys) - at, "%s\"%.*s\":", shape->n ? "," : "{",
-				       (int)(name.n - c->is_raw), name.p);
-		assert(at < sizeof(shape->keys));
-		c->key_n = at - c->key_at;
-		shape->n++;
+		n = snprintf(c->key, sizeof(c->key), "%c\"%.*s\":", mark, (int)(name.n - c->is_raw), name.p);
+		assert(n < KEY_MAX);
+		c->key_n = (uint8_t)n;
+		mark = ',';
 	}
+	return shape;
 }
 
-void sql_shape_row(struct sql_shape *shape, struct sql_stmt *st, struct buf *out)
+/* Append value, for which there is room. */
+static char *put_value(char *out, const struct sql_value *value, bool is_raw)
 {
-	if (shape->n == 0)
-		shape_init(shape, st);
-	for (int i = 0; i < shape->n; i++) {
-		const struct sql_column *c = &shape->columns[i];
-		struct sql_value value = st->db->driver->value(st, c->index);
-		buf_put(out, shape->keys + c->key_at, c->key_n);
-		if (value.kind == SQL_NULL)
-			buf_put(out, "null", 4);
-		else if (value.kind == SQL_INT || c->is_raw)
-			buf_slice(out, value.text);
-		else
-			buf_json(out, value.text);
-	}
-	buf_byte(out, '}');
+	const sio_slice text = value->kind == SQL_NULL ? SIO_LIT("null") : value->text;
+
+	if (value->kind == SQL_TEXT && !is_raw)
+		return out + sio_json_quote(text, out, text.n * ESCAPE_MAX + 2);
+	memcpy(out, text.p, text.n);
+	return out + text.n;
 }
 
 void sql_row_json(struct sql_stmt *st, struct buf *out)
 {
-	struct sql_shape shape;
+	const struct sql_shape *shape = st->shape ? st->shape : (st->shape = shape_new(st));
+	struct sql_value values[COLUMNS_MAX];
+	size_t room = KEY_MAX;
+	char *at;
 
-	shape.n = 0;
-	sql_shape_row(&shape, st, out);
+	if (!shape) {
+		out->failed = true;
+		return;
+	}
+	st->db->driver->values(st, values, shape->n);
+	for (int i = 0; i < shape->n; i++) /* for all at once, should every byte need an escape */
+		room += KEY_MAX + values[i].text.n * ESCAPE_MAX + 4;
+	if (!buf_reserve(out, room))
+		return;
+	at = out->p + out->n;
+	for (int i = 0; i < shape->n; i++) {
+		const struct column *c = &shape->columns[i];
+		if (c->key_n == 0)
+			continue;
+		memcpy(at, c->key, KEY_MAX); /* the whole of it: two moves of a fixed size */
+		at = put_value(at + c->key_n, &values[i], c->is_raw);
+	}
+	*at++ = '}';
+	out->n = (size_t)(at - out->p);
 }
 
 /* ---- pages --------------------------------------------------------------- */
@@ -325,10 +355,8 @@ void sql_page_run(struct db *db, const struct store_ask *ask, struct store_answe
 	int r;
 	struct buf keys = { 0 }; /* first those of the cursor (bound), then of each row */
 	struct buf last = { 0 };
-	struct sql_shape shape;
 	struct sql_stmt *st = sql_start(db, SQL_OF(db, page->text, page->postgres ? page->postgres : page->text), "tt", scope1, scope2);
 
-	shape.n = 0;
 	if (st && (!hex_read(ask->cursor, &keys) || !keys_bind(st, page->start, &keys))) {
 		answer_fail(a, STORE_INVALID, "cursor: it is not one that this list gave out");
 		goto done;
@@ -338,7 +366,7 @@ void sql_page_run(struct db *db, const struct store_ask *ask, struct store_answe
 	buf_byte(&a->json, '[');
 	while ((r = sql_step(st)) == SQL_ROW && a->r.rows_n < limit && a->json.n < STORE_PAGE_BYTES) {
 		buf_put(&a->json, ",", a->r.rows_n > 0);
-		sql_shape_row(&shape, st, &a->json);
+		sql_row_json(st, &a->json);
 		if (a->r.rows_n == 0) /* rows are much alike: room for all of them, not by doubling */
 			buf_reserve(&a->json, min_size(a->json.n * limit, STORE_PAGE_BYTES));
 		if (++a->r.rows_n == limit || a->json.n >= STORE_PAGE_BYTES)

@@ -101,9 +101,8 @@ static const char *column_name(struct sql_stmt *st, int column)
 	return sqlite3_column_name(handle(st), column);
 }
 
-static struct sql_value value(struct sql_stmt *st, int column)
+static inline struct sql_value value_of(sqlite3_value *v)
 {
-	sqlite3_value *v = sqlite3_column_value(handle(st), column); /* one look-up; we are the only thread of the handle */
 	int type = sqlite3_value_type(v);
 	const void *p;
 
@@ -112,6 +111,18 @@ static struct sql_value value(struct sql_stmt *st, int column)
 	p = sqlite3_value_text(v);
 	return (struct sql_value){ type == SQLITE_INTEGER ? SQL_INT : SQL_TEXT,
 				   sio_bytes(p ? p : "", p ? (size_t)sqlite3_value_bytes(v) : 0) };
+}
+
+/* One look-up of a column, not one for each question; we are the only thread of the handle. */
+static struct sql_value value(struct sql_stmt *st, int column)
+{
+	return value_of(sqlite3_column_value(handle(st), column));
+}
+
+static void values(struct sql_stmt *st, struct sql_value *out, int n)
+{
+	for (int i = 0; i < n; i++)
+		out[i] = value_of(sqlite3_column_value(handle(st), i));
 }
 
 static int64_t number(struct sql_stmt *st, int column)
@@ -224,6 +235,7 @@ static const struct sql_driver driver = {
 	.columns_n = columns_n,
 	.column_name = column_name,
 	.value = value,
+	.values = values,
 	.number = number,
 	.changes = changes,
 	.new_id = new_id,

@@ -102,9 +102,11 @@ struct store;
 	X(SESSION_BEAT, "session_beat", 1)     /* I=server after=lease in ms -> it is there; sessions of those that  \
 						* have not said so for longer are left now */                        \
 	X(SESSION_OPEN, "session_open", 1)     /* U I A after=W B{sid, projects} -> rows as ROLE_LIST: those are joined */\
-	X(SESSION_JOIN, "session_join", 1)     /* P U I -> as ROLE_GET; joined when there is a role */               \
-	X(SESSION_LEAVE, "session_leave", 1)   /* P I -> no longer joined */                                         \
-	X(SESSION_STATE, "session_state", 1)   /* P I B=state (any JSON) -> kept for the resumption */               \
+	X(SESSION_JOIN, "session_join", 1)     /* P U I A -> as ROLE_GET; joined when there is a role */             \
+	X(SESSION_LEAVE, "session_leave", 1)   /* P I A [B: it was put out] -> no longer joined; one that was put out\
+						* is so as if it had lost its role, when it comes back */            \
+	X(SESSION_STATE, "session_state", 1)   /* P I A B=state (any JSON) -> kept for the resumption; these three   \
+						* change nothing when it is connected to another server by now */    \
 	X(SESSION_LEFT, "session_left", 1)     /* I A after=W -> its client has gone and may come back; nothing when \
 						* it is connected to another server by now */                        \
 	X(SESSION_END, "session_end", 1)       /* I A -> forgotten; nothing when it is connected to another server */\

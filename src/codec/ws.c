@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/sha1.h"
+#include "base/sha.h"
 #include "codec/base64.h"
 #include "codec/deflate.h"
 #include "codec/utf8.h"

@@ -87,6 +87,8 @@ struct sio_server {
 	struct carry carry;           /* requests for sessions of other nodes, and theirs for ours */
 	struct link *dead;            /* ended links, freed at the end of the turn */
 	uint64_t links, websockets, links_total;
+	struct sio_times turn_times, broadcast_times;
+	uint64_t broadcasts_timed;    /* of hub.broadcasts: in broadcast_times */
 	uint32_t visitors;            /* requests that wait for the application's yes or no */
 	uint32_t handshake_timeout_ms; /* how long one may */
 	struct sio_request view;      /* what sio_session_request gives */

@@ -332,7 +332,7 @@ void route_head(struct sio_server *server, struct net_conn *c, struct http1_requ
 		return;
 	}
 	/* Refuse before the body comes, when there is one. */
-	if (!find(server, http->path, http->method, &is_path_known) && (http->has_body || http->is_upgrade)) {
+	if ((http->has_body || http->is_upgrade) && !find(server, http->path, http->method, &is_path_known)) {
 		refuse_unrouted(server, c, http, is_path_known, true);
 		return;
 	}

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <uv.h>
 
+#include "base/times.h"
 #include "codec/deflate.h"
 #include "engine/headers.h"
 #include "host/host.h"
@@ -233,6 +234,17 @@ static void on_turn(void *owner)
 	begin_turn(owner);
 }
 
+static void on_turned(void *owner, uint64_t took_ns)
+{
+	struct sio_server *server = owner;
+	uint64_t broadcasts = server->hub.broadcasts - server->broadcasts_timed;
+
+	times_add(&server->turn_times, took_ns, 1);
+	if (broadcasts > 0)
+		times_add(&server->broadcast_times, took_ns, broadcasts);
+	server->broadcasts_timed = server->hub.broadcasts;
+}
+
 static void on_flush(void *owner)
 {
 	struct sio_server *server = owner;
@@ -276,6 +288,7 @@ static const struct net_ops net_callbacks = {
 	.gone = on_gone,
 	.turn = on_turn,
 	.flush = on_flush,
+	.turned = on_turned,
 	.signalled = on_signalled,
 	.stopped = on_stopped,
 };
@@ -702,5 +715,7 @@ void sio_server_stats(const struct sio_server *server, struct sio_stats *out)
 		.http_compressed_total = server->http_compress.answers,
 		.http_compress_in_bytes_total = server->http_compress.in_bytes,
 		.http_compress_out_bytes_total = server->http_compress.out_bytes,
+		.turn_times = server->turn_times,
+		.broadcast_times = server->broadcast_times,
 	};
 }

@@ -239,7 +239,7 @@ struct sio_socket *sio_connect_accept(struct sio_connect *req)
 {
 	struct hub_client *c = req->client;
 	struct saved *saved;
-	struct sio_socket *s;
+	struct sio_socket *s = NULL;
 
 	HUB_CHECK(req->hub);
 	if (!sio_connect_is_open(req)) {
@@ -253,7 +253,8 @@ struct sio_socket *sio_connect_accept(struct sio_connect *req)
 	if (req->saved && sio_sockets_find(req->nsp, recover_sid(req->saved)))
 		sio_connect_forget(req); /* somebody has that id */
 	saved = req->saved;
-	s = socket_new(c, req->nsp, saved ? recover_sid(saved).p : req->has_ids ? req->sid : NULL);
+	if (saved || recover_ids(req) == SIO_OK)
+		s = socket_new(c, req->nsp, saved ? recover_sid(saved).p : req->has_ids ? req->sid : NULL);
 	if (s && (recover_begin(s, req) < 0 || emit_connect(c, s) < 0)) {
 		socket_cancel(s);
 		s = NULL;

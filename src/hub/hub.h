@@ -65,7 +65,6 @@ struct hub {
 	struct buf stamped;           /* arguments with an offset behind them */
 	const struct sio_history_ops *history; /* NULL: no recovery */
 	void *history_self;
-	struct map by_pid;            /* sockets that may come back, when there is a history */
 	uint32_t plain_n;             /* sockets that cannot: they are to see no offsets */
 	bool is_kept;                 /* the event stamped last is the history's */
 	uint64_t sockets, rooms, events, broadcasts, refused, limited, dropped, recovered, replayed;
@@ -130,7 +129,7 @@ struct sio_connect {
 	const struct connect_step *step;
 	enum { STEPS_NONE, STEPS_OF_PARENT, STEPS_OWN, STEPS_DONE } list;
 	struct saved *saved;          /* the session it will get back; NULL: a new one */
-	bool has_ids;                 /* told by sio_connect_ids: it will have these */
+	bool has_ids;                 /* it will have these (recover_ids) */
 	bool is_plain;                /* no recovery for it */
 	char sid[SIO_ID_LEN], pid[SIO_ID_LEN];
 	struct buf auth;
@@ -345,6 +344,9 @@ struct saved;
 
 /* Look whether req asks for a session that is kept, then let it go its way. */
 void recover_ask(struct sio_connect *req);
+/* Before its socket is made: the ids that req's will have unless it gets those of a saved session;
+ * none (has_ids) when it is not to come back.  0, or SIO_ERR_SYSTEM (the crypto library has no SHA-256). */
+SIO_MUST_CHECK int recover_ids(struct sio_connect *req);
 /* A socket begins, as req's saved one or as a new one; ends (reason NULL: nobody has heard
  * of it); has other rooms. */
 SIO_MUST_CHECK int recover_begin(struct sio_socket *s, const struct sio_connect *req);

@@ -12,13 +12,14 @@
 
 #include <sio/json.h>
 
+#include "base/sha.h"
+#include "codec/base64.h"
 #include "hub/hub.h"
 
 /* A socket that may come back.  There may be tens of thousands, so it is one block of no more than
- * it holds: with a history that names no offset and an application that notes no identity, 56 bytes. */
+ * it holds: with a history that names no offset and an application that notes no identity, 23 bytes.
+ * No table leads from the private id to the socket: the public one follows from it (sid_of). */
 struct recovery {
-	struct map_node by_pid;
-	struct sio_socket *socket;
 	char pid[SIO_ID_LEN];
 	bool is_recovered;
 	uint8_t since_n, identity_n;
@@ -86,6 +87,15 @@ void recover_append(struct sio_namespace *nsp, const struct sio_target *target, 
 		hub->history->append(hub->history_self, &event, hub->engine->now_ms);
 }
 
+/* The public id of a session is the hash of its private one: from that one it is found without a table
+ * of its own, and there is no way back. */
+static bool sid_of(const char *pid, char sid[SIO_ID_LEN])
+{
+	unsigned char digest[SHA256_LEN];
+
+	return sha256(pid, SIO_ID_LEN, digest) && base64url_encode(digest, SIO_ID_LEN / 4 * 3, sid) == SIO_ID_LEN;
+}
+
 /* ---- sessions that end ---------------------------------------------------------------- */
 
 /* What is known of s; rooms is for its rooms' names. */
@@ -144,7 +154,6 @@ void recover_end(struct sio_socket *s, const char *reason)
 		tell(s, hub->history->left);
 	else if (reason && hub->history->ended)
 		tell(s, hub->history->ended);
-	map_del(&hub->by_pid, &s->recovery->by_pid);
 	free(s->recovery);
 	s->recovery = NULL; /* and no plain one now: it gets nothing any more */
 }
@@ -197,10 +206,13 @@ struct asking {
 	char offset[SIO_OFFSET_MAX];
 };
 
-/* Would it fit?  A history of the application's own may say what it likes. */
+/* Would it fit, and has it the ids of one session?  A history of the application's own may say what it likes. */
 static bool is_session(const struct sio_history_session *session)
 {
-	return session && session->pid.n == SIO_ID_LEN && session->sid.n == SIO_ID_LEN && session->identity.n <= SIO_IDENTITY_MAX;
+	char sid[SIO_ID_LEN];
+
+	return session && session->pid.n == SIO_ID_LEN && session->identity.n <= SIO_IDENTITY_MAX &&
+	       sid_of(session->pid.p, sid) && sio_slice_eq(session->sid, sio_bytes(sid, SIO_ID_LEN));
 }
 
 static void on_found(const struct sio_history_session *session, void *arg)
@@ -220,10 +232,12 @@ static void on_found(const struct sio_history_session *session, void *arg)
 
 struct sio_socket *sio_connect_predecessor(const struct sio_connect *req, sio_slice pid)
 {
-	struct map_node *node = req->hub->history ? map_get(&req->hub->by_pid, pid) : NULL;
-	struct sio_socket *s = node ? MAP_OWNER(node, struct recovery, by_pid)->socket : NULL;
+	struct sio_socket *s = NULL;
+	char sid[SIO_ID_LEN];
 
-	return s && s->nsp == req->nsp && s->client != req->client ? s : NULL;
+	if (req->hub->history && pid.n == SIO_ID_LEN && sid_of(pid.p, sid))
+		s = sio_sockets_find(req->nsp, sio_bytes(sid, SIO_ID_LEN));
+	return s && s->client != req->client && sio_slice_eq(recover_pid(s), pid) ? s : NULL;
 }
 
 void sio_connect_take_over(struct sio_connect *req, sio_slice pid)
@@ -259,13 +273,12 @@ void recover_ask(struct sio_connect *req)
 			   on_found, asking);
 }
 
-static struct recovery *recovery_new(struct sio_socket *s, const char *pid, sio_slice since, sio_slice identity)
+static struct recovery *recovery_new(const char *pid, sio_slice since, sio_slice identity)
 {
 	struct recovery *r = calloc(1, offsetof(struct recovery, text) + since.n + identity.n);
 
 	if (!r)
 		return NULL;
-	r->socket = s;
 	memcpy(r->pid, pid, SIO_ID_LEN);
 	r->since_n = (uint8_t)since.n;
 	r->identity_n = (uint8_t)identity.n;
@@ -276,28 +289,34 @@ static struct recovery *recovery_new(struct sio_socket *s, const char *pid, sio_
 	return r;
 }
 
+int recover_ids(struct sio_connect *req)
+{
+	char pid[RANDOM_ID_LEN + 1];
+
+	if (!req->hub->history || req->is_plain || req->has_ids)
+		return SIO_OK;
+	random_id(pid);
+	if (!sid_of(pid, req->sid))
+		return SIO_ERR_SYSTEM;
+	memcpy(req->pid, pid, SIO_ID_LEN);
+	req->has_ids = true;
+	return SIO_OK;
+}
+
 int recover_begin(struct sio_socket *s, const struct sio_connect *req)
 {
 	struct hub *hub = s->nsp->hub;
 	const struct saved *saved = req->saved;
-	char pid[RANDOM_ID_LEN + 1], since[SIO_OFFSET_MAX] = "";
+	char since[SIO_OFFSET_MAX] = "";
 	struct recovery *r;
 
 	hub->plain_n += hub->history != NULL; /* until it is more */
 	if (!hub->history || req->is_plain)
 		return SIO_OK;
-	if (saved)
-		memcpy(pid, saved->session.pid.p, SIO_ID_LEN);
-	else if (req->has_ids)
-		memcpy(pid, req->pid, SIO_ID_LEN);
-	else
-		random_id(pid);
 	hub->history->newest(hub->history_self, since);
-	r = recovery_new(s, pid, sio_str(since), saved ? saved->session.identity : sio_bytes("", 0));
-	if (!r || map_put(&hub->by_pid, &r->by_pid, sio_bytes(r->pid, SIO_ID_LEN)) < 0) {
-		free(r);
+	r = recovery_new(saved ? saved->session.pid.p : req->pid, sio_str(since), sio_connect_identity(req));
+	if (!r)
 		return SIO_ERR_NOMEM;
-	}
 	r->is_recovered = saved != NULL;
 	s->recovery = r;
 	hub->plain_n--;
@@ -397,15 +416,12 @@ void sio_connect_decline_recovery(struct sio_connect *req)
 
 int sio_connect_ids(struct sio_connect *req, char sid[SIO_ID_LEN + 1], char pid[SIO_ID_LEN + 1])
 {
-	if (!req->hub->history || req->is_plain)
-		return SIO_ERR_INVAL;
-	if (!req->has_ids) {
-		random_id(sid);
-		memcpy(req->sid, sid, SIO_ID_LEN);
-		random_id(pid);
-		memcpy(req->pid, pid, SIO_ID_LEN);
-		req->has_ids = true;
-	}
+	int status = recover_ids(req);
+
+	if (status == SIO_OK && !req->has_ids)
+		status = SIO_ERR_INVAL;
+	if (status < 0)
+		return status;
 	memcpy(sid, req->sid, SIO_ID_LEN);
 	memcpy(pid, req->pid, SIO_ID_LEN);
 	sid[SIO_ID_LEN] = pid[SIO_ID_LEN] = '\0';
@@ -444,12 +460,10 @@ int sio_socket_set_identity(struct sio_socket *s, sio_slice identity)
 	if (!s->recovery || identity.n > SIO_IDENTITY_MAX)
 		return SIO_ERR_INVAL;
 	old = s->recovery;
-	r = recovery_new(s, old->pid, sio_bytes(old->text, old->since_n), identity);
+	r = recovery_new(old->pid, sio_bytes(old->text, old->since_n), identity);
 	if (!r)
 		return SIO_ERR_NOMEM;
 	r->is_recovered = old->is_recovered;
-	map_del(&s->nsp->hub->by_pid, &old->by_pid);
-	(void)!map_put(&s->nsp->hub->by_pid, &r->by_pid, sio_bytes(r->pid, SIO_ID_LEN)); /* a map that was in use takes it */
 	s->recovery = r;
 	free(old);
 	recover_changed(s);
@@ -467,14 +481,11 @@ int sio_server_set_history(struct sio_server *server, const struct sio_history_o
 		return SIO_ERR_INVAL;
 	hub->history = ops;
 	hub->history_self = self;
-	map_init(&hub->by_pid);
 	return SIO_OK;
 }
 
 void recover_fini(struct hub *hub)
 {
-	if (!hub->history)
-		return;
-	hub->history->close(hub->history_self);
-	map_fini(&hub->by_pid);
+	if (hub->history)
+		hub->history->close(hub->history_self);
 }

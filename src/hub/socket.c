@@ -109,11 +109,22 @@ static void tell_disconnecting(struct sio_socket *s, const char *reason)
 	s->nsp->hub->leaving = leaving.outer;
 }
 
+/* Has it said that it leaves, while it was paused?  Then its connection was not lost, but over. */
+static bool has_left(const struct sio_socket *s)
+{
+	for (const struct held *h = s->held ? s->held->first : NULL; h; h = h->next)
+		if (h->packet.type == PACKET_DISCONNECT)
+			return true;
+	return false;
+}
+
 void socket_end(struct sio_socket *s, const char *reason)
 {
 	struct sio_namespace *nsp = s->nsp;
 	const struct nsp_rules *r;
 
+	if (strcmp(reason, "transport close") == 0 && has_left(s))
+		reason = "client namespace disconnect";
 	held_drop(s);
 	unlink_socket(s);
 	tell_disconnecting(s, reason);

@@ -64,6 +64,7 @@ struct net {
 	int reserve_fd;              /* given up to accept and refuse when descriptors run out */
 	struct wheel wheel;
 	uint64_t now_ms;
+	uint64_t turn_ns;            /* when this turn began; 0: nothing has been handled in it */
 	struct net_listener *listeners;
 	struct net_conn *conns;
 	struct net_conn *dirty, **dirty_end; /* have own bytes to write, or requests that waited */

@@ -20,6 +20,8 @@ void net_begin_turn(struct net *net)
 {
 	net_enter(net);
 	net->now_ms = uv_now(net->loop);
+	if (net->turn_ns == 0)
+		net->turn_ns = uv_hrtime(); /* this one and that at the end: two readings a turn, whatever is in it */
 	net->ops->turn(net->owner);
 }
 
@@ -94,6 +96,9 @@ static void on_turn_end(uv_prepare_t *handle)
 	net_enter(net);
 	net->now_ms = uv_now(net->loop);
 	loop_end_turn(net);
+	if (net->turn_ns && net->ops->turned)
+		net->ops->turned(net->owner, uv_hrtime() - net->turn_ns);
+	net->turn_ns = 0;
 	net_leave(net);
 	if (net->is_stopped)
 		return;

@@ -70,6 +70,8 @@ struct net_ops {
 	void (*turn)(void *owner);
 	/* The end of a turn: write what waits. */
 	void (*flush)(void *owner);
+	/* All of it is written: so long ago the turn began.  Not without a loop.  May be NULL. */
+	void (*turned)(void *owner, uint64_t took_ns);
 	/* The process was asked to end (net_watch_signals). */
 	void (*signalled)(void *owner);
 	/* net_stop is complete: no handle is left, net_free may follow. */

@@ -77,6 +77,9 @@ void health_on_tick(uv_timer_t *timer)
 		r->stats.deaf_total++;
 		link_drop(&r->sub, false, "%s lets us hear nothing, not even ourselves", r->sub.target.shown);
 	}
+	/* Until its subscriptions are confirmed no own heartbeat can come back by it. */
+	if (link_is_ready(&r->sub) && !r->is_subscribed && now - r->sub.ready_ms > patience)
+		link_drop(&r->sub, false, "%s does not confirm that we may listen", r->sub.target.shown);
 	while (r->is_open && r->is_up && now > r->options.lease_ms &&
 	       (node = nodes_silent(&r->nodes, now - r->options.lease_ms, now)))
 		listen_leave(r, node);

@@ -4,7 +4,7 @@
  * Copyright the SkyBuild Realtime authors */
 #include <stdio.h>
 
-#include "base/sha1.h"
+#include "base/sha.h"
 #include "codec/cluster.h"
 #include "codec/node.h"
 #include "codec/python.h"

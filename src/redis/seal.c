@@ -10,7 +10,7 @@
 #include <openssl/hmac.h>
 #include <string.h>
 
-enum { SHA256_LEN = 32 };
+#include "base/sha.h"
 
 /* The secret may be the one that tokens are signed with: what we make of it is of no use
  * for those. */

@@ -608,3 +608,34 @@ describe('what the clients do among themselves', () => {
     }
   });
 });
+
+describe('times in the metrics', () => {
+  // A histogram: its counts by bound, ascending, and its sum.
+  async function times(name) {
+    const { body } = await request(server.port, 'GET', '/metrics');
+    const buckets = [...body.matchAll(new RegExp(`^skybuild_${name}_bucket\\{le="([^"]+)"\\} (\\d+)$`, 'gm'))].map(([, le, n]) => [le === '+Inf' ? Infinity : Number(le), Number(n)]);
+    const of = (what) => Number(new RegExp(`^skybuild_${name}_${what} (\\S+)$`, 'm').exec(body)[1]);
+    assert.match(body, new RegExp(`^# TYPE skybuild_${name} histogram$`, 'm'));
+    return { buckets, sum: of('sum'), count: of('count'), broadcasts: Number(/^skybuild_broadcasts_total (\d+)$/m.exec(body)[1]) };
+  }
+
+  it('each broadcast is timed once, of a client’s event and of a REST write; so is each turn of the loop', async () => {
+    const [anna, ben] = [await member('anna'), await member('ben')];
+    await anna.settle();
+    const [before, turns] = [await times('broadcast_seconds'), await times('loop_lag_seconds')];
+    assert.equal(before.count, before.broadcasts);
+    for (let x = 0; x < 20; x++) anna.emit('cursor:move', { project_id: 'proj-123', cursor: { x } });
+    await ben.event('cursor:moved', (d) => d.cursor.x === 19);
+    await newItem();
+    await ben.event('boq:item:created');
+    const [now, turnsNow] = [await times('broadcast_seconds'), await times('loop_lag_seconds')];
+    assert.ok(now.broadcasts - before.broadcasts >= 21);
+    assert.equal(now.count, now.broadcasts, 'none is left out, none counted twice');
+    assert.ok(now.sum > before.sum && now.sum < 60, `${now.sum} s`);
+    assert.ok(turnsNow.count > turns.count && turnsNow.sum > turns.sum);
+    for (const { buckets, count } of [now, turnsNow]) {
+      assert.deepEqual(buckets, [...buckets].sort(([a, n], [b, m]) => a - b || n - m), 'each bound counts those below it, too');
+      assert.deepEqual(buckets.at(-1), [Infinity, count]);
+    }
+  });
+});

@@ -1,13 +1,15 @@
 // How quick the workspace is: a bill of 5,000 items, an edit on its way to another's screen, fifty
-// cursors.  The figures are told; what fails is many times what is aimed at, for a machine that
-// does much else at the same time must not fail here.
+// cursors.  What the page's own thread computes is measured in time of the processor, which does not
+// depend on who else uses the machine, and held to what is aimed at.  What passes on the clock is
+// told; what fails there is several times what is aimed at, for a machine that does much else at the
+// same time must not fail here.  Chromium paints without a graphics card: what that takes is told, too.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { RawWs } from './lib/eio.mjs';
 import { startServer } from './lib/harness.mjs';
 import { PAGE, Person, skip, startBrowser } from './lib/workspace.mjs';
 
-const ITEMS = 5000, SECTIONS = 25, CURSORS = 50, HZ = 30;
+const ITEMS = 5000, SECTIONS = 25, CURSORS = 50, HZ = 30, FRAMES = 180;
 const BIG = 'big';
 let server, browser;
 
@@ -47,6 +49,19 @@ after(async () => {
   await server?.stop();
 });
 
+/** Seconds of the processor that the page's own thread spends from now on, when asked. */
+async function processor({ context, page }) {
+  const cdp = await context.newCDPSession(page);
+  await cdp.send('Performance.enable', { timeDomain: 'threadTicks' });
+  const read = async () => Object.fromEntries((await cdp.send('Performance.getMetrics')).metrics.map((m) => [m.name, m.value]));
+  const from = await read();
+  return async () => {
+    const now = await read();
+    const of = (name) => now[name] - from[name];
+    return { script: of('ScriptDuration'), layout: of('LayoutDuration') + of('RecalcStyleDuration'), all: of('TaskDuration') };
+  };
+}
+
 const open = (name) => Person.open(browser, server, name, { project: BIG });
 const median = (all) => all.sort((a, b) => a - b)[Math.floor(all.length / 2)];
 
@@ -61,16 +76,24 @@ describe('a bill of 5,000 items', { skip }, () => {
       took.push(await page.evaluate(() => performance.now()));
     }
     t.diagnostic(`from the address to its rows: ${Math.round(median(took))} ms (aimed at: under 1000)`);
-    assert.ok(median(took) < 10000);
+    assert.ok(median(took) < 5000);
     // Σ (n + 0.25) × 12.40, n = 0..4999
     assert.equal(await page.getByTestId('grand-total').textContent(), '154,984,500.00');
-    const frames = await page.evaluate(async () => {
+    const spent = await processor(anna);
+    await browser.startTracing(page, { categories: ['cc', 'viz', 'toplevel', 'disabled-by-default-cc.debug'] });
+    const frames = await page.evaluate(async (n) => {
       const scroller = document.querySelector('.grid-scroll');
       const at = [];
-      for (let i = 0; i < 180; i++) at.push(await new Promise(requestAnimationFrame)), scroller.scrollBy(0, 240);
+      for (let i = 0; i < n; i++) at.push(await new Promise(requestAnimationFrame)), scroller.scrollBy(0, 240);
       return at.slice(1).map((x, i) => x - at[i]);
-    });
+    }, FRAMES);
+    const { traceEvents } = JSON.parse(await browser.stopTracing());
+    const { script, layout, all } = await spent();
+    const raster = traceEvents.reduce((sum, e) => sum + (e.name === 'RasterTask' ? (e.tdur ?? e.dur ?? 0) : 0), 0) / 1e6;
+    const ms = (seconds) => ((1000 * seconds) / FRAMES).toFixed(1);
     t.diagnostic(`while scrolling: median frame ${median(frames).toFixed(1)} ms, ${frames.filter((f) => f > 25).length} of ${frames.length} longer than 25 ms`);
+    t.diagnostic(`processor for a frame: script ${ms(script)} ms (aimed at: under 8), layout and style ${ms(layout)}, the page's thread in all ${ms(all)}; painting in software, on other threads: ${ms(raster)}`);
+    assert.ok(script / FRAMES < 0.008, `${ms(script)} ms of script`);
     assert.ok(median(frames) < 100);
     assert.ok((await page.locator('.grid-row').count()) < 100, 'only rows in sight exist');
     await anna.shot('many-items');
@@ -96,7 +119,7 @@ describe('a bill of 5,000 items', { skip }, () => {
       took.push((await seen) - from);
     }
     t.diagnostic(`from Enter to the other’s screen: median ${median(took)} ms (aimed at: under 50), slowest ${Math.max(...took)} ms`);
-    assert.ok(median(took) < 1000);
+    assert.ok(median(took) < 500);
     await anna.close();
     await ben.close();
   });
@@ -117,10 +140,7 @@ describe('a bill of 5,000 items', { skip }, () => {
       sockets.forEach((ws, i) => ws.send(`42["cursor:move",{"project_id":"${BIG}","cursor":{"row":"i-${(i % 18) * SECTIONS}","dy":${(step + i) % 32},"x":${((step * 7 + i * 20) % 1000) / 1000}}}]`));
     }, 1000 / HZ);
     await page.waitForFunction((n) => document.querySelectorAll('.cursor').length === n, CURSORS);
-    const cdp = await anna.context.newCDPSession(page);
-    await cdp.send('Performance.enable');
-    const script = async () => (await cdp.send('Performance.getMetrics')).metrics.find((m) => m.name === 'ScriptDuration').value;
-    const before = await script();
+    const spent = await processor(anna);
     const { fps, seconds } = await page.evaluate(async () => {
       const begun = performance.now();
       let n = 0;
@@ -128,9 +148,10 @@ describe('a bill of 5,000 items', { skip }, () => {
       const seconds = (performance.now() - begun) / 1000;
       return { fps: n / seconds, seconds };
     });
-    const share = ((await script()) - before) / seconds;
+    const share = (await spent()).script / seconds;
     clearInterval(timer);
     t.diagnostic(`${CURSORS} cursors at ${HZ} Hz: ${fps.toFixed(0)} frames a second (aimed at: over 50), scripting ${(100 * share).toFixed(0)} % of a core (under 30)`);
+    assert.ok(share < 0.3, `${share}`);
     assert.ok(fps > 8);
     await anna.shot('fifty-cursors');
     for (const ws of sockets) ws.tcp.destroy();

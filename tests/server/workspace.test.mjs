@@ -98,6 +98,7 @@ describe('the bill of quantities', { skip }, () => {
     await anna.sees('item-0103', 'qty', '318.123456');
     // 318.123456 × 86.40 to the last digit.
     assert.equal(await anna.text('item-0103', 'total').textContent(), '27,485.8665984');
+    await anna.cell('item-0103', 'qty').hover();
     assert.match(await anna.cell('item-0103', 'qty').getAttribute('title'), /Ben Okafor, just now/);
     await anna.accessibility();
     await ben.accessibility();
@@ -148,6 +149,35 @@ describe('the bill of quantities', { skip }, () => {
     const [a, b] = [await itemOf('item-0111'), await itemOf('item-0112')];
     assert.deepEqual([a.qty, a.unit_price, b.qty, b.unit_price], [1, 2.5, 3, 4]);
     await anna.close();
+  });
+
+  it('an item tells what was done to it; rows can be compact, and stay so', async () => {
+    await patch('item-0112', 'ben', { qty: '12.5' });
+    const [anna, ben] = [await person('anna'), await person('ben')];
+    const { page } = anna;
+    await anna.cell('item-0112', 'description').scrollIntoViewIfNeeded().catch(() => {});
+    await anna.cell('item-0112', 'description').hover();
+    await page.getByRole('button', { name: 'Comments of 01.12' }).click();
+    await page.getByRole('tab', { name: 'History' }).click();
+    const done = page.locator('.item-history li');
+    await done.first().getByText('Ben Okafor quantity to 12.5').waitFor();
+    await ben.type('item-0112', 'unit_price', '7.25');
+    await done.first().getByText('Ben Okafor unit price to 7.25').waitFor();
+    await anna.shot('item-history');
+    await anna.accessibility();
+    await page.keyboard.press('Escape');
+    const height = () => anna.cell('item-0101', 'qty').evaluate((e) => e.offsetHeight);
+    assert.equal(await height(), 32);
+    await page.getByRole('button', { name: 'Compact rows' }).click();
+    await page.waitForFunction(() => document.querySelector('[data-item="item-0101"] [data-column="qty"]').offsetHeight === 26);
+    const [a, b] = [await anna.cell('item-0101', 'qty').boundingBox(), await anna.cell('item-0102', 'qty').boundingBox()];
+    assert.equal(b.y - a.y, 26);
+    await anna.shot('boq-compact');
+    await page.reload();
+    await anna.text('item-0101', 'qty').waitFor();
+    assert.equal(await height(), 26);
+    await anna.close();
+    await ben.close();
   });
 
   it('who may only look cannot edit', async () => {
@@ -364,6 +394,114 @@ describe('tasks, comments, notifications, activity', { skip }, () => {
   });
 });
 
+describe('five people, each in a browser of their own', { skip }, () => {
+  const total = (p) => p.page.getByTestId('grand-total').textContent();
+
+  it('see each other, and each change of anybody, wherever it is made', async (t) => {
+    const names = ['anna', 'ben', 'mara', 'joao', 'priya'];
+    const all = await Promise.all(names.map((name, i) => person(name, { colorScheme: i % 2 ? 'dark' : 'light' })));
+    const [anna, ben, mara, joao, priya] = all;
+    const others = (p) => all.filter((o) => o !== p);
+    await Promise.all(all.map((p) => p.page.waitForFunction(() => document.querySelectorAll('.here .face').length === 4)));
+
+    // Where each of them is, in a colour of their own.
+    await Promise.all(all.map((p, i) => p.cell(`item-010${i + 1}`, 'qty').click()));
+    for (const p of all)
+      for (const [i, o] of all.entries()) if (o !== p) await p.cell(`item-010${i + 1}`, 'qty').locator('.tag').waitFor();
+    const colours = await anna.page.locator('.cell.theirs').evaluateAll((cells) => cells.map((c) => c.style.getPropertyValue('--who')));
+    assert.equal(new Set(colours).size, 4, colours.join());
+
+    // Their cursors.
+    for (const p of others(anna)) {
+      const box = await p.cell('item-0107', 'description').boundingBox();
+      await p.page.mouse.move(box.x + 30 + 60 * all.indexOf(p), box.y + 8);
+      await p.page.mouse.move(box.x + 60 + 60 * all.indexOf(p), box.y + 12 * all.indexOf(p), { steps: 5 });
+    }
+    await anna.page.waitForFunction(() => document.querySelectorAll('.cursor').length === 4);
+    await anna.shot('five-browsers');
+
+    // Three edit at once; everybody sees all of it, and the same sums.
+    const editors = [anna, ben, joao];
+    await Promise.all(editors.map((p, i) => p.type(`item-020${i + 1}`, 'qty', `${100 + i}.5`)));
+    await Promise.all(all.flatMap((p) => editors.map((_, i) => p.sees(`item-020${i + 1}`, 'qty', `${100 + i}.5`))));
+    const sums = await Promise.all(all.map(total));
+    assert.equal(new Set(sums).size, 1, sums.join());
+
+    // Who made it: the cell glows in their colour, on each of the other screens.
+    const glows = others(ben).map((p) => p.cell('item-0204', 'unit_price').and(p.page.locator('.flash')).waitFor());
+    await ben.type('item-0204', 'unit_price', '77.70');
+    await Promise.all(glows);
+
+    // A bulk edit and a file, seen by those who did neither.
+    for (const id of ['item-0205', 'item-0206']) await anna.page.locator(`[data-item="${id}"] input[type=checkbox]`).check();
+    await anna.page.getByRole('button', { name: 'Bulk edit' }).click();
+    await anna.page.getByLabel('Change by').fill('100');
+    const before = await Promise.all(['item-0205', 'item-0206'].map(async (id) => (await itemOf(id)).unit_price));
+    await anna.page.getByRole('button', { name: 'Change', exact: true }).click();
+    await anna.page.getByText(/2 of 2: 2 changed/).waitFor();
+    await anna.page.getByRole('button', { name: 'Done' }).click();
+    for (const p of others(anna)) for (const [i, id] of ['item-0205', 'item-0206'].entries()) await p.sees(id, 'unit_price', (2 * before[i]).toFixed(2));
+    const file = path.join(server.dir, 'five.csv');
+    writeFileSync(file, 'code,description,unit,quantity,rate,section\n00.01,Made by Ben,m,3,0.1,00 First\n');
+    await ben.page.locator('input[type=file]').setInputFiles(file);
+    await ben.page.getByRole('dialog').getByRole('button', { name: 'Import' }).click();
+    await ben.page.getByText('1 of 1: 0 changed, 1 made').waitFor();
+    await ben.page.getByRole('button', { name: 'Done' }).click();
+    for (const p of others(ben)) {
+      await p.page.locator('.grid-scroll').evaluate((e) => e.scrollTo(0, 0));
+      await p.page.locator('[data-section="00 First"]').getByText('0.30').waitFor();
+    }
+
+    // Tasks: one drags, four see it; one assigns it, one is told.
+    await Promise.all(all.map((p) => p.page.getByRole('link', { name: 'Tasks', exact: true }).click()));
+    const card = anna.page.locator('[data-status="todo"] li[data-task]').first();
+    const id = await card.getAttribute('data-task');
+    const [from, to] = [await card.boundingBox(), await anna.page.locator('[data-status="done"]').boundingBox()];
+    await anna.page.mouse.move(from.x + 30, from.y + 15);
+    await anna.page.mouse.down();
+    await anna.page.mouse.move(from.x + 60, from.y + 30, { steps: 4 });
+    await anna.page.mouse.move(to.x + 60, to.y + 50, { steps: 10 });
+    await anna.page.mouse.up();
+    for (const p of others(anna)) await p.page.locator(`[data-status="done"] li[data-task="${id}"]`).waitFor();
+    await ben.page.locator(`li[data-task="${id}"] .card-handle`).click();
+    await ben.page.getByRole('dialog').getByRole('textbox', { name: 'Assignee' }).click();
+    await ben.page.getByRole('option', { name: /Jo/ }).click();
+    await joao.page.getByText(/Ben Okafor assigned you a task/).first().waitFor();
+    await ben.page.getByRole('button', { name: 'Done', exact: true }).click();
+
+    // Comments: two type, three are told who; a mention reaches whom it names.
+    await Promise.all(all.map((p) => p.page.getByRole('link', { name: 'Comments', exact: true }).click()));
+    const box = (p) => p.page.getByRole('textbox', { name: 'Comment' });
+    await box(ben).pressSequentially('Both of');
+    await box(joao).pressSequentially('us');
+    await anna.page.getByText(/(Ben and Jo.*|Jo.* and Ben) are typing…/).waitFor();
+    await box(ben).fill('Look, @priya');
+    await ben.page.keyboard.press('Control+Enter');
+    for (const p of others(ben)) await p.page.locator('.comment', { hasText: 'Look, @priya' }).waitFor();
+    await priya.page.getByText(/Ben Okafor mentioned you/).first().waitFor();
+    await priya.page.getByRole('button', { name: /^Notifications, [1-9]/ }).waitFor();
+
+    // One loses the network: the others see them go; back, they have what was missed, once.
+    await Promise.all(all.map((p) => p.page.getByRole('link', { name: 'BoQ', exact: true }).click()));
+    await mara.context.setOffline(true);
+    await mara.page.locator('.pill[data-state="offline"]').waitFor();
+    await Promise.all(editors.map((p, i) => p.type(`item-020${i + 1}`, 'qty', `${200 + i}`)));
+    for (const [i] of editors.entries()) await priya.sees(`item-020${i + 1}`, 'qty', `${200 + i}`);
+    await mara.context.setOffline(false);
+    await mara.page.getByText(/Caught up: \d+ changes/).waitFor();
+    for (const [i] of editors.entries()) await mara.sees(`item-020${i + 1}`, 'qty', `${200 + i}`);
+    const ends = await Promise.all(all.map(total));
+    assert.equal(new Set(ends).size, 1, ends.join());
+    t.diagnostic(`all five end with ${ends[0]}`);
+    await mara.page.getByRole('link', { name: 'Activity', exact: true }).click();
+    await mara.page.getByText(/put “.*” to done|moved/).first().waitFor();
+    const seqs = await mara.page.locator('.feed li').evaluateAll((lis) => lis.map((li) => Number(li.dataset.seq)));
+    assert.deepEqual(seqs, seqs.map((_, i) => seqs[0] - i), 'each once, in order');
+    await Promise.all(all.map((p) => p.accessibility()));
+    await Promise.all(all.map((p) => p.close()));
+  });
+});
+
 describe('when the network fails', { skip }, () => {
   const state = (p, name) => p.page.locator(`.pill[data-state="${name}"]`);
 
@@ -390,6 +528,94 @@ describe('when the network fails', { skip }, () => {
     await anna.live();
     const events = (await server.api('GET', `/api/projects/${PROJECT}/events?after=0&limit=1000`, { as: 'anna' })).json.items;
     assert.equal(events.filter((e) => e.type === 'boq:item:updated' && e.data.item_id === 'item-0106').length, 1);
+    await anna.close();
+    await ben.close();
+  });
+
+  it('comments and tasks of a time without a network are kept, said to wait, and come once', async () => {
+    const [anna, ben] = [await person('anna', { tab: 'tasks' }), await person('ben', { tab: 'tasks' })];
+    const { page } = anna;
+    const card = page.locator('[data-status="done"] li[data-task]').first();
+    await card.waitFor();
+    const [id, title] = [await card.getAttribute('data-task'), await card.locator('.card p').first().textContent()];
+    await anna.context.setOffline(true);
+    await state(anna, 'offline').waitFor();
+    await page.getByLabel('New task').fill('Thought of underground');
+    await page.keyboard.press('Enter');
+    await page.locator('[data-waiting]', { hasText: 'Thought of underground' }).getByText('waiting to be sent').waitFor();
+    await card.locator('.card-handle').click();
+    await page.getByRole('textbox', { name: 'Status' }).click();
+    await page.getByRole('option', { name: 'Blocked' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('textbox', { name: 'Comment' }).fill('Written underground');
+    await dialog.getByRole('button', { name: 'Send' }).click();
+    await dialog.locator('.comment.waiting', { hasText: 'Written underground' }).getByText('waiting to be sent').waitFor();
+    await anna.shot('comment-waiting');
+    await anna.accessibility();
+    await dialog.getByRole('button', { name: 'Done' }).click();
+    await page.locator(`[data-status="blocked"] li[data-task="${id}"]`).getByText('waiting to be sent').waitFor();
+    await page.getByText('Offline, 3 edits kept').waitFor();
+    await anna.shot('board-offline');
+    await anna.context.setOffline(false);
+    await ben.page.locator(`[data-status="blocked"] li[data-task="${id}"]`, { hasText: title }).waitFor();
+    await ben.page.locator('[data-status="todo"] li[data-task]', { hasText: 'Thought of underground' }).waitFor();
+    await ben.page.getByRole('link', { name: 'Comments' }).click();
+    await ben.page.locator('.comment', { hasText: 'Written underground' }).waitFor();
+    await page.waitForFunction(() => document.querySelectorAll('[data-waiting], li.pending').length === 0);
+    await anna.live();
+    const events = (await server.history(PROJECT)).map((e) => [e.type, e.data]);
+    const n = (what) => events.filter(what).length;
+    assert.deepEqual(
+      [n(([t, d]) => t === 'task:created' && d.task.title === 'Thought of underground'), n(([t, d]) => t === 'comment:created' && d.comment.text === 'Written underground'), n(([t, d]) => t === 'task:updated' && String(d.task_id) === id && d.updates.status === 'blocked')],
+      [1, 1, 1],
+      'each once',
+    );
+    await anna.close();
+    await ben.close();
+  });
+
+  it('a comment is kept while the page is closed; one that is refused says why and is not lost', async () => {
+    const anna = await person('anna', { tab: 'comments' });
+    const { page } = anna;
+    await anna.context.route('**/api/**', (route) => (route.request().method() === 'POST' ? route.abort() : route.continue()));
+    await page.getByRole('textbox', { name: 'Comment' }).fill('Kept overnight');
+    await page.keyboard.press('Control+Enter');
+    await page.locator('.comment.waiting', { hasText: 'Kept overnight' }).waitFor();
+    await anna.context.unroute('**/api/**');
+    await page.reload();
+    await page.locator('.comment[data-comment]', { hasText: 'Kept overnight' }).waitFor();
+    assert.equal((await server.history(PROJECT)).filter((e) => e.data.comment?.text === 'Kept overnight').length, 1);
+    await page.getByRole('textbox', { name: 'Comment' }).fill('x'.repeat(20000));
+    await page.keyboard.press('Control+Enter');
+    const refused = page.locator('.refused');
+    await refused.getByText(/was not saved: /).waitFor();
+    await page.reload();
+    await refused.getByRole('button', { name: 'OK' }).click();
+    await refused.waitFor({ state: 'detached' });
+    await anna.close();
+  });
+
+  it('two move one task at once: who was later without a network is told', async () => {
+    const [anna, ben] = [await person('anna', { tab: 'tasks' }), await person('ben', { tab: 'tasks' })];
+    const card = anna.page.locator('[data-status="in_progress"] li[data-task]').first();
+    await card.waitFor();
+    const [id, title] = [await card.getAttribute('data-task'), await card.locator('.card p').first().textContent()];
+    await anna.context.setOffline(true);
+    await state(anna, 'offline').waitFor();
+    const move = async (p, to) => {
+      await p.page.locator(`li[data-task="${id}"] .card-handle`).click();
+      await p.page.getByRole('textbox', { name: 'Status' }).click();
+      await p.page.getByRole('option', { name: to, exact: true }).click();
+      await p.page.getByRole('button', { name: 'Done', exact: true }).click();
+    };
+    await move(anna, 'To do');
+    await move(ben, 'Done');
+    await ben.live();
+    await anna.context.setOffline(false);
+    await anna.page.locator('.refused').getByText(`A change of “${title}” was not saved: Ben Okafor has changed “${title}” meanwhile: it stays as they left it`).waitFor();
+    await anna.page.locator(`[data-status="done"] li[data-task="${id}"]`).waitFor();
+    await anna.accessibility();
+    await anna.page.locator('.refused').getByRole('button', { name: 'OK' }).click();
     await anna.close();
     await ben.close();
   });
@@ -509,6 +735,8 @@ describe('everywhere', { skip }, () => {
     const noisy = await pool.user(server, 'mara', { project: PROJECT });
     const timer = setInterval(() => noisy.emit('cursor:move', { project_id: PROJECT, cursor: { row: 'item-0101', dy: 1, x: Math.random() } }), 10);
     await figure('Messages sent').filter({ hasText: /^[1-9]\d/ }).waitFor();
+    for (const title of ['Broadcast p99', 'Loop lag p99']) await figure(title).filter({ hasText: /^(0\.0*[1-9]|[1-9])[\d.,]* ms$/ }).waitFor();
+    await page.getByText(/1 server\(s\)/).waitFor();
     await page.waitForFunction(() => document.querySelectorAll('[data-chart="Connections"] canvas').length === 1);
     await ada.shot('ops');
     clearInterval(timer);

@@ -233,6 +233,31 @@ static void test_quote(void **state)
 	expect_quoted(SIO_LIT("\xe2\x82\xac"), "\"\xe2\x82\xac\"");
 }
 
+/* Of each length, with a byte that needs an escape at each place or at none. */
+static void test_quote_lengths(void **state)
+{
+	static const char special[] = { '"', '\\', '\0', '\x1f' };
+	char text[40], want[64];
+
+	(void)state;
+	for (size_t n = 0; n <= sizeof(text); n++) {
+		for (size_t at = 0; at <= n; at++) {
+			char c = special[at % sizeof(special)];
+			size_t escape_n = at == n ? 0 : strchr("\"\\", c) && c ? 2 : 6;
+			for (size_t i = 0; i < n; i++)
+				text[i] = (char)(i % 7 ? "\x20\x21\x23\x5b\x5d\x7f\xff"[i % 7] : 'a');
+			snprintf(want, sizeof(want), "\"%.*s", (int)at, text);
+			if (at < n) {
+				text[at] = c;
+				snprintf(want + 1 + at, sizeof(want) - 1 - at, escape_n == 2 ? "\\%c" : "\\u%04x", c);
+				memcpy(want + 1 + at + escape_n, text + at + 1, n - at - 1);
+			}
+			strcpy(want + 1 + n - (at < n) + escape_n, "\"");
+			expect_quoted(sio_bytes(text, n), want);
+		}
+	}
+}
+
 static void expect_int(const char *text, int code, int64_t want)
 {
 	int64_t v = 42;
@@ -267,7 +292,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vectors), cmocka_unit_test(test_types),      cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_inside),  cmocka_unit_test(test_pick),       cmocka_unit_test(test_pick_depth),
-		cmocka_unit_test(test_unquote), cmocka_unit_test(test_quote),      cmocka_unit_test(test_int),
+		cmocka_unit_test(test_unquote), cmocka_unit_test(test_quote), cmocka_unit_test(test_quote_lengths), cmocka_unit_test(test_int),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

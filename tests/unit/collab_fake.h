@@ -557,7 +557,7 @@ const char *token_status_code(enum token_status status)
 	return code[status];
 }
 
-enum token_status token_verify(const struct token_verifier *verifier, sio_slice token, int64_t now_s,
+enum token_status token_verify(struct token_verifier *verifier, sio_slice token, int64_t now_s,
 			       struct token_claims *out)
 {
 	char text[256];

@@ -169,6 +169,13 @@ static void a_session_is_written(void **state)
 	answer(STORE_SESSION_JOIN, STORE_BUSY, "", "");
 	expect_part(anna, "unavailable");
 	send_event(anna, "leave_project", "{\"project_id\":\"p2\"}", 0);
+	assert_string_equal(store.asks[0].body, "");
+	answer(STORE_SESSION_LEAVE, STORE_OK, "", "");
+	send_event(anna, "join_project", "{\"project_id\":\"p2\"}", 0);
+	answer(STORE_SESSION_JOIN, STORE_OK, "viewer", "");
+	collab_access_changed(collab, SIO_LIT("p2"), SIO_LIT("anna"));
+	answer(STORE_ROLE_GET, STORE_OK, "", "");
+	assert_string_equal(store.asks[0].body, "true"); /* should it not hear of it now, it shall when it comes back */
 	answer(STORE_SESSION_LEAVE, STORE_OK, "", "");
 	send_event(anna, "presence:update", "{\"project_id\":\"p1\",\"state\":7}", 0);
 	assert_int_equal(store.asks_n, 0);

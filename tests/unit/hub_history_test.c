@@ -237,8 +237,10 @@ static void test_ids_ahead(void **state)
 	assert_string_equal(left, "");
 }
 
+#define SID "QkktoGI0rQrHb11d69tt" /* the hash of that pid */
+
 static const struct sio_history_session found = {
-	.pid = { "aaaaaaaaaaaaaaaaaaaa", SIO_ID_LEN }, .sid = { "bbbbbbbbbbbbbbbbbbbb", SIO_ID_LEN }, .nsp = { "/", 1 },
+	.pid = { "aaaaaaaaaaaaaaaaaaaa", SIO_ID_LEN }, .sid = { SID, SIO_ID_LEN }, .nsp = { "/", 1 },
 	.offset = { "", 0 }, .identity = { "anna", 4 }, .rooms = &room_r, .rooms_n = 1,
 };
 
@@ -256,6 +258,9 @@ static void test_found_after_it_was_judged(void **state)
 	other = found;
 	other.pid = SIO_LIT("short");
 	assert_int_equal(sio_connect_recover(asked, &other, SIO_LIT("o7")), SIO_ERR_INVAL);
+	other = found;
+	other.sid = SIO_LIT("bbbbbbbbbbbbbbbbbbbb"); /* another one's */
+	assert_int_equal(sio_connect_recover(asked, &other, SIO_LIT("o7")), SIO_ERR_INVAL);
 	assert_int_equal(sio_connect_recover(asked, &found, SIO_LIT("o7")), SIO_OK);
 	assert_int_equal(sio_connect_recover(asked, &found, SIO_LIT("o7")), SIO_ERR_EXISTS);
 	assert_true(sio_connect_is_recovering(asked));
@@ -264,7 +269,7 @@ static void test_found_after_it_was_judged(void **state)
 	assert_true(sio_socket_is_recovered(s));
 	assert_true(sio_room_has(s, room_r)); /* at once: this history answers at once */
 	fake_turn(server->fake);
-	expect_heard("40{\"sid\":\"bbbbbbbbbbbbbbbbbbbb\",\"pid\":\"aaaaaaaaaaaaaaaaaaaa\"} 42[\"e\",8,\"o8\"] ");
+	expect_heard("40{\"sid\":\"" SID "\",\"pid\":\"aaaaaaaaaaaaaaaaaaaa\"} 42[\"e\",8,\"o8\"] ");
 	/* It comes again before its loss was noticed: it is found, and does not give way by itself. */
 	ask();
 	assert_ptr_equal(sio_connect_predecessor(asked, found.pid), s);
@@ -272,12 +277,12 @@ static void test_found_after_it_was_judged(void **state)
 	assert_int_equal(first->closed_n, 0);
 	sio_connect_take_over(asked, found.pid);
 	assert_int_equal(first->closed_n, 1);
-	assert_string_equal(left, "aaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbb 1");
+	assert_string_equal(left, "aaaaaaaaaaaaaaaaaaaa " SID " 1");
 	assert_null(sio_connect_predecessor(asked, found.pid));
 	assert_int_equal(sio_connect_recover(asked, &found, SIO_LIT("o7")), SIO_OK);
 	left[0] = '\0';
 	sio_connect_refuse(asked, SIO_LIT("no"), sio_bytes("", 0)); /* given back */
-	assert_string_equal(left, "aaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbb 1");
+	assert_string_equal(left, "aaaaaaaaaaaaaaaaaaaa " SID " 1");
 }
 
 /* Closed without an answer: the session goes, and the request with it. */
@@ -291,7 +296,7 @@ static void test_closed_without_an_answer(void **state)
 	fake_turn(server->fake);
 	expect_heard("");
 	assert_int_equal(c->closed_n, 1);
-	assert_string_equal(left, "aaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbb 1");
+	assert_string_equal(left, "aaaaaaaaaaaaaaaaaaaa " SID " 1");
 	c = ask();
 	fake_hang_up(c, EIO_WIRE_WS);
 	sio_connect_close(asked); /* it has gone already */

@@ -315,6 +315,22 @@ static void test_end_while_paused(void **state)
 	sio_socket_unref(sock);
 }
 
+/* A client that leaves and closes while an answer is being waited for has left, and is not lost. */
+static void test_a_held_goodbye_is_heard_when_the_connection_ends(void **state)
+{
+	(void)state;
+	sio_socket_ref(sock);
+	sio_socket_pause(sock);
+	fake_ws(c, "42[\"a\"]");
+	fake_ws(c, "41");
+	expect_heard("");
+	fake_hang_up(c, EIO_WIRE_WS);
+	expect_heard("end client namespace disconnect; ");
+	sio_socket_resume(sock);
+	expect_heard("");
+	sio_socket_unref(sock);
+}
+
 static void test_held_bytes_are_bounded(void **state)
 {
 	char text[4001] = "42[\"a\",\"";
@@ -420,6 +436,7 @@ int main(void)
 		TEST(test_leaving_waits_for_what_is_held),
 		TEST(test_handler_of_a_held_event_ends_the_socket),
 		TEST(test_end_while_paused),
+		TEST(test_a_held_goodbye_is_heard_when_the_connection_ends),
 		TEST(test_held_bytes_are_bounded),
 		TEST(test_held_bytes_are_counted_back),
 		cmocka_unit_test_setup_teardown(test_rate_limit, setup_limited, teardown),

@@ -570,6 +570,20 @@ static void the_deaf_is_found_out(void **state)
 	assert_true(stats_of(0).round_trip_us > 0);
 }
 
+/* The line is lost between the greeting and the subscriptions, and nobody says so. */
+static void a_subscription_that_is_never_confirmed(void **state)
+{
+	(void)state;
+	fake.command = "SUBSCRIBE";
+	fake.fault = NULL;
+	fake.times = 2;
+	open_node(0);
+	UNTIL(fake.times == 0);
+	assert_false(is_up(0));
+	UNTIL(is_logged("does not confirm that we may listen"));
+	UNTIL(is_up(0));
+}
+
 static void the_stuck_is_found_out(void **state)
 {
 	(void)state;
@@ -701,6 +715,7 @@ int main(void)
 		T(everything_is_subscribed_again),
 		T(the_server_is_told_that_messages_may_be_missing),
 		T(the_deaf_is_found_out),
+		T(a_subscription_that_is_never_confirmed),
 		T(the_stuck_is_found_out),
 		T(the_silent_are_gone_once),
 		T(who_is_away_himself_takes_nobody_for_gone),

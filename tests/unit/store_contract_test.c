@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <sio/json.h>
+
 static int setup(void **state)
 {
 	struct store *store;
@@ -291,6 +293,37 @@ static void boq_order_and_pages(void **state)
 	assert_int_equal(seen, 25);
 }
 
+/* Every byte needs an escape, between items that need none. */
+static void boq_escapes(void **state)
+{
+	enum { N = 2000, ITEMS = 7 };
+	static char body[2 * N + 64], want[N + 1], got[N + 1];
+	struct store *s = *state;
+	struct store_result *r;
+	sio_slice rest, item;
+	int n = 0;
+
+	for (size_t i = 0; i < N; i++)
+		want[i] = i % 3 == 1 ? '\\' : i % 3 == 2 ? '\n' : '"';
+	strcpy(body, "{\"unit\":\"m\",\"description\":");
+	body[strlen(body) + sio_json_quote(sio_bytes(want, N), body + strlen(body), 2 * N + 2)] = '}';
+	for (int i = 0; i < ITEMS; i++) {
+		char id[] = { 'i', (char)('0' + i), '\0' };
+		help_do(s, ASK(.op = STORE_BOQ_CREATE, .project = S("proj-1"), .item = S(id), .body = i % 2 ? S(body) : S("{}")), STORE_OK);
+	}
+	r = help_run(s, ASK(.op = STORE_BOQ_LIST, .project = S("proj-1")), STORE_OK);
+	assert_int_equal(sio_json_check(r->json), SIO_OK);
+	rest = sio_json_inside(r->json);
+	for (; sio_json_next(&rest, &item) == SIO_OK; n++) {
+		struct sio_json_field text = { .key = "description" };
+		assert_int_equal(sio_json_pick(item, &text, 1), SIO_OK);
+		assert_int_equal(sio_json_unquote(text.value, got, sizeof(got)), n % 2 ? N : 0);
+		assert_memory_equal(got, want, n % 2 ? N : 0);
+	}
+	assert_int_equal(n, ITEMS);
+	store_result_free(r);
+}
+
 static void boq_bulk(void **state)
 {
 	struct store *s = *state;
@@ -568,6 +601,7 @@ int main(void)
 		HELP_TEST(HELP_ALL, boq_one, setup, teardown),
 		HELP_TEST(HELP_ALL, boq_bodies_refused, setup, teardown),
 		HELP_TEST(HELP_ALL, boq_order_and_pages, setup, teardown),
+		HELP_TEST(HELP_ALL, boq_escapes, setup, teardown),
 		HELP_TEST(HELP_ALL, boq_bulk, setup, teardown),
 		HELP_TEST(HELP_ALL, idempotency, setup, teardown),
 		HELP_TEST(HELP_ALL, counts, setup, teardown),

@@ -104,7 +104,7 @@ static void what_was_missed(void **state)
 	events_are(s, 0, "");
 	append(s, "proj-1");
 	append(s, "proj-2"); /* not joined yet */
-	r = help_run(s, ASK(.op = STORE_SESSION_JOIN, .project = S("proj-2"), .user = S("ben"), .item = S("pid")), STORE_OK);
+	r = help_run(s, ASK(.op = STORE_SESSION_JOIN, .actor = S("A"), .project = S("proj-2"), .user = S("ben"), .item = S("pid")), STORE_OK);
 	assert_string_equal(r->role, "owner");
 	assert_int_equal(r->seq, 1);
 	store_result_free(r);
@@ -118,11 +118,11 @@ static void what_was_missed(void **state)
 	events_are(s, 0, "proj-1:3 user:ben:2 proj-2:2 proj-1:4 user:ben:3 ");
 	events_are(s, heard, "proj-2:2 proj-1:4 user:ben:3 ");
 	events_are(s, heard, "proj-2:2 proj-1:4 user:ben:3 "); /* nothing was changed by asking */
-	help_do(s, ASK(.op = STORE_SESSION_LEAVE, .project = S("proj-2"), .item = S("pid")), STORE_OK);
+	help_do(s, ASK(.op = STORE_SESSION_LEAVE, .actor = S("A"), .project = S("proj-2"), .item = S("pid")), STORE_OK);
 	events_are(s, heard, "proj-1:4 user:ben:3 ");
 	/* Joined again: what came meanwhile is not its own. */
 	append(s, "proj-2");
-	help_do(s, ASK(.op = STORE_SESSION_JOIN, .project = S("proj-2"), .user = S("ben"), .item = S("pid")), STORE_OK);
+	help_do(s, ASK(.op = STORE_SESSION_JOIN, .actor = S("A"), .project = S("proj-2"), .user = S("ben"), .item = S("pid")), STORE_OK);
 	append(s, "proj-2");
 	events_are(s, heard, "proj-1:4 user:ben:3 proj-2:4 ");
 }
@@ -133,8 +133,8 @@ static void rooms_and_roles(void **state)
 	struct store_result *r;
 
 	store_result_free(open_session(s, "pid"));
-	help_do(s, ASK(.op = STORE_SESSION_STATE, .project = S("proj-1"), .item = S("pid"), .body = S("{\"row\":3}")), STORE_OK);
-	help_do(s, ASK(.op = STORE_SESSION_STATE, .project = S("proj-1"), .item = S("pid"), .body = S("{")), STORE_INVALID);
+	help_do(s, ASK(.op = STORE_SESSION_STATE, .actor = S("A"), .project = S("proj-1"), .item = S("pid"), .body = S("{\"row\":3}")), STORE_OK);
+	help_do(s, ASK(.op = STORE_SESSION_STATE, .actor = S("A"), .project = S("proj-1"), .item = S("pid"), .body = S("{")), STORE_INVALID);
 	r = resume(s, "ben", "pid", 0, 10, BODY);
 	assert_has(r->json, "{\"sid\":\"s\",\"node\":\"A\",\"rooms\":[{\"project_id\":\"proj-1\",\"role\":\"editor\",\"seq\":1,\"was_joined\":true,"
 			    "\"state\":{\"row\":3}},{\"project_id\":\"proj-3\",\"role\":\"owner\",\"seq\":0,\"was_joined\":false,\"state\":null}]");
@@ -149,9 +149,33 @@ static void rooms_and_roles(void **state)
 	r = resume(s, "ben", "pid", 0, 10, "{\"window_ms\":1000,\"bytes_max\":1}");
 	assert_false(help_has(r->json, "proj-1"));
 	store_result_free(r);
-	help_do(s, ASK(.op = STORE_SESSION_JOIN, .project = S("proj-1"), .user = S("ben"), .item = S("pid")), STORE_OK);
-	help_do(s, ASK(.op = STORE_SESSION_JOIN, .project = S("none"), .user = S("ben"), .item = S("pid")), STORE_NOT_FOUND);
-	help_do(s, ASK(.op = STORE_SESSION_JOIN, .project = S("proj-3"), .user = S("ben"), .item = S("unknown")), STORE_OK);
+	help_do(s, ASK(.op = STORE_SESSION_JOIN, .actor = S("A"), .project = S("proj-1"), .user = S("ben"), .item = S("pid")), STORE_OK);
+	help_do(s, ASK(.op = STORE_SESSION_JOIN, .actor = S("A"), .project = S("none"), .user = S("ben"), .item = S("pid")), STORE_NOT_FOUND);
+	help_do(s, ASK(.op = STORE_SESSION_JOIN, .actor = S("A"), .project = S("proj-3"), .user = S("ben"), .item = S("unknown")), STORE_OK);
+}
+
+/* Who was put out hears it when it comes back, once, whatever its role is by then. */
+static void put_out(void **state)
+{
+	struct store *s = *state;
+	struct store_result *r;
+
+	store_result_free(open_session(s, "pid"));
+	help_do(s, ASK(.op = STORE_SESSION_LEAVE, .actor = S("A"), .project = S("proj-1"), .item = S("pid"), .body = S("true")), STORE_OK);
+	append(s, "proj-1");
+	r = resume(s, "ben", "pid", 0, 10, BODY);
+	assert_has(r->json, "\"rooms\":[{\"project_id\":\"proj-1\",\"role\":\"\",\"seq\":2,\"was_joined\":true,");
+	assert_has(r->json, "\"events\":[]}");
+	store_result_free(r);
+	r = resume(s, "ben", "pid", 0, 10, "{\"window_ms\":1000,\"bytes_max\":1}");
+	assert_false(help_has(r->json, "proj-1"));
+	store_result_free(r);
+	/* Let in again, it has never been out. */
+	help_do(s, ASK(.op = STORE_SESSION_JOIN, .actor = S("A"), .project = S("proj-1"), .user = S("ben"), .item = S("pid")), STORE_OK);
+	help_do(s, ASK(.op = STORE_SESSION_LEAVE, .actor = S("A"), .project = S("proj-1"), .item = S("pid"), .body = S("true")), STORE_OK);
+	help_do(s, ASK(.op = STORE_SESSION_JOIN, .actor = S("A"), .project = S("proj-1"), .user = S("ben"), .item = S("pid")), STORE_OK);
+	append(s, "proj-1");
+	events_are(s, 0, "proj-1:3 ");
 }
 
 static void refusals(void **state)
@@ -250,6 +274,15 @@ static void two_servers(void **state)
 	store_result_free(r);
 	help_do(s, ASK(.op = STORE_SESSION_LEFT, .actor = S("A"), .item = S("pid"), .after = WINDOW_MS), STORE_OK);
 	help_do(s, ASK(.op = STORE_SESSION_END, .actor = S("A"), .item = S("pid")), STORE_OK);
+	help_do(s, ASK(.op = STORE_SESSION_LEAVE, .actor = S("A"), .project = S("proj-1"), .item = S("pid")), STORE_OK);
+	help_do(s, ASK(.op = STORE_SESSION_STATE, .actor = S("A"), .project = S("proj-1"), .item = S("pid"), .body = S("7")), STORE_OK);
+	append(s, "proj-2");
+	help_do(s, ASK(.op = STORE_SESSION_JOIN, .actor = S("A"), .project = S("proj-2"), .user = S("ben"), .item = S("pid")), STORE_OK);
+	r = resume(s, "ben", "pid", 0, 10, BODY);
+	assert_has(r->json, "\"rooms\":[{\"project_id\":\"proj-1\",\"role\":\"editor\",\"seq\":2,\"was_joined\":true,\"state\":null},"
+			    "{\"project_id\":\"proj-3\"");
+	assert_false(help_has(r->json, "proj-2"));
+	store_result_free(r);
 	help_now_ms += LEASE_MS;
 	beat(s, "B");
 	help_now_ms += LEASE_MS;
@@ -296,7 +329,7 @@ static void retention(void **state)
 		;
 	refused(s, "ben", "pid", heard, 10, "retention");      /* 5 is gone: nobody knows */
 	/* Who came in behind it all has missed nothing. */
-	help_do(s, ASK(.op = STORE_SESSION_JOIN, .project = S("proj-1"), .user = S("ben"), .item = S("pid")), STORE_OK);
+	help_do(s, ASK(.op = STORE_SESSION_JOIN, .actor = S("A"), .project = S("proj-1"), .user = S("ben"), .item = S("pid")), STORE_OK);
 	events_are(s, 0, "");
 }
 
@@ -357,6 +390,7 @@ int main(void)
 	const struct help_test tests[] = {
 		HELP_TEST(HELP_ALL, what_was_missed, setup, teardown),
 		HELP_TEST(HELP_ALL, rooms_and_roles, setup, teardown),
+		HELP_TEST(HELP_ALL, put_out, setup, teardown),
 		HELP_TEST(HELP_ALL, refusals, setup, teardown),
 		HELP_TEST(HELP_ALL, too_many_bytes, setup, teardown),
 		HELP_TEST(HELP_KEPT, after_a_restart, setup, teardown),

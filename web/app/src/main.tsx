@@ -1,4 +1,5 @@
 // main.tsx -- what stands around the pages: colours, the connection, the way to a page.
+import './lib/early'; // before anything else
 import '@fontsource-variable/inter';
 import '@mantine/core/styles.css';
 import '@mantine/notifications/styles.css';

@@ -5,7 +5,7 @@ import { shown } from '../lib/decimal';
 import { isNumber } from '../lib/outbox';
 import type { People } from '../lib/people';
 import { accept, titleOf } from './columns';
-import type { Boq, Trouble } from './useBoq';
+import type { Boq, Trouble } from './boq';
 
 export function CellTrouble({ trouble, people, onSettle }: { trouble: Trouble; people: People; onSettle: Boq['settle'] }) {
   const { field, mine, theirs } = trouble;

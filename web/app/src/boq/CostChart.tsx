@@ -1,17 +1,16 @@
 // CostChart.tsx -- cost by section: small in the foot of the table, large on a click.
 import { Modal, Table, Tooltip, UnstyledButton } from '@mantine/core';
-import type Big from 'big.js';
 import { useState } from 'react';
 import { shareOf, shown } from '../lib/decimal';
 
 export interface SectionCost {
   section: string;
-  total: Big;
+  total: bigint;
 }
 
-export function CostChart({ costs, total }: { costs: readonly SectionCost[]; total: Big }) {
+export function CostChart({ costs, total }: { costs: readonly SectionCost[]; total: bigint }) {
   const [isOpen, setOpen] = useState(false);
-  const most = costs.reduce((max, c) => (c.total.gt(max) ? c.total : max), total.times(0));
+  const most = costs.reduce((max, c) => (c.total > max ? c.total : max), 0n);
   return (
     <>
       <Tooltip label="Cost by section">

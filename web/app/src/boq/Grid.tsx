@@ -4,17 +4,17 @@
 // drawn of others (their cell, their cursor, what they have just changed) lies over it and
 // never moves a row.
 import { type Member, type Point, useCursors, useOthers } from '@skybuild/realtime-react';
-import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual';
-import { type ClipboardEvent, type KeyboardEvent, memo, type PointerEvent, useCallback, useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from 'react';
-import { shown } from '../lib/decimal';
+import { type Range, useVirtualizer } from '@tanstack/react-virtual';
+import { type ClipboardEvent, type KeyboardEvent, memo, type MouseEvent, type PointerEvent, useCallback, useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import type { Item } from '../lib/api';
+import { shown } from '../lib/decimal';
 import { firstName, type People, when } from '../lib/people';
 import type { CellRef, Presence } from '../lib/presence';
 import { CellTrouble } from './CellTrouble';
-import { accept, type ColumnId, COLUMNS, editable, fits, type Line, linesOf, sumOfSection } from './columns';
-import { type Boq, cellKey, type Flash, type Trouble } from './useBoq';
+import { accept, type ColumnId, COLUMNS, editable, fits, type Line, linesOf } from './columns';
+import { type Boq, useOrder, useRow, useSectionSum, useTopic } from './useBoq';
 
-const ROW_PX = 32;
+const OVERSCAN = 8;
 
 /** Ids of the items that are ticked. */
 export type Selection = ReadonlySet<string>;
@@ -36,11 +36,13 @@ interface Props {
   boq: Boq;
   people: People;
   isEditable: boolean;
+  /** Height of a row. */
+  rowPx: number;
   filter: string;
   selection: Selection;
   onSelection: (selection: Selection) => void;
   onCell: (cell: CellRef | null) => void;
-  onOpen: (item: Item) => void;
+  onOpen: (id: string) => void;
   handle: React.Ref<GridHandle>;
 }
 
@@ -51,38 +53,35 @@ interface TableCursor {
   x: number;
 }
 
-export function Grid({ boq, people, isEditable, filter, selection, onSelection, onCell, onOpen, handle }: Props) {
+export function Grid({ boq, people, isEditable, rowPx, filter, selection, onSelection, onCell, onOpen, handle }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   const sheet = useRef<HTMLDivElement>(null);
   const [active, setActive] = useState<CellRef | null>(null);
   const [editing, setEditing] = useState<Editing | null>(null);
 
-  const last = useRef<Line[]>([]);
-  const lines = useMemo(() => {
-    const words = filter.trim().toLowerCase();
-    return linesOf(words ? boq.items.filter((i) => fits(i, words)) : boq.items, last.current);
-  }, [boq.items, filter]);
-  useEffect(() => {
-    last.current = lines;
-  }, [lines]);
-  const items = useMemo(() => lines.flatMap((l) => (l.kind === 'item' ? [l.item] : [])), [lines]);
+  const order = useOrder(boq);
+  const words = filter.trim().toLowerCase();
+  const texts = useTopic(boq, words ? 'texts' : null);
+  const lines = useMemo(() => linesOf(order.sections, words ? (id) => fits(boq.items.get(id)!, words) : () => true), [boq, order, words, texts]);
+  const ids = useMemo(() => lines.flatMap((l) => (l.kind === 'item' ? [l.key] : [])), [lines]);
   const heads = useMemo(() => lines.flatMap((l, i) => (l.kind === 'section' ? [i] : [])), [lines]);
   const placeOf = useMemo(() => new Map(lines.map((l, i) => [l.key, i])), [lines]);
 
   // The head of the section in sight stays at the top while its rows scroll.
   const sticky = useRef(0);
-  const rows = useVirtualizer({
-    count: lines.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => ROW_PX,
-    getItemKey: (i) => lines[i]!.key,
-    overscan: 12,
-    scrollPaddingStart: 2 * ROW_PX,
-    rangeExtractor: (range) => {
-      sticky.current = heads.findLast((h) => h <= range.startIndex) ?? 0;
-      return [...new Set([sticky.current, ...defaultRangeExtractor(range)])].sort((a, b) => a - b);
+  // As many at the ends as in the middle, so that a row used again finds its place (see below).
+  const rangeExtractor = useCallback(
+    ({ startIndex, count }: Range) => {
+      const n = Math.min(count, Math.ceil((scroller.current?.clientHeight ?? 0) / rowPx) + 2 * OVERSCAN);
+      const from = Math.max(0, Math.min(startIndex - OVERSCAN, count - n));
+      sticky.current = heads.findLast((h) => h <= startIndex) ?? 0;
+      const all = Array.from({ length: n }, (_, i) => from + i);
+      return sticky.current < from ? [sticky.current, ...all] : all;
     },
-  });
+    [heads, rowPx],
+  );
+  const rows = useVirtualizer({ count: lines.length, getScrollElement: () => scroller.current, estimateSize: useCallback(() => rowPx, [rowPx]), overscan: OVERSCAN, scrollPaddingStart: 2 * rowPx, rangeExtractor });
+  useEffect(() => rows.measure(), [rows, rowPx]);
 
   const go = useCallback(
     (cell: CellRef) => {
@@ -100,7 +99,7 @@ export function Grid({ boq, people, isEditable, filter, selection, onSelection, 
   // An editor is closed once: giving the focus back makes its field lose it, which would commit again.
   const isClosed = useRef(true);
   const begin = (cell: CellRef, text?: string) => {
-    const item = boq.items.find((i) => i.item_id === cell.item);
+    const item = boq.items.get(cell.item);
     if (!item || !isEditable || cell.column === 'total') return;
     const was = editable(item, cell.column);
     isClosed.current = false;
@@ -116,24 +115,25 @@ export function Grid({ boq, people, isEditable, filter, selection, onSelection, 
     if (isClosed.current || !editing || editing.column === 'total') return;
     const got = accept(editing.column, editing.text);
     if ('error' in got && editing.text.trim() !== editing.was) return setEditing({ ...editing, error: got.error });
+    isClosed.current = true;
+    if ('value' in got) boq.edit(editing.item, editing.column, got.value, editing.was); // first: it is on its way while this page is drawn
     close();
-    if ('value' in got) boq.edit(editing.item, editing.column, got.value, editing.was);
     if (move) moveBy(...move);
   };
   const moveBy = (down: number, right: number) => {
-    const cell = active ?? (items[0] && { item: items[0].item_id, column: 'code' as const });
+    const cell = active ?? (ids[0] === undefined ? null : { item: ids[0], column: 'code' as const });
     if (!cell) return;
-    const at = items.findIndex((i) => i.item_id === cell.item);
+    const at = ids.indexOf(cell.item);
     const column = COLUMNS.findIndex((c) => c.id === cell.column);
-    const next = items[Math.max(0, Math.min(items.length - 1, at + down))];
-    if (next) go({ item: next.item_id, column: COLUMNS[Math.max(0, Math.min(COLUMNS.length - 1, column + right))]!.id });
+    const next = ids[Math.max(0, Math.min(ids.length - 1, at + down))];
+    if (next !== undefined) go({ item: next, column: COLUMNS[Math.max(0, Math.min(COLUMNS.length - 1, column + right))]!.id });
   };
 
   const onKey = (e: KeyboardEvent) => {
     if (e.target !== scroller.current) return;
-    const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? 0) / ROW_PX) - 3);
+    const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? 0) / rowPx) - 3);
     const isCommand = e.ctrlKey || e.metaKey;
-    const moves: Record<string, [number, number]> = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], PageDown: [page, 0], PageUp: [-page, 0], Home: [isCommand ? -items.length : 0, -COLUMNS.length], End: [isCommand ? items.length : 0, COLUMNS.length] };
+    const moves: Record<string, [number, number]> = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], PageDown: [page, 0], PageUp: [-page, 0], Home: [isCommand ? -ids.length : 0, -COLUMNS.length], End: [isCommand ? ids.length : 0, COLUMNS.length] };
     const move = moves[e.key];
     if (move) moveBy(...move);
     else if (isCommand && e.key.toLowerCase() === 'z') (e.shiftKey ? boq.redo : boq.undo)();
@@ -152,11 +152,11 @@ export function Grid({ boq, people, isEditable, filter, selection, onSelection, 
   const onPaste = (e: ClipboardEvent) => {
     if (e.target !== scroller.current || !active || !isEditable) return;
     e.preventDefault();
-    const at = items.findIndex((i) => i.item_id === active.item);
+    const at = ids.indexOf(active.item);
     const first = COLUMNS.findIndex((c) => c.id === active.column);
     e.clipboardData.getData('text/plain').replace(/\r?\n$/, '').split(/\r?\n/).forEach((line, down) =>
       line.split('\t').forEach((text, right) => {
-        const [item, column] = [items[at + down], COLUMNS[first + right]];
+        const [item, column] = [boq.items.get(ids[at + down] ?? ''), COLUMNS[first + right]];
         if (!item || !column || column.id === 'total') return;
         const got = accept(column.id, text);
         if ('value' in got) boq.edit(item, column.id, got.value);
@@ -169,7 +169,7 @@ export function Grid({ boq, people, isEditable, filter, selection, onSelection, 
     if (!next.delete(id)) next.add(id);
     onSelection(next);
   };
-  const isAll = items.length > 0 && items.every((i) => selection.has(i.item_id));
+  const isAll = ids.length > 0 && selection.size >= ids.length && ids.every((id) => selection.has(id));
 
   // ---- others ----
   const others = useOthers<Presence>();
@@ -185,30 +185,24 @@ export function Grid({ boq, people, isEditable, filter, selection, onSelection, 
   const toPoint = (c: TableCursor): Point | null => {
     const at = placeOf.get(c.row);
     const width = sheet.current?.clientWidth ?? 0;
-    return at === undefined ? null : { x: c.x * width, y: at * ROW_PX + c.dy };
+    return at === undefined ? null : { x: c.x * width, y: at * rowPx + c.dy };
   };
   const { cursors, move, refresh } = useCursors<TableCursor>({ toPoint });
-  useEffect(refresh, [refresh, placeOf]);
+  useEffect(refresh, [refresh, placeOf, rowPx]);
   const onPointer = (e: PointerEvent) => {
     const box = sheet.current?.getBoundingClientRect();
     if (!box || e.pointerType === 'touch') return;
     const y = e.clientY - box.top;
-    const line = lines[Math.floor(y / ROW_PX)];
-    move(line ? { row: line.key, dy: Math.round(y % ROW_PX), x: Math.round(((e.clientX - box.left) / box.width) * 1e4) / 1e4 } : null);
+    const line = lines[Math.floor(y / rowPx)];
+    move(line ? { row: line.key, dy: Math.round(y % rowPx), x: Math.round(((e.clientX - box.left) / box.width) * 1e4) / 1e4 } : null);
   };
 
   // Rows get one object that never changes, so that a row renders for what it shows alone.
   const now: Acts = {
     select: toggle,
-    pick: (item, column) => {
-      setActive({ item: item.item_id, column });
-      focus();
-    },
-    begin: (item, column) => begin({ item: item.item_id, column }),
     type: (text) => setEditing((e) => e && { ...e, text, error: null }),
     commit,
     revert: close,
-    settle: boq.settle,
     open: onOpen,
   };
   const acts = useRef(now);
@@ -216,7 +210,38 @@ export function Grid({ boq, people, isEditable, filter, selection, onSelection, 
     acts.current = now;
   });
 
+  // One handler for all cells, of which there are hundreds.
+  const cellAt = (target: EventTarget): { element: HTMLElement; cell: CellRef } | null => {
+    const element = (target as Element).closest<HTMLElement>('[data-column]');
+    const item = element?.closest<HTMLElement>('[data-item]')?.dataset.item;
+    return element && item !== undefined ? { element, cell: { item, column: element.dataset.column as ColumnId } } : null;
+  };
+  const onDown = (e: PointerEvent) => {
+    const at = cellAt(e.target);
+    if (!at || (e.target as Element).closest('.no-pick')) return;
+    if (editing && at.cell.item === editing.item.item_id && at.cell.column === editing.column) return;
+    commit(null);
+    setActive(at.cell);
+    focus();
+  };
+  const onDouble = (e: MouseEvent) => {
+    const at = cellAt(e.target);
+    if (at && !(e.target as Element).closest('.no-pick')) begin(at.cell);
+  };
+  const onOver = (e: PointerEvent) => {
+    const at = cellAt(e.target);
+    const item = at && boq.items.get(at.cell.item);
+    if (at && item) at.element.title = titleOf(item, at.cell.column, people);
+  };
+
   const active_ = active && placeOf.has(active.item) ? active : null;
+  // Rows are used again: one that goes out of sight below comes in again above with another item,
+  // which is far less work than to take one away and make another.  Their order in the document is
+  // therefore none; `aria-rowindex` says where each is.
+  const inSight = rows.getVirtualItems();
+  const isApart = inSight.length > 1 && inSight[1]!.index !== inSight[0]!.index + 1; // the head of the section, far above
+  const slotsN = inSight.length - (isApart ? 1 : 0);
+  const slots = inSight.map((v, i) => ({ v, slot: isApart && i === 0 ? -1 : v.index % slotsN })).sort((a, b) => a.slot - b.slot);
   return (
     <div className="grid-frame">
       <div
@@ -231,13 +256,16 @@ export function Grid({ boq, people, isEditable, filter, selection, onSelection, 
         aria-activedescendant={active_ ? `cell-${active_.item}-${active_.column}` : undefined}
         onKeyDown={onKey}
         onPaste={onPaste}
+        onPointerDown={onDown}
+        onDoubleClick={onDouble}
+        onPointerOver={onOver}
         onPointerMove={onPointer}
         onPointerLeave={() => move(null)}
-        onFocus={() => setActive((cell) => cell ?? (items[0] ? { item: items[0].item_id, column: 'qty' } : null))}
+        onFocus={() => setActive((cell) => cell ?? (ids[0] !== undefined ? { item: ids[0], column: 'qty' } : null))}
       >
         <div className="grid-row grid-head" role="row" aria-rowindex={1}>
           <span role="columnheader" className="cell check">
-            <input type="checkbox" tabIndex={-1} aria-label="Select all" checked={isAll} onChange={() => onSelection(isAll ? new Set() : new Set(items.map((i) => i.item_id)))} />
+            <input type="checkbox" tabIndex={-1} aria-label="Select all" checked={isAll} onChange={() => onSelection(isAll ? new Set() : new Set(ids))} />
           </span>
           {COLUMNS.map((c) => (
             <span key={c.id} role="columnheader" className={`cell ${c.id}${c.isNumber ? ' number' : ''}`}>
@@ -246,23 +274,21 @@ export function Grid({ boq, people, isEditable, filter, selection, onSelection, 
           ))}
         </div>
         <div className="grid-sheet" ref={sheet} role="rowgroup" style={{ height: rows.getTotalSize() }}>
-          {rows.getVirtualItems().map((v) => {
-            const line = lines[v.index]!;
-            if (line.kind === 'section') return <SectionRow key={line.key} line={line} index={v.index} y={v.start} isSticky={v.index === sticky.current} />;
-            const { item } = line;
+          {slots.map(({ v, slot }) => {
+            const line = lines[v.index];
+            if (!line) return null;
+            if (line.kind === 'section') return <SectionRow key={`s${slot}`} boq={boq} line={line} index={v.index} y={v.start} isSticky={v.index === sticky.current} />;
             return (
               <ItemRow
-                key={line.key}
-                item={item}
+                key={slot}
+                boq={boq}
+                id={line.key}
                 index={v.index}
                 y={v.start}
-                isSelected={selection.has(item.item_id)}
-                column={active_?.item === item.item_id ? active_.column : null}
-                editing={editing?.item.item_id === item.item_id ? editing : null}
-                others={cells.get(item.item_id) ?? NOBODY}
-                pending={COLUMNS.filter((c) => c.id !== 'total' && boq.isPending(item, c.id)).map((c) => c.id).join()}
-                flashes={boq.flashes}
-                troubles={boq.troubles}
+                isSelected={selection.has(line.key)}
+                column={active_?.item === line.key ? active_.column : null}
+                editing={editing?.item.item_id === line.key ? editing : null}
+                others={cells.get(line.key) ?? NOBODY}
                 people={people}
                 acts={acts}
               />
@@ -280,20 +306,22 @@ export function Grid({ boq, people, isEditable, filter, selection, onSelection, 
           </div>
         </div>
       </div>
-      {items.length === 0 && <p className="grid-empty">{filter ? 'No item fits the filter.' : 'There are no items yet. Import a CSV file to begin.'}</p>}
+      {ids.length === 0 && <p className="grid-empty">{filter ? 'No item fits the filter.' : 'There are no items yet. Import a CSV file to begin.'}</p>}
     </div>
   );
 }
 
 const NOBODY: Member<Presence>[] = [];
 
-const SectionRow = memo(function SectionRow({ line, index, y, isSticky }: { line: Extract<Line, { kind: 'section' }>; index: number; y: number; isSticky: boolean }) {
-  const total = sumOfSection(line);
+type SectionLine = Extract<Line, { kind: 'section' }>;
+
+const SectionRow = memo(function SectionRow({ boq, line, index, y, isSticky }: { boq: Boq; line: SectionLine; index: number; y: number; isSticky: boolean }) {
+  const total = useSectionSum(boq, line.name);
   return (
-    <div className="grid-row section" role="row" aria-rowindex={index + 2} data-section={line.section} style={isSticky ? { position: 'sticky', top: ROW_PX, zIndex: 3 } : { position: 'absolute', top: 0, transform: `translateY(${y}px)` }}>
+    <div className={`grid-row section${isSticky ? ' sticky' : ''}`} role="row" aria-rowindex={index + 2} data-section={line.name} style={isSticky ? undefined : { transform: `translateY(${y}px)` }}>
       <span role="gridcell" className="cell check" />
       <span role="rowheader" className="cell section-name" aria-colspan={5}>
-        {line.section || 'Without a section'} <span className="quiet">{line.items.length}</span>
+        {line.name || 'Without a section'} <span className="quiet">{line.count}</span>
       </span>
       <span role="gridcell" className="cell total number">
         {shown(total, 2)}
@@ -304,61 +332,52 @@ const SectionRow = memo(function SectionRow({ line, index, y, isSticky }: { line
 
 interface Acts {
   select(id: string): void;
-  pick(item: Item, column: ColumnId): void;
-  begin(item: Item, column: ColumnId): void;
   type(text: string): void;
   commit(move: [number, number] | null): void;
   revert(): void;
-  settle: Boq['settle'];
-  open(item: Item): void;
+  open(id: string): void;
 }
 
 interface RowProps {
-  item: Item;
+  boq: Boq;
+  id: string;
   index: number;
   y: number;
   isSelected: boolean;
   column: ColumnId | null;
   editing: Editing | null;
   others: Member<Presence>[];
-  pending: string;
-  flashes: ReadonlyMap<string, Flash>;
-  troubles: ReadonlyMap<string, Trouble>;
   people: People;
   acts: { current: Acts };
 }
 
-const ItemRow = memo(function ItemRow({ item, index, y, isSelected, column, editing, others, pending, flashes, troubles, people, acts }: RowProps) {
+const titleOf = (item: Item, column: ColumnId, people: People) => `${column === 'description' ? `${item.description}\n` : ''}${people.nameOf(item.updated_by)}, ${when(item.updated_at)}`;
+
+const ItemRow = memo(function ItemRow({ boq, id, index, y, isSelected, column, editing, others, people, acts }: RowProps) {
+  const row = useRow(boq, id);
+  if (!row) return null;
+  const { item, pending, flashes, troubles } = row;
   return (
-    <div className={`grid-row${isSelected ? ' selected' : ''}`} role="row" aria-rowindex={index + 2} aria-selected={isSelected} data-item={item.item_id} style={{ position: 'absolute', top: 0, transform: `translateY(${y}px)` }}>
+    <div className={`grid-row${isSelected ? ' selected' : ''}${editing || others.length ? ' raised' : ''}`} role="row" aria-rowindex={index + 2} aria-selected={isSelected} data-item={id} style={{ transform: `translateY(${y}px)` }}>
       <span role="gridcell" className="cell check">
-        <input type="checkbox" tabIndex={-1} aria-label={`Select ${item.code}`} checked={isSelected} onChange={() => acts.current.select(item.item_id)} />
+        <input type="checkbox" tabIndex={-1} aria-label={`Select ${item.code}`} checked={isSelected} onChange={() => acts.current.select(id)} />
       </span>
       {COLUMNS.map((c) => {
-        const key = cellKey(item.item_id, c.id);
-        const flash = flashes.get(key) ?? (c.id === 'total' ? (flashes.get(cellKey(item.item_id, 'qty')) ?? flashes.get(cellKey(item.item_id, 'unit_price'))) : undefined);
-        const trouble = troubles.get(key);
-        const here = others.filter((o) => o.presence?.cell?.column === c.id);
+        const flash = flashes.get(c.id);
+        const trouble = troubles.get(c.id);
+        const here = others.length ? others.filter((o) => o.presence?.cell?.column === c.id) : others;
+        const isActive = column === c.id;
         const isEdited = editing?.column === c.id;
-        const who = here[0] ?? null;
-        const classes = ['cell', c.id, c.isNumber && 'number', column === c.id && 'active', who && 'theirs', flash && 'flash', pending.split(',').includes(c.id) && 'pending', trouble && 'troubled'];
+        const who = here[0];
         const colour = who ? people.colourOf(who.userId) : flash ? people.colourOf(flash.by) : undefined;
+        let classes = c.classes;
+        if (isActive) classes += ' active';
+        if (who) classes += ' theirs';
+        if (flash) classes += flash.turn % 2 ? ' flash' : ' flash again';
+        if (pending.has(c.id)) classes += ' pending';
+        if (trouble) classes += ' troubled';
         return (
-          <span
-            key={c.id}
-            id={`cell-${item.item_id}-${c.id}`}
-            role="gridcell"
-            data-column={c.id}
-            className={classes.filter(Boolean).join(' ')}
-            style={colour ? ({ '--who': colour } as React.CSSProperties) : undefined}
-            title={isEdited ? undefined : `${c.id === 'description' ? `${item.description}\n` : ''}${people.nameOf(item.updated_by)}, ${when(item.updated_at)}`}
-            onPointerDown={(e) => {
-              if (isEdited || (e.target as HTMLElement).closest('.no-pick')) return;
-              acts.current.commit(null);
-              acts.current.pick(item, c.id);
-            }}
-            onDoubleClick={() => acts.current.begin(item, c.id)}
-          >
+          <span key={c.id} id={isActive ? `cell-${id}-${c.id}` : undefined} role="gridcell" data-column={c.id} className={classes} style={colour ? ({ '--who': colour } as React.CSSProperties) : undefined}>
             {isEdited ? <Editor editing={editing} acts={acts} /> : <span className="text">{c.text(item)}</span>}
             {who && !isEdited && <span className="tag">{here.map((o) => firstName(o.name)).join(', ')}</span>}
             {isEdited && editing.error && (
@@ -366,9 +385,9 @@ const ItemRow = memo(function ItemRow({ item, index, y, isSelected, column, edit
                 {editing.error}
               </span>
             )}
-            {trouble && !isEdited && <CellTrouble trouble={trouble} people={people} onSettle={acts.current.settle} />}
+            {trouble && !isEdited && <CellTrouble key={id} trouble={trouble} people={people} onSettle={boq.settle} />}
             {c.id === 'description' && (
-              <button type="button" className="open no-pick" tabIndex={-1} aria-label={`Comments of ${item.code}`} onClick={() => acts.current.open(item)}>
+              <button type="button" className="open no-pick" tabIndex={-1} aria-label={`Comments of ${item.code}`} onClick={() => acts.current.open(id)}>
                 ›
               </button>
             )}

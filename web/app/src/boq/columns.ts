@@ -1,8 +1,8 @@
 // columns.ts -- what the table shows of an item, and how a value is read and written.
-import type Big from 'big.js';
 import type { Item } from '../lib/api';
-import { shown, sumOf, totalOf, typed } from '../lib/decimal';
+import { shown, totalOf, typed } from '../lib/decimal';
 import { type Field, isNumber } from '../lib/outbox';
+import type { Section } from './items';
 
 export type ColumnId = Field | 'total';
 
@@ -10,10 +10,12 @@ export interface Column {
   id: ColumnId;
   title: string;
   isNumber: boolean;
+  /** Of each of its cells. */
+  classes: string;
   text(item: Item): string;
 }
 
-export const COLUMNS: readonly Column[] = [
+const columns: readonly Omit<Column, 'classes'>[] = [
   { id: 'code', title: 'Code', isNumber: false, text: (i) => i.code },
   { id: 'description', title: 'Description', isNumber: false, text: (i) => i.description },
   { id: 'unit', title: 'Unit', isNumber: false, text: (i) => i.unit },
@@ -21,6 +23,7 @@ export const COLUMNS: readonly Column[] = [
   { id: 'unit_price', title: 'Unit price', isNumber: true, text: (i) => shown(i.unit_price, 2) },
   { id: 'total', title: 'Total', isNumber: true, text: (i) => shown(totalOf(i), 2) },
 ];
+export const COLUMNS: readonly Column[] = columns.map((c) => ({ ...c, classes: `cell ${c.id}${c.isNumber ? ' number' : ''}` }));
 
 export const titleOf = (id: ColumnId) => COLUMNS.find((c) => c.id === id)?.title ?? id;
 
@@ -34,38 +37,18 @@ export function accept(field: Field, text: string): { value: string } | { error:
 /** A value as a person edits it. */
 export const editable = (item: Item, field: Field): string => item[field] ?? '';
 
-export type Line =
-  | { kind: 'section'; key: string; section: string; items: readonly Item[] }
-  | { kind: 'item'; key: string; item: Item };
+export type Line = { kind: 'section'; key: string; name: string; count: number } | { kind: 'item'; key: string };
 
-/**
- * The items under their sections, which are in the order of the items.  A section in which nothing
- * has changed is the same object as before, so that what was made of it need not be made again.
- */
-export function linesOf(items: readonly Item[], before: readonly Line[] = []): Line[] {
-  const sections = new Map<string, Item[]>();
-  for (const item of items) {
-    const of = sections.get(item.section);
-    if (of) of.push(item);
-    else sections.set(item.section, [item]);
-  }
-  const old = new Map(before.flatMap((l): [string, Line][] => (l.kind === 'section' ? [[l.section, l]] : [])));
+/** The items that pass under their sections, one line each. */
+export function linesOf(sections: readonly Section[], passes: (id: string) => boolean): Line[] {
   const lines: Line[] = [];
-  for (const [section, of] of sections) {
-    const was = old.get(section);
-    const isSame = was?.kind === 'section' && was.items.length === of.length && was.items.every((item, i) => item === of[i]);
-    lines.push(isSame ? was : { kind: 'section', key: `section ${section}`, section, items: of });
-    for (const item of of) lines.push({ kind: 'item', key: item.item_id, item });
+  for (const { name, ids } of sections) {
+    const of = ids.filter(passes);
+    if (of.length === 0) continue;
+    lines.push({ kind: 'section', key: `section ${name}`, name, count: of.length });
+    for (const id of of) lines.push({ kind: 'item', key: id });
   }
   return lines;
-}
-
-const sums = new WeakMap<object, Big>();
-/** The sum of a section's items, kept with it. */
-export function sumOfSection(line: Extract<Line, { kind: 'section' }>): Big {
-  let sum = sums.get(line);
-  if (!sum) sums.set(line, (sum = sumOf(line.items)));
-  return sum;
 }
 
 /** Does any text of the item hold the words? */

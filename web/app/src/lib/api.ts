@@ -1,6 +1,7 @@
 // api.ts -- the rows of the API as this application has them, and lists read to their end.
 import type { Request } from '@skybuild/realtime-react';
-import type { Decimal } from './decimal';
+import { type Decimal, parseExact } from './decimal';
+import { PAGE_ROWS, takeEarly } from './early';
 
 export type Role = 'owner' | 'editor' | 'commenter' | 'viewer';
 
@@ -59,12 +60,18 @@ export const canEdit = (role: Role) => role === 'owner' || role === 'editor';
 export const canComment = (role: Role) => role !== 'viewer';
 export const pathOf = (projectId: string) => `/api/projects/${encodeURIComponent(projectId)}`;
 
-/** All pages of a list. */
+/** One row, or all pages of a list.  What was asked for early is there already, or on its way. */
+export async function readOne<T>(request: Request, path: string): Promise<T> {
+  const early = await takeEarly(path);
+  return early ? (parseExact(early[0]!) as T) : request<T>('GET', path);
+}
+
 export async function listAll<T>(request: Request, path: string): Promise<T[]> {
+  const early = await takeEarly(path);
+  if (early) return early.flatMap((text) => (parseExact(text) as { items: T[] }).items);
   const all: T[] = [];
   for (let cursor: string | null = ''; cursor !== null; ) {
-    const mark = path.includes('?') ? '&' : '?';
-    const page: { items: T[]; next_cursor: string | null } = await request('GET', `${path}${mark}limit=1000${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+    const page: { items: T[]; next_cursor: string | null } = await request('GET', `${path}?limit=${PAGE_ROWS}${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
     all.push(...page.items);
     cursor = page.next_cursor;
   }

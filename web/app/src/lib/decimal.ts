@@ -1,7 +1,8 @@
 // decimal.ts -- quantities and money as exact decimals.
 //
-// A value is its text, as the server has it; sums and products are big.js's.  No JavaScript
-// number ever holds one, for it would round what has more than 15 digits.
+// A value is its text, as the server has it; sums and products are whole numbers of any length,
+// the rest is big.js's.  No JavaScript number ever holds one, for it would round what has more
+// than 15 digits.
 import Big from 'big.js';
 
 Big.DP = 20;
@@ -43,25 +44,48 @@ interface Priced {
   unit_price: Decimal | null;
 }
 
-const totals = new WeakMap<object, Big>();
-const ZERO = new Big(0);
+const PLACES = 6; // the server takes no more
+const SCALE = 10n ** 12n; // of a product of two such numbers
+const PLAIN = /^(-?\d+)(?:\.(\d{1,6}))?$/;
 
-/** qty × unit price, to the last digit.  Kept with the row, which is never changed in place. */
-export function totalOf(row: Priced): Big {
+/** In millionths; null: it has more places. */
+function millionths(text: Decimal): bigint | null {
+  const m = PLAIN.exec(text);
+  return m && BigInt(m[1]! + (m[2] ?? '').padEnd(PLACES, '0'));
+}
+
+const totals = new WeakMap<object, bigint>();
+
+/**
+ * qty × unit price to the last digit, in units of 10⁻¹².  Kept with the row, which is never
+ * changed in place.  Whole numbers of any length, for thousands of them are added up at once.
+ */
+export function totalOf(row: Priced): bigint {
   let total = totals.get(row);
-  if (!total) totals.set(row, (total = row.qty && row.unit_price ? new Big(row.qty).times(row.unit_price) : ZERO));
+  if (total === undefined) totals.set(row, (total = row.qty && row.unit_price ? product(row.qty, row.unit_price) : 0n));
   return total;
 }
 
-export const sumOf = (rows: readonly Priced[]): Big => rows.reduce((sum, row) => sum.plus(totalOf(row)), ZERO);
+function product(a: Decimal, b: Decimal): bigint {
+  const [x, y] = [millionths(a), millionths(b)];
+  // More places than the server takes: shown until it refuses them.
+  return x !== null && y !== null ? x * y : BigInt(new Big(a).times(b).times(SCALE.toString()).round(0).toFixed());
+}
+
+/** The text of such a total. */
+export function exact(total: bigint): Decimal {
+  const digits = (total < 0n ? -total : total).toString().padStart(13, '0');
+  const behind = digits.slice(-12).replace(/0+$/, '');
+  return `${total < 0n ? '-' : ''}${digits.slice(0, -12)}${behind && `.${behind}`}`;
+}
 
 const formats = new Map<number, Intl.NumberFormat>();
-/** In the user's way of writing, with at least so many digits behind the point and none left out. */
-export function shown(value: Decimal | Big | null, digits = 0): string {
+/** A decimal, or a total of totalOf(), in the user's way of writing, with at least so many digits behind the point and none left out. */
+export function shown(value: Decimal | bigint | null, digits = 0): string {
   if (value === null || value === '') return '';
   let format = formats.get(digits);
   if (!format) formats.set(digits, (format = new Intl.NumberFormat(undefined, { minimumFractionDigits: digits, maximumFractionDigits: 12 })));
-  return format.format((typeof value === 'string' ? value : value.toFixed()) as `${number}`);
+  return format.format((typeof value === 'string' ? value : exact(value)) as `${number}`);
 }
 
 /** value changed by so many percent, rounded half up to `places`. */
@@ -69,4 +93,4 @@ export const byPercent = (value: Decimal, percent: Decimal, places: number): Dec
   new Big(value).times(new Big(100).plus(percent)).div(100).round(places, Big.roundHalfUp).toFixed();
 
 /** How much of whole part is, 0..1, for a picture only. */
-export const shareOf = (part: Big, whole: Big): number => (whole.eq(0) ? 0 : part.div(whole).toNumber());
+export const shareOf = (part: bigint, whole: bigint): number => (whole === 0n ? 0 : Number(part) / Number(whole));

@@ -24,8 +24,8 @@ export interface Edit {
 
 export interface OutboxHooks {
   request: Request;
-  /** Resolves when there is a connection. */
-  connected(): Promise<void>;
+  /** Resolves when there is a connection; null: there is one now. */
+  connected(): Promise<void> | null;
   pathOf(itemId: string): string;
 }
 
@@ -34,7 +34,7 @@ const VERSIONS_MAX = 20; // an item that changes at each attempt is given up aft
 
 export class Outbox {
   private edits: readonly Edit[] = [];
-  private tail: Promise<unknown> = Promise.resolve();
+  private tail: Promise<unknown> | null = null;
   private readonly watchers = new Set<() => void>();
 
   constructor(private readonly store: string, private readonly hooks: OutboxHooks) {}
@@ -59,13 +59,19 @@ export class Outbox {
   private put(edits: readonly Edit[]): void {
     this.edits = edits;
     void set(this.store, edits).catch(() => {}); // a private window may have no store: then the page keeps them
-    for (const watcher of this.watchers) watcher();
+    // A little later, so that an edit is on its way before the page is drawn anew.
+    queueMicrotask(() => {
+      for (const watcher of this.watchers) watcher();
+    });
   }
 
   /** Send an edit that was added, when its turn comes.  Gives the row, or throws the refusal. */
   send(edit: Edit, newest: () => Item): Promise<Item> {
-    const done = this.tail.then(() => this.attempt(edit, newest));
-    this.tail = done.catch(() => {});
+    const done = this.tail ? this.tail.then(() => this.attempt(edit, newest)) : this.attempt(edit, newest);
+    const tail = done.then(() => {}, () => {}).then(() => {
+      if (this.tail === tail) this.tail = null;
+    });
+    this.tail = tail;
     return done.finally(() => this.put(this.edits.filter((e) => e.key !== edit.key)));
   }
 
@@ -87,7 +93,8 @@ export class Outbox {
 
   private async patch(edit: Edit, version: number): Promise<Item> {
     for (;;) {
-      await this.hooks.connected();
+      const connected = this.hooks.connected();
+      if (connected) await connected;
       try {
         // The key belongs to one request: with another version it is another.
         return await this.hooks.request<Item>('PATCH', this.hooks.pathOf(edit.itemId), { [edit.field]: edit.value, version }, { idempotencyKey: `${edit.key}-${version}` });

@@ -4,6 +4,7 @@
 // is about to end, whoever needs a token waits until the person has signed in again: the page
 // stays as it is, with everything that was typed.
 import { useSyncExternalStore } from 'react';
+import { SESSION_KEY as KEY } from './early';
 
 export interface Session {
   userId: string;
@@ -15,7 +16,6 @@ interface State {
   isExpired: boolean;
 }
 
-const KEY = 'skybuild-session';
 const EARLY_S = 30; // ask again so long before the end
 
 const watchers = new Set<() => void>();

@@ -21,7 +21,7 @@ const CHARTS: readonly { title: string; unit: string; of(now: Point, before: Poi
   { title: 'Messages sent', unit: '/s', of: (n, b) => rateOf(n, b, 'skybuild_deliveries_total') },
   { title: 'Events received', unit: '/s', of: (n, b) => rateOf(n, b, 'skybuild_events_received_total') },
   { title: 'Broadcast p99', unit: 'ms', of: (n, b) => seconds(quantileOf(n, b, 'skybuild_broadcast_seconds', 0.99)) },
-  { title: 'Loop lag', unit: 'ms', of: (n, b) => seconds(quantileOf(n, b, 'skybuild_loop_lag_seconds', 0.99) ?? sum(n.figures, 'skybuild_loop_lag_seconds')) },
+  { title: 'Loop lag p99', unit: 'ms', of: (n, b) => seconds(quantileOf(n, b, 'skybuild_loop_lag_seconds', 0.99) ?? sum(n.figures, 'skybuild_loop_lag_seconds')) },
   { title: 'Bytes out', unit: 'kB/s', of: (n, b) => thousand(rateOf(n, b, 'skybuild_bytes_out_total')) },
 ];
 const seconds = (s: number | null) => (s === null ? null : s * 1000);

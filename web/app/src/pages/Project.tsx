@@ -1,17 +1,19 @@
 // Project.tsx -- a project: its header, its four tabs, and what they share.
 import { Button, Menu, Skeleton, Text, UnstyledButton } from '@mantine/core';
 import { useIdle } from '@mantine/hooks';
-import { ProjectProvider, useEvent, useMembers, useMyPresence, useProject, useRequest } from '@skybuild/realtime-react';
+import { type Member, ProjectProvider, useEvent, useMyPresence, useOthers, useProject, useRequest } from '@skybuild/realtime-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react';
 import { Link, Redirect, useLocation } from 'wouter';
 import { BoqTab } from '../boq/BoqTab';
-import { useBoq } from '../boq/useBoq';
-import { type Collaborator, listAll, pathOf, type ProjectRow } from '../lib/api';
+import { type Boq, BoqFeed, useBoq, useEdits } from '../boq/useBoq';
+import { type Collaborator, listAll, pathOf, type ProjectRow, readOne } from '../lib/api';
+import type { Letters } from '../lib/letters';
 import { firstName, peopleOf } from '../lib/people';
 import { type CellRef, type Presence, type Tab, TABS } from '../lib/presence';
 import { Bar, Here } from '../parts/Bar';
 import { Pill } from '../parts/Pill';
+import { useLetterList, useLetters } from '../parts/useLetters';
 import { useComments, useTasks } from '../parts/useLists';
 import { WorkspaceContext, type Workspace } from '../parts/workspace';
 
@@ -23,7 +25,7 @@ const IDLE_MS = 60_000;
 export function Project({ id, tab, userId }: { id: string; tab: string; userId: string }) {
   const request = useRequest();
   // Its number is read before the lists are, so nothing falls between them and the live events.
-  const { data, error, refetch } = useQuery({ queryKey: ['project', id], queryFn: () => request<ProjectRow>('GET', pathOf(id)), staleTime: Infinity });
+  const { data, error, refetch } = useQuery({ queryKey: ['project', id], queryFn: () => readOne<ProjectRow>(request, pathOf(id)), staleTime: Infinity });
   if (!TABS.some((t) => t.id === tab)) return <Redirect to={`/p/${id}/boq`} replace />;
   if (error)
     return (
@@ -58,7 +60,8 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
   const queries = useQueryClient();
   const [, navigate] = useLocation();
   const { status } = useProject();
-  const { others } = useMembers<Presence>();
+  // Whoever only moves about in the table is drawn there and among the faces, and nothing else anew.
+  const others = useOthers<Presence, readonly Member<Presence>[]>(asMany, isSameCrowd);
   const [, update] = useMyPresence<Presence>();
 
   const { data: collaborators } = useQuery({ queryKey: ['people', id], queryFn: () => listAll<Collaborator>(request, `${pathOf(id)}/collaborators`), staleTime: Infinity });
@@ -67,6 +70,7 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
   const boq = useBoq(id, userId);
   const tasks = useTasks(id);
   const comments = useComments(id);
+  const letters = useLetters(id, userId, people, tasks, comments);
   const again = (key: string) => void queries.invalidateQueries({ queryKey: [key, id] });
   useEvent('collaborator:changed', () => (again('people'), again('project')));
   useEvent('project:updated', () => again('project'));
@@ -77,7 +81,7 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
   useEffect(() => update({ tab }), [tab, update]);
   const setCell = useCallback((cell: CellRef | null) => update({ cell }), [update]);
   const [following, setFollowing] = useState<string | null>(null);
-  const followed = others.find((o) => o.userId === following) ?? null;
+  const followed = useOthers<Presence, Member<Presence> | null>((all) => all.find((o) => o.userId === following) ?? null);
   const goTo = followed?.presence?.tab;
   useEffect(() => {
     if (goTo && goTo !== tab) navigate(`/p/${id}/${goTo}`);
@@ -87,7 +91,7 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
     document.title = `${project.name} · SkyBuild`;
   }, [project.name]);
 
-  const workspace = useMemo<Workspace>(() => ({ project, userId, people, boq, tasks, comments, setCell, followed }), [project, userId, people, boq, tasks, comments, setCell, followed]);
+  const workspace = useMemo<Workspace>(() => ({ project, userId, people, boq, tasks: tasks.rows, comments: comments.rows, letters, setCell, followed }), [project, userId, people, boq, tasks.rows, comments.rows, letters, setCell, followed]);
 
   return (
     <WorkspaceContext.Provider value={workspace}>
@@ -116,7 +120,7 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
               </Link>
             ))}
           </nav>
-          <Pill kept={boq.edits.length} />
+          <Kept boq={boq} letters={letters} />
         </Bar>
         {followed && (
           <div className="follow" style={{ '--who': people.colourOf(followed.userId) } as React.CSSProperties}>
@@ -126,6 +130,7 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
             </UnstyledButton>
           </div>
         )}
+        <BoqFeed boq={boq} projectId={id} />
         <main className="content">
           <h1 className="visually-hidden">{project.name}</h1>
           {status === 'denied' || status === 'revoked' ? (
@@ -150,3 +155,12 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
     </WorkspaceContext.Provider>
   );
 }
+
+/** How much is on its way. */
+function Kept({ boq, letters }: { boq: Boq; letters: Letters }) {
+  const waiting = useLetterList(letters).filter((l) => l.refusal === undefined);
+  return <Pill kept={useEdits(boq).length + waiting.length} />;
+}
+
+const asMany = (others: readonly Member<Presence>[]) => others;
+const isSameCrowd = (a: readonly Member<Presence>[], b: readonly Member<Presence>[]) => a.length === b.length && a.every((m, i) => m.userId === b[i]!.userId && m.name === b[i]!.name);

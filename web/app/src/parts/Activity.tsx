@@ -1,42 +1,19 @@
 // Activity.tsx -- the project's event history as sentences, going on live.
 import { Button, Group, Skeleton, Text } from '@mantine/core';
-import { type HistoryEvent, type HistoryPage, useAnyEvent, useRequest } from '@skybuild/realtime-react';
-import { useInfiniteQuery } from '@tanstack/react-query';
-import { useMemo, useState } from 'react';
-import { pathOf } from '../lib/api';
 import { when } from '../lib/people';
+import { useTopic } from '../boq/useBoq';
 import { Face } from './Face';
 import { sentenceOf } from './sentences';
+import { useHistory } from './useHistory';
 import { useWorkspace } from './workspace';
 
 const PAGE = 100;
 
 export function Activity() {
   const workspace = useWorkspace();
-  const { project, people } = workspace;
-  const request = useRequest();
-  const [fresh, setFresh] = useState<HistoryEvent[]>([]);
-  useAnyEvent((data, { name }) => {
-    const seq = (data as { seq?: unknown } | null)?.seq;
-    // The answer to a join names the last number, and is no event of the history itself.
-    if (typeof seq === 'number' && name !== 'joined_project') setFresh((old) => [{ seq, type: name, data, created_at: new Date().toISOString() }, ...old]);
-  });
-  // Backwards: a page is what is in front of a number.
-  const history = useInfiniteQuery({
-    queryKey: ['history', project.project_id],
-    initialPageParam: project.seq,
-    queryFn: async ({ pageParam: to }) => {
-      const after = Math.max(0, to - PAGE);
-      const page = await request<HistoryPage>('GET', `${pathOf(project.project_id)}/events?after=${after}&limit=${PAGE}`);
-      return { items: page.items.filter((e) => e.seq <= to).reverse(), from: after, oldest: page.oldest_seq ?? 0 };
-    },
-    getNextPageParam: (last) => (last.from > 0 && last.from >= last.oldest ? last.from : undefined),
-    gcTime: 0,
-  });
-  const events = useMemo(() => {
-    const seen = new Set<number>();
-    return [...fresh, ...(history.data?.pages.flatMap((p) => p.items) ?? [])].filter((e) => !seen.has(e.seq) && seen.add(e.seq)).sort((a, b) => b.seq - a.seq);
-  }, [fresh, history.data]);
+  const { people } = workspace;
+  useTopic(workspace.boq, 'texts'); // what was done was done to something that has a name
+  const { events, pages: history } = useHistory(PAGE);
 
   return (
     <section className="tab feed" aria-label="Activity" tabIndex={0}>

@@ -2,13 +2,15 @@
 import { closestCorners, DndContext, type DragEndEvent, DragOverlay, type DragStartEvent, KeyboardSensor, PointerSensor, TouchSensor, useDroppable, useSensor, useSensors } from '@dnd-kit/core';
 import { SortableContext, sortableKeyboardCoordinates, useSortable, verticalListSortingStrategy } from '@dnd-kit/sortable';
 import { Badge, Button, Group, Modal, Select, Skeleton, Stack, Text, Textarea, TextInput } from '@mantine/core';
-import { useOptimistic, useRequest } from '@skybuild/realtime-react';
+import { useConnection } from '@skybuild/realtime-react';
 import { IconPlus } from './icons';
-import { useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
-import { canEdit, pathOf, type Task, type TaskStatus } from '../lib/api';
+import { useMemo, useState } from 'react';
+import { canEdit, type Task, type TaskStatus } from '../lib/api';
+import { laidOver, type Letter, type TaskChange } from '../lib/letters';
 import { Comments } from './Comments';
 import { Face } from './Face';
+import { Refused } from './Refused';
+import { useLetterList } from './useLetters';
 import { useWorkspace } from './workspace';
 
 const COLUMNS: readonly { id: TaskStatus; title: string }[] = [
@@ -19,7 +21,6 @@ const COLUMNS: readonly { id: TaskStatus; title: string }[] = [
 ];
 const GAP = 2 ** 20; // between two new tasks, as the server leaves it
 const NONE: readonly Task[] = [];
-const keys = { keyOf: (t: Task) => String(t.task_id), versionOf: (t: Task) => t.version };
 const byPosition = (a: Task, b: Task) => a.position - b.position || a.task_id - b.task_id;
 
 /** A place between two tasks; null when there is no whole number between them any more. */
@@ -30,13 +31,12 @@ function between(above: Task | undefined, below: Task | undefined): number | nul
 }
 
 export function Board() {
-  const { project, tasks, people } = useWorkspace();
-  const request = useRequest();
-  const queries = useQueryClient();
-  const { rows, change, isPending } = useOptimistic<Task>(tasks ?? NONE, keys);
+  const { project, tasks, letters } = useWorkspace();
+  const waiting = useLetterList(letters);
+  const rows = useMemo(() => laidOver(tasks ?? NONE, waiting), [tasks, waiting]);
+  const isPending = (task: Task) => waiting.some((l) => l.kind === 'change' && l.taskId === task.task_id && l.refusal === undefined);
   const [dragged, setDragged] = useState<Task | null>(null);
   const [opened, setOpened] = useState<number | null>(null);
-  const [error, setError] = useState('');
   const isEditable = canEdit(project.role);
   const sensors = useSensors(
     useSensor(PointerSensor, { activationConstraint: { distance: 4 } }),
@@ -44,16 +44,13 @@ export function Board() {
     useSensor(KeyboardSensor, { coordinateGetter: sortableKeyboardCoordinates }),
   );
   const columnOf = (status: TaskStatus) => rows.filter((t) => t.status === status).sort(byPosition);
-  const path = (id: number) => `${pathOf(project.project_id)}/tasks/${id}`;
 
-  const edit = async (task: Task, patch: Partial<Task>) => {
-    setError('');
-    const outcome = await change(task, patch, (newest) => request<Task>('PATCH', path(task.task_id), { ...patch, version: newest.version }, { idempotencyKey: crypto.randomUUID() }));
-    if (outcome.ok) queries.setQueryData<Task[]>(['tasks', project.project_id], (old) => old?.map((t) => (t.task_id === task.task_id && outcome.row.version > t.version ? outcome.row : t)));
-    else setError(outcome.theirs ? `${people.nameOf(outcome.theirs.updated_by)} has just changed “${task.title}”: it stays as they left it.` : `“${task.title}” was not changed: ${outcome.error.message}`);
+  const edit = (task: Task, patch: TaskChange) => {
+    const was = Object.fromEntries(Object.keys(patch).map((name) => [name, task[name as keyof TaskChange]]));
+    letters.post({ kind: 'change', taskId: task.task_id, body: patch, was });
   };
 
-  const drop = async ({ active, over }: DragEndEvent) => {
+  const drop = ({ active, over }: DragEndEvent) => {
     setDragged(null);
     const task = rows.find((t) => t.task_id === active.id);
     if (!task || !over || over.id === active.id) return;
@@ -66,38 +63,37 @@ export function Board() {
     let position = between(column[place - 1], column[place]);
     if (position === null) {
       // No number is left between the two: the column is numbered anew.
-      await Promise.all(column.map((t, i) => edit(t, { position: (i < place ? i + 1 : i + 2) * GAP })));
+      column.forEach((t, i) => edit(t, { position: (i < place ? i + 1 : i + 2) * GAP }));
       position = (place + 1) * GAP;
     }
-    await edit(task, { ...(status !== task.status && { status }), position });
+    edit(task, { ...(status !== task.status && { status }), position });
   };
 
-  const add = async (title: string) => {
-    setError('');
-    await request('POST', `${pathOf(project.project_id)}/tasks`, { title }, { idempotencyKey: crypto.randomUUID() }).catch((e: Error) => setError(e.message));
-  };
+  const add = (title: string) => letters.post({ kind: 'task', body: { title } });
   const shown = rows.find((t) => t.task_id === opened);
 
   if (!tasks) return <div className="board">{COLUMNS.map((c) => <Skeleton key={c.id} height={240} />)}</div>;
   return (
     <section className="tab" aria-label="Tasks">
-      {error && (
-        <Text size="sm" c="var(--bad)" px="md" pt="xs" role="alert">
-          {error}
-        </Text>
-      )}
-      <DndContext sensors={sensors} collisionDetection={closestCorners} onDragStart={(e: DragStartEvent) => setDragged(rows.find((t) => t.task_id === e.active.id) ?? null)} onDragCancel={() => setDragged(null)} onDragEnd={(e) => void drop(e)}>
+      {waiting.filter((l) => l.kind !== 'comment' && l.refusal !== undefined).map((l) => (
+        <Refused key={l.key} letter={l} />
+      ))}
+      <DndContext sensors={sensors} collisionDetection={closestCorners} onDragStart={(e: DragStartEvent) => setDragged(rows.find((t) => t.task_id === e.active.id) ?? null)} onDragCancel={() => setDragged(null)} onDragEnd={drop}>
         <div className="board">
           {COLUMNS.map((c) => (
-            <BoardColumn key={c.id} id={c.id} title={c.title} tasks={columnOf(c.id)} isEditable={isEditable} isPending={isPending} onOpen={setOpened} onAdd={c.id === 'todo' && isEditable ? add : undefined} />
+            <BoardColumn key={c.id} id={c.id} title={c.title} tasks={columnOf(c.id)} isEditable={isEditable} isPending={isPending} onOpen={setOpened} fresh={c.id === 'todo' ? waiting.filter(isFresh) : NONE_FRESH} onAdd={c.id === 'todo' && isEditable ? add : undefined} />
           ))}
         </div>
         <DragOverlay>{dragged && <Card task={dragged} />}</DragOverlay>
       </DndContext>
-      {shown && <TaskDialog key={shown.task_id} task={shown} isEditable={isEditable} onEdit={(patch) => void edit(shown, patch)} onClose={() => setOpened(null)} />}
+      {shown && <TaskDialog key={shown.task_id} task={shown} isEditable={isEditable} onEdit={(patch) => edit(shown, patch)} onClose={() => setOpened(null)} />}
     </section>
   );
 }
+
+type FreshTask = Extract<Letter, { kind: 'task' }>;
+const isFresh = (l: Letter): l is FreshTask => l.kind === 'task' && l.refusal === undefined;
+const NONE_FRESH: readonly FreshTask[] = [];
 
 interface ColumnProps {
   id: TaskStatus;
@@ -106,10 +102,12 @@ interface ColumnProps {
   isEditable: boolean;
   isPending(task: Task): boolean;
   onOpen(id: number): void;
-  onAdd?: (title: string) => Promise<void>;
+  /** New ones that are on their way. */
+  fresh: readonly FreshTask[];
+  onAdd?: (title: string) => void;
 }
 
-function BoardColumn({ id, title, tasks, isEditable, isPending, onOpen, onAdd }: ColumnProps) {
+function BoardColumn({ id, title, tasks, isEditable, isPending, onOpen, fresh, onAdd }: ColumnProps) {
   const { setNodeRef, isOver } = useDroppable({ id });
   const [text, setText] = useState('');
   return (
@@ -122,13 +120,23 @@ function BoardColumn({ id, title, tasks, isEditable, isPending, onOpen, onAdd }:
           {tasks.map((t) => (
             <SortableCard key={t.task_id} task={t} isEditable={isEditable} isPending={isPending(t)} onOpen={() => onOpen(t.task_id)} />
           ))}
+          {fresh.map((l) => (
+            <li key={l.key} className="pending" data-waiting={l.key}>
+              <div className="card">
+                <Text size="sm">{l.body.title}</Text>
+                <Text size="xs" c="dimmed" mt={6}>
+                  waiting to be sent
+                </Text>
+              </div>
+            </li>
+          ))}
         </ul>
       </SortableContext>
       {onAdd && (
         <TextInput size="xs" placeholder="New task, then Enter" aria-label="New task" leftSection={<IconPlus size={14} />} value={text} onChange={(e) => setText(e.currentTarget.value)}
           onKeyDown={(e) => {
             if (e.key !== 'Enter' || !text.trim()) return;
-            void onAdd(text.trim());
+            onAdd(text.trim());
             setText('');
           }} />
       )}
@@ -142,14 +150,15 @@ function SortableCard({ task, isEditable, isPending, onOpen }: { task: Task; isE
   return (
     <li ref={setNodeRef} style={style} className={isDragging ? 'dragging' : isPending ? 'pending' : ''} data-task={task.task_id}>
       <div {...attributes} {...listeners} className="card-handle" onClick={onOpen}>
-        <Card task={task} />
+        <Card task={task} isWaiting={isPending} />
       </div>
     </li>
   );
 }
 
-function Card({ task }: { task: Task }) {
+function Card({ task, isWaiting = false }: { task: Task; isWaiting?: boolean }) {
   const { people, comments } = useWorkspace();
+  const { status } = useConnection();
   const said = comments?.filter((c) => c.task_id === task.task_id).length ?? 0;
   return (
     <div className="card">
@@ -159,6 +168,11 @@ function Card({ task }: { task: Task }) {
           <Badge size="sm" variant="light" color="gray">
             {new Date(`${task.due_date}T00:00`).toLocaleDateString(undefined, { day: 'numeric', month: 'short' })}
           </Badge>
+        )}
+        {isWaiting && status !== 'connected' && (
+          <Text size="xs" c="dimmed">
+            waiting to be sent
+          </Text>
         )}
         {said > 0 && (
           <Text size="xs" c="dimmed">
@@ -172,7 +186,7 @@ function Card({ task }: { task: Task }) {
   );
 }
 
-function TaskDialog({ task, isEditable, onEdit, onClose }: { task: Task; isEditable: boolean; onEdit(patch: Partial<Task>): void; onClose(): void }) {
+function TaskDialog({ task, isEditable, onEdit, onClose }: { task: Task; isEditable: boolean; onEdit(patch: TaskChange): void; onClose(): void }) {
   const { people } = useWorkspace();
   const [title, setTitle] = useState(task.title);
   const [description, setDescription] = useState(task.description);

@@ -7,25 +7,33 @@ import { useEffect, useRef, useState } from 'react';
 import { canComment, canEdit, type Comment, pathOf } from '../lib/api';
 import { firstName, namesInShort, type People, when } from '../lib/people';
 import { Face } from './Face';
+import { useTopic } from '../boq/useBoq';
+import type { Letter } from '../lib/letters';
+import { Refused } from './Refused';
+import { useLetterList } from './useLetters';
 import { useWorkspace } from './workspace';
 
 export type Target = { item_id?: string; task_id?: number };
 
-const isAbout = (c: Comment, t: Target) => (t.item_id !== undefined ? c.item_id === t.item_id : t.task_id !== undefined ? c.task_id === t.task_id : !c.item_id && !c.task_id);
+type OwnComment = Extract<Letter, { kind: 'comment' }>;
+const isAbout = (c: Pick<Partial<Comment>, 'item_id' | 'task_id'>, t: Target) => (t.item_id !== undefined ? c.item_id === t.item_id : t.task_id !== undefined ? c.task_id === t.task_id : !c.item_id && !c.task_id);
 
 export function Comments({ target, all = false }: { target: Target; all?: boolean }) {
-  const { project, comments, people, userId, boq, tasks } = useWorkspace();
+  const { project, comments, people, userId, boq, tasks, letters } = useWorkspace();
   const request = useRequest();
+  useTopic(boq, 'texts'); // what they are about has a name
   const [error, setError] = useState('');
   const end = useRef<HTMLDivElement>(null);
   const list = comments?.filter((c) => all || isAbout(c, target)).sort((a, b) => a.comment_id - b.comment_id);
+  const own = useLetterList(letters).filter((l): l is OwnComment => l.kind === 'comment' && (all || isAbout(l.body, target)));
+  const waiting = own.filter((l) => l.refusal === undefined);
   useEffect(() => {
     end.current?.scrollIntoView({ block: 'nearest' }); // gives a promise in some browsers, which is no clean-up
-  }, [list?.length]);
+  }, [list?.length, own.length]);
 
   const about = (c: Comment) => {
     if (c.item_id) {
-      const item = boq.items.find((i) => i.item_id === c.item_id);
+      const item = boq.items.get(c.item_id);
       return item ? `${item.code} ${item.description}` : c.item_id;
     }
     return c.task_id ? (tasks?.find((t) => t.task_id === c.task_id)?.title ?? `task ${c.task_id}`) : '';
@@ -36,7 +44,7 @@ export function Comments({ target, all = false }: { target: Target; all?: boolea
     <Stack gap="sm" className="comments">
       <ScrollArea className="comment-list" tabIndex={0} aria-label="Comments" role="log">
         {!list && <Skeleton height={48} />}
-        {list?.length === 0 && (
+        {list?.length === 0 && waiting.length === 0 && (
           <Text size="sm" c="dimmed">
             Nothing has been said yet.
           </Text>
@@ -63,9 +71,26 @@ export function Comments({ target, all = false }: { target: Target; all?: boolea
             )}
           </Group>
         ))}
+        {waiting.map((l) => (
+          <Group key={l.key} align="flex-start" wrap="nowrap" gap="sm" className="comment waiting" data-waiting={l.key}>
+            <Face userId={userId} people={people} />
+            <div className="grow">
+              <Text size="sm" fw={600}>
+                {people.nameOf(userId)}{' '}
+                <Text span size="xs" c="dimmed">
+                  waiting to be sent
+                </Text>
+              </Text>
+              <Text size="sm" className="comment-text">
+                <Mentions text={l.body.text} people={people} />
+              </Text>
+            </div>
+          </Group>
+        ))}
         <div ref={end} />
       </ScrollArea>
-      {canComment(project.role) && <CommentBox target={target} onError={setError} />}
+      {own.map((l) => l.refusal !== undefined && <Refused key={l.key} letter={l} />)}
+      {canComment(project.role) && <CommentBox target={target} />}
       {error && (
         <Text size="xs" c="var(--bad)" role="alert">
           {error}
@@ -92,12 +117,10 @@ function Mentions({ text, people }: { text: string; people: People }) {
   });
 }
 
-function CommentBox({ target, onError }: { target: Target; onError(text: string): void }) {
-  const { project, people, userId } = useWorkspace();
-  const request = useRequest();
+function CommentBox({ target }: { target: Target }) {
+  const { people, userId, letters } = useWorkspace();
   const { typing, start, stop } = useTyping({ comment: target });
   const [text, setText] = useState('');
-  const [isBusy, setBusy] = useState(false);
   const box = useRef<HTMLTextAreaElement>(null);
   const combobox = useCombobox({ onDropdownOpen: () => combobox.selectFirstOption() });
   const asked = /(?:^|[^\p{L}\p{N}_])@([\p{L}\p{N}_.-]*)$/u.exec(text.slice(0, box.current?.selectionStart ?? text.length))?.[1];
@@ -117,19 +140,12 @@ function CommentBox({ target, onError }: { target: Target; onError(text: string)
     combobox.closeDropdown();
     box.current?.focus();
   };
-  const send = async () => {
+  const send = () => {
     const body = text.trim();
     if (!body) return;
-    setBusy(true);
-    onError('');
-    try {
-      await request('POST', `${pathOf(project.project_id)}/comments`, { text: body, ...target }, { idempotencyKey: crypto.randomUUID() });
-      setText('');
-      stop();
-    } catch (error) {
-      onError(`Not sent: ${(error as Error).message}`);
-    }
-    setBusy(false);
+    letters.post({ kind: 'comment', body: { text: body, ...target } });
+    setText('');
+    stop();
   };
 
   return (
@@ -153,7 +169,7 @@ function CommentBox({ target, onError }: { target: Target; onError(text: string)
             }}
             onBlur={stop}
             onKeyDown={(e) => {
-              if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) void send();
+              if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) send();
             }}
           />
         </Combobox.EventsTarget>
@@ -171,7 +187,7 @@ function CommentBox({ target, onError }: { target: Target; onError(text: string)
         <Text size="xs" c="dimmed" className="typing" aria-live="polite">
           {typing.length > 0 && `${namesInShort(typing.map((t) => firstName(t.name)))} ${typing.length > 1 ? 'are' : 'is'} typing…`}
         </Text>
-        <Button size="xs" loading={isBusy} disabled={!text.trim()} onClick={() => void send()}>
+        <Button size="xs" disabled={!text.trim()} onClick={send}>
           Send
         </Button>
       </Group>

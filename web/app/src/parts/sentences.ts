@@ -15,17 +15,20 @@ function value(field: string, v: unknown): string {
   return text !== null ? shown(text, field === 'unit_price' ? 2 : 0) : short(String(v), 60);
 }
 
+/** "quantity to 77, unit to m" */
+export const changesOf = (updates: object) => Object.entries(updates).map(([f, v]) => `${titleOf(f as never).toLowerCase()} to ${value(f, v)}`).join(', ');
+
 export function sentenceOf(event: HistoryEvent, { people, boq, tasks }: Workspace): { who: string | null; text: string } {
   const data = event.data as Record<string, unknown>;
   const who = typeof data?.updated_by === 'string' ? data.updated_by : null;
   const item = (id: unknown) => {
-    const row = boq.items.find((i) => i.item_id === id);
+    const row = boq.items.get(String(id));
     return row ? `${row.code} ${row.description}` : String(id);
   };
   const task = (id: unknown) => `“${tasks?.find((t) => t.task_id === id)?.title ?? `task ${id}`}”`;
   switch (event.type) {
     case 'boq:item:updated':
-      return { who, text: `changed ${item(data.item_id)}: ${Object.entries((data as unknown as Data<'boq:item:updated'>).updates).map(([f, v]) => `${titleOf(f as never).toLowerCase()} to ${value(f, v)}`).join(', ')}` };
+      return { who, text: `changed ${item(data.item_id)}: ${changesOf((data as unknown as Data<'boq:item:updated'>).updates)}` };
     case 'boq:item:created': {
       const { item: made } = data as unknown as Data<'boq:item:created'>;
       return { who, text: `added ${made.code} ${made.description}` };

@@ -41,8 +41,9 @@ export function useLiveList<T>(name: string, projectId: string): LiveList<T> {
   return useMemo(() => ({ rows: data ?? null, isError: isError && !data, put, peek, reload }), [data, isError, put, peek, reload]);
 }
 
-export function useTasks(projectId: string): readonly Task[] | null {
-  const { rows, put } = useLiveList<Task>('tasks', projectId);
+export function useTasks(projectId: string): LiveList<Task> {
+  const list = useLiveList<Task>('tasks', projectId);
+  const { put } = list;
   useEvent('task:created', (e) => put((old) => [...old.filter((t) => t.task_id !== e.task_id), e.task as Task]));
   useEvent('task:updated', (e) =>
     put((old) =>
@@ -50,12 +51,13 @@ export function useTasks(projectId: string): readonly Task[] | null {
     ),
   );
   useEvent('task:deleted', (e) => put((old) => old.filter((t) => t.task_id !== e.task_id)));
-  return rows;
+  return list;
 }
 
-export function useComments(projectId: string): readonly Comment[] | null {
-  const { rows, put } = useLiveList<Comment>('comments', projectId);
+export function useComments(projectId: string): LiveList<Comment> {
+  const list = useLiveList<Comment>('comments', projectId);
+  const { put } = list;
   useEvent('comment:created', (e) => put((old) => [...old.filter((c) => c.comment_id !== e.comment_id), { item_id: null, task_id: null, created_at: new Date().toISOString(), ...e.comment, comment_id: e.comment_id } as Comment]));
   useEvent('comment:deleted', (e) => put((old) => old.filter((c) => c.comment_id !== e.comment_id)));
-  return rows;
+  return list;
 }

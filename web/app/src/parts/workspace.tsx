@@ -1,8 +1,9 @@
 // workspace.tsx -- what all tabs of a project share: its rows, the people, whom one follows.
 import type { Member } from '@skybuild/realtime-react';
 import { createContext, useContext } from 'react';
-import type { Boq } from '../boq/useBoq';
+import type { Boq } from '../boq/boq';
 import type { Comment, ProjectRow, Task } from '../lib/api';
+import type { Letters } from '../lib/letters';
 import type { People } from '../lib/people';
 import type { CellRef, Presence } from '../lib/presence';
 
@@ -13,6 +14,7 @@ export interface Workspace {
   boq: Boq;
   tasks: readonly Task[] | null;
   comments: readonly Comment[] | null;
+  letters: Letters;
   setCell(cell: CellRef | null): void;
   followed: Member<Presence> | null;
 }

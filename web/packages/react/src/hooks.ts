@@ -170,14 +170,12 @@ export function useOthers<P, S>(select: (others: readonly Member<P>[]) => S, isE
 export function useOthers<P, S>(select?: (others: readonly Member<P>[]) => S, isEqual: Equal<S> = shallowEqual): S | readonly Member<P>[] {
   const project = useProjectOf();
   const userId = useSelected(useClient().connection, (c) => c.userId);
-  const latest = useRef(select);
-  latest.current = select;
   const pick = useCallback(
     (state: ProjectState) => {
       const others = state.members.filter((m) => m.userId !== userId) as unknown as readonly Member<P>[];
-      return latest.current ? latest.current(others) : others;
+      return select ? select(others) : others;
     },
-    [userId],
+    [userId, select], // one that is written in place may read other props now
   );
   return useSelected<ProjectState, S | readonly Member<P>[]>(project.state, pick, isEqual as Equal<unknown>);
 }

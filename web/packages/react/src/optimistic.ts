@@ -42,11 +42,12 @@ export class Optimistic<Row extends object> {
     const key = this.options.keyOf(base);
     const layer = { patch };
     this.layers.set(key, [...(this.layers.get(key) ?? []), layer]);
-    this.tell();
-    const before = this.queues.get(key) ?? Promise.resolve();
-    const done = before.then(() => this.settle(key, base, layer, send));
+    const before = this.queues.get(key);
+    // Alone it is sent at once, before anything is drawn.
+    const done = before ? before.then(() => this.settle(key, base, layer, send)) : this.settle(key, base, layer, send);
     this.queues.set(key, done);
     void done.then(() => this.queues.get(key) === done && this.queues.delete(key));
+    this.tell();
     return done;
   }
 

@@ -307,6 +307,20 @@ describe('people', () => {
     expect(renders).toBeGreaterThan(before);
   });
 
+  it('useOthers asks the selector that is there now: it may read other props than before', async () => {
+    let choose!: (id: string) => void;
+    const Show = () => {
+      const [id, set] = useState('nobody');
+      choose = set;
+      const chosen = api.useOthers<{ cell?: string }, string>((others) => others.find((o) => o.userId === id)?.name ?? 'none');
+      return <p>{chosen}</p>;
+    };
+    await inProject(Show);
+    screen.getByText('none');
+    act(() => choose('ben'));
+    screen.getByText('Ben');
+  });
+
   it('useMyPresence: the initial one goes out with the join, parts are merged, the last of many wins; said again after a new session', async () => {
     let update!: (part: { cell?: string; idle?: boolean }) => void;
     const Inside = () => {

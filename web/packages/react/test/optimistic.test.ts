@@ -36,6 +36,14 @@ describe('optimistic rows', () => {
     expect(o.view(newer)).toBe(newer);
   });
 
+  it('is sent before anything is drawn for it', () => {
+    const o = make();
+    const order: string[] = [];
+    o.revision.subscribe(() => order.push('drawn'));
+    void o.change(row('1', 1), { qty: '5' }, () => (order.push('sent'), new Promise(() => {})));
+    expect(order).toEqual(['sent', 'drawn']);
+  });
+
   it('rolls back on 409 and hands over both sides', async () => {
     const o = make();
     const base = row('1', 1);

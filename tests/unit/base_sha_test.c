@@ -1,4 +1,4 @@
-/* base_sha1_test.c -- the published digests.
+/* base_sha_test.c -- the published digests.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -11,17 +11,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/sha1.h"
+#include "base/sha.h"
+
+static void expect_hex(const unsigned char *digest, int n, const char *want)
+{
+	for (int i = 0; i < n; i++) {
+		char hex[3] = { want[2 * i], want[2 * i + 1], 0 };
+		assert_int_equal(digest[i], strtol(hex, NULL, 16));
+	}
+}
 
 static void expect_digest(const void *p, size_t n, const char *want)
 {
 	unsigned char digest[SHA1_LEN];
 
 	assert_true(sha1(p, n, digest));
-	for (int i = 0; i < SHA1_LEN; i++) {
-		char hex[3] = { want[2 * i], want[2 * i + 1], 0 };
-		assert_int_equal(digest[i], strtol(hex, NULL, 16));
-	}
+	expect_hex(digest, SHA1_LEN, want);
 }
 
 /* RFC 3174 7.3 and the handshake of RFC 6455 1.3. */
@@ -40,10 +45,23 @@ static void test_sha1(void **state)
 		      "b37a4f2cc0624f1690f64606cf385945b2bec4ea");
 }
 
+/* FIPS 180-4's examples. */
+static void test_sha256(void **state)
+{
+	unsigned char digest[SHA256_LEN];
+
+	(void)state;
+	assert_true(sha256("abc", 3, digest));
+	expect_hex(digest, SHA256_LEN, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	assert_true(sha256("", 0, digest));
+	expect_hex(digest, SHA256_LEN, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sha1),
+		cmocka_unit_test(test_sha256),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
