@@ -110,6 +110,17 @@ int server_new(const struct sio_server_options *options, bool is_still, struct s
 bool server_is_full(const struct sio_server *server);  /* no more clients now */
 void host_log(const struct sio_server *server, enum sio_log_level level, const char *fmt, ...) SIO_PRINTF(3, 4);
 
+/* ---- dispatch.c: what connections and the loop tell ------------------------------ */
+
+extern const struct net_ops dispatch_ops;
+
+/* ---- options.c ------------------------------------------------------------------- */
+
+void options_defaults(struct sio_server_options *o);   /* for what is 0 or NULL */
+/* 0, or SIO_ERR_INVAL with one line in the log that says which and why. */
+int options_check(const struct sio_server *server, const struct sio_server_options *o);
+int options_keep(struct sio_server *server, const struct sio_server_options *o); /* 0 or SIO_ERR_NOMEM */
+
 /* ---- edge.c: TLS and trusted proxies ------------------------------------------- */
 
 /* Take the options; on an error one line in the log says what is wrong. */

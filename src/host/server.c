@@ -1,4 +1,4 @@
-/* server.c -- struct sio_server: options, the connections' callbacks, life and counts.
+/* server.c -- struct sio_server: its parts, life and counts.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -9,9 +9,7 @@
 #include <sys/resource.h>
 #include <uv.h>
 
-#include "base/times.h"
 #include "codec/deflate.h"
-#include "engine/headers.h"
 #include "host/host.h"
 
 enum {
@@ -53,246 +51,6 @@ struct hub *hub_of(const struct sio_server *server)
 	return (struct hub *)(uintptr_t)&server->hub;
 }
 
-/* ---- what connections hear ----------------------------------------------------------- */
-
-static struct sio_server *server_of(const struct net_conn *c)
-{
-	return net_owner(c->net);
-}
-
-static void begin_turn(struct sio_server *server)
-{
-	guard_take(&server->hub.guard);
-	server->engine.now_ms = net_now_ms(server->net);
-}
-
-static void on_head(struct net_conn *c, struct http1_request *req)
-{
-	struct sio_server *server = server_of(c);
-
-	begin_turn(server);
-	if (http1_header(req, "expect").n > 0 && !req->wants_continue)
-		reply_problem(server, c, 417, "expectation_failed", true, "The only expectation met here is 100-continue");
-	else if (endpoint_owns(server, req->path))
-		endpoint_head(server, c, req);
-	else
-		route_head(server, c, req);
-}
-
-static void on_request(struct net_conn *c, struct http1_request *req)
-{
-	struct sio_server *server = server_of(c);
-
-	begin_turn(server);
-	if (endpoint_owns(server, req->path))
-		endpoint_request(server, c, req);
-	else
-		route_request(server, c, req);
-}
-
-static void on_refuse(struct net_conn *c, int status)
-{
-	static const struct {
-		int status;
-		const char *code, *text;
-	} why[] = {
-		{ 400, "bad_request", "The request is not valid HTTP/1.1" },
-		{ 408, "timeout", "The request did not arrive in time" },
-		{ 413, "too_large", "The request's body is larger than the server takes" },
-		{ 431, "headers_too_large", "The request's headers are larger than the server takes" },
-		{ 501, "not_implemented", "The transfer encoding is not supported" },
-		{ 505, "version_not_supported", "This server speaks HTTP/1.1" },
-	};
-	struct sio_server *server = server_of(c);
-	enum eio_wire wire;
-	struct link *link = owner_link(c->owner, &wire);
-	unsigned i = 0;
-
-	begin_turn(server);
-	if (owner_carriage(c->owner)) {
-		carry_refused(owner_carriage(c->owner), status);
-		return;
-	}
-	if (link && wire == EIO_WIRE_POST) { /* its session ends with it */
-		net_count_refused(c->net);
-		eio_post_refuse(&link->session, status);
-		return;
-	}
-	while (i < sizeof(why) / sizeof(why[0]) - 1 && why[i].status != status)
-		i++;
-	reply_problem(server, c, status, why[i].code, true, "%s", why[i].text);
-}
-
-static void on_refuse_plain(struct net_conn *c)
-{
-	struct sio_server *server = server_of(c);
-
-	begin_turn(server);
-	reply_problem(server, c, 400, "https_required", true, "This port speaks TLS: use https:// or wss://");
-}
-
-static void on_tls_failed(struct net_conn *c, const char *why)
-{
-	char address[64];
-
-	net_address(c, address);
-	host_log(server_of(c), SIO_LOG_DEBUG, "TLS with %s failed: %s", address, why);
-}
-
-static struct ws_limits on_ws_limits(const struct net_conn *c)
-{
-	const struct sio_ws *ws = owner_ws(c->owner);
-
-	return ws ? websocket_limits(ws) : server_of(c)->ws_limits;
-}
-
-static void on_ws_message(struct net_conn *c, enum ws_op op, char *data, size_t n)
-{
-	enum eio_wire wire;
-	struct link *link = owner_link(c->owner, &wire);
-
-	begin_turn(server_of(c));
-	if (link)
-		link_ws_message(link, wire, op, data, n);
-	else if (owner_ws(c->owner))
-		websocket_message(owner_ws(c->owner), op, data, n);
-}
-
-static void on_ws_fault(struct net_conn *c, int code)
-{
-	enum eio_wire wire;
-	struct link *link = owner_link(c->owner, &wire);
-
-	begin_turn(server_of(c));
-	if (link)
-		link_ws_fault(link, wire, code);
-	else if (owner_ws(c->owner))
-		websocket_fault(owner_ws(c->owner), code);
-	else
-		net_ws_close(c, code);
-}
-
-static void on_writable(struct net_conn *c)
-{
-	enum eio_wire wire;
-	struct link *link = owner_link(c->owner, &wire);
-
-	if (link && wire == EIO_WIRE_WS)
-		eio_ws_ready(&link->session);
-	else if (owner_ws(c->owner))
-		websocket_writable(owner_ws(c->owner));
-	else if (owner_carriage(c->owner))
-		carry_written(owner_carriage(c->owner));
-}
-
-static void on_relayed(struct net_conn *c, const char *p, size_t n)
-{
-	begin_turn(server_of(c));
-	if (owner_carriage(c->owner))
-		carry_relayed(owner_carriage(c->owner), p, n);
-}
-
-static void on_eof(struct net_conn *c)
-{
-	enum eio_wire wire;
-	struct link *link = owner_link(c->owner, &wire);
-	struct visitor *visitor = owner_visitor(c->owner);
-
-	begin_turn(server_of(c));
-	if (link && wire == EIO_WIRE_GET) { /* nobody is left to read the packets */
-		link_wire_gone(link, wire);
-		net_close(c);
-	} else if (visitor) {
-		visitor_gone(visitor);
-		net_close(c);
-	} else if (owner_carriage(c->owner) && carry_eof(owner_carriage(c->owner))) {
-		net_close(c);
-	}
-}
-
-static void on_gone(struct net_conn *c)
-{
-	enum eio_wire wire;
-	struct link *link = owner_link(c->owner, &wire);
-	struct visitor *visitor = owner_visitor(c->owner);
-
-	begin_turn(server_of(c));
-	if (link)
-		link_wire_gone(link, wire);
-	else if (owner_ws(c->owner))
-		websocket_gone(owner_ws(c->owner));
-	else if (visitor)
-		visitor_gone(visitor);
-	else if (owner_carriage(c->owner))
-		carry_gone(owner_carriage(c->owner));
-	else
-		route_conn_gone(c->owner);
-}
-
-static void on_turn(void *owner)
-{
-	begin_turn(owner);
-}
-
-static void on_turned(void *owner, uint64_t took_ns)
-{
-	struct sio_server *server = owner;
-	uint64_t broadcasts = server->hub.broadcasts - server->broadcasts_timed;
-
-	times_add(&server->turn_times, took_ns, 1);
-	if (broadcasts > 0)
-		times_add(&server->broadcast_times, took_ns, broadcasts);
-	server->broadcasts_timed = server->hub.broadcasts;
-}
-
-static void on_flush(void *owner)
-{
-	struct sio_server *server = owner;
-
-	begin_turn(server);
-	eio_app_tell_drained(&server->engine_app);
-	link_flush_all(server);
-	if (websocket_flush_all(server))
-		net_wake(server->net);
-	carry_flush(server);
-	carry_reap(server);
-}
-
-static void on_signalled(void *owner)
-{
-	struct sio_server *server = owner;
-
-	sio_server_close(server, server->is_closing ? 0 : server->signal_drain_ms);
-}
-
-static void on_stopped(void *owner)
-{
-	struct sio_server *server = owner;
-
-	server->is_stopped = true;
-	guard_drop(&server->hub.guard);
-}
-
-static const struct net_ops net_callbacks = {
-	.head = on_head,
-	.request = on_request,
-	.refuse = on_refuse,
-	.refuse_plain = on_refuse_plain,
-	.tls_failed = on_tls_failed,
-	.ws_limits = on_ws_limits,
-	.ws_message = on_ws_message,
-	.ws_fault = on_ws_fault,
-	.writable = on_writable,
-	.relayed = on_relayed,
-	.eof = on_eof,
-	.gone = on_gone,
-	.turn = on_turn,
-	.flush = on_flush,
-	.turned = on_turned,
-	.signalled = on_signalled,
-	.stopped = on_stopped,
-};
-
 /* ---- memory ----------------------------------------------------------------------------- */
 
 /* What a burst left in the pools goes back to the system.  So does what a crowd left in
@@ -315,94 +73,7 @@ static void on_relax(struct sio_timer *timer)
 	sio_timer_start(server, timer, RELAX_MS, on_relax);
 }
 
-/* ---- options --------------------------------------------------------------------------- */
-
-static uint32_t or_default(uint32_t value, uint32_t otherwise)
-{
-	return value ? value : otherwise;
-}
-
-static void set_defaults(struct sio_server_options *o)
-{
-	o->ping_interval_ms = or_default(o->ping_interval_ms, 25000);
-	o->ping_timeout_ms = or_default(o->ping_timeout_ms, 20000);
-	o->connect_timeout_ms = or_default(o->connect_timeout_ms, 45000);
-	o->upgrade_timeout_ms = or_default(o->upgrade_timeout_ms, 10000);
-	o->handshake_timeout_ms = or_default(o->handshake_timeout_ms, 30000);
-	o->max_payload_bytes = o->max_payload_bytes ? o->max_payload_bytes : 1000000;
-	o->max_body_bytes = o->max_body_bytes ? o->max_body_bytes : 1000000;
-	o->send_queue_bytes = o->send_queue_bytes ? o->send_queue_bytes : 1048576;
-	o->deflate_threshold_bytes = or_default(o->deflate_threshold_bytes, 1024);
-	o->http_compression_threshold_bytes = or_default(o->http_compression_threshold_bytes, 1024);
-	o->events_burst = or_default(o->events_burst, o->events_per_second * 2);
-	o->head_timeout_ms = or_default(o->head_timeout_ms, 10000);
-	o->body_timeout_ms = or_default(o->body_timeout_ms, 30000);
-	o->idle_timeout_ms = or_default(o->idle_timeout_ms, 60000);
-	o->write_timeout_ms = or_default(o->write_timeout_ms, 30000);
-	if (!o->path)
-		o->path = o->engine_only ? "/engine.io" : "/socket.io";
-	if (!o->transports)
-		o->transports = SIO_TRANSPORT_POLLING | SIO_TRANSPORT_WEBSOCKET;
-}
-
-/* Could a request's path be that? */
-static bool is_path(const char *path)
-{
-	for (; *path; path++)
-		if (*path <= ' ' || *path > '~' || *path == '?' || *path == '#')
-			return false;
-	return true;
-}
-
-static int check_options(const struct sio_server *server, const struct sio_server_options *o)
-{
-	const char *wrong = NULL;
-
-	if (o->path[0] && (o->path[0] != '/' || !is_path(o->path)))
-		wrong = "path must be empty, or start with / and be printable ASCII without ? and #";
-	else if (o->transports & ~(unsigned)(SIO_TRANSPORT_POLLING | SIO_TRANSPORT_WEBSOCKET))
-		wrong = "transports knows SIO_TRANSPORT_POLLING and SIO_TRANSPORT_WEBSOCKET";
-	else if (o->cookie && (wrong = headers_cookie_fault(o->cookie)))
-		;
-	else if (o->max_payload_bytes > 256u << 20)
-		wrong = "max_payload_bytes must be at most 268435456";
-	else if (o->send_queue_bytes > 256u << 20)
-		wrong = "send_queue_bytes must be at most 268435456";
-	else if (o->events_per_second > 1000000 || o->events_burst > 1000000)
-		wrong = "events_per_second and events_burst must be at most 1000000";
-	if (!wrong)
-		return SIO_OK;
-	host_log(server, SIO_LOG_ERROR, "Option out of range: %s", wrong);
-	return SIO_ERR_INVAL;
-}
-
-static int copy_strings(struct sio_server *server, const struct sio_server_options *o)
-{
-	size_t n = 0;
-
-	server->path = strdup(o->path);
-	if (!server->path)
-		return SIO_ERR_NOMEM;
-	if (strlen(server->path) > 1 && server->path[strlen(server->path) - 1] == '/')
-		server->path[strlen(server->path) - 1] = '\0';
-	if (o->cookie)
-		headers_cookie(o->cookie, &server->hooks.cookie, &server->hooks.cookie_end);
-	if (server->hooks.cookie.failed || server->hooks.cookie_end.failed)
-		return SIO_ERR_NOMEM;
-	while (o->origins && o->origins[n])
-		n++;
-	if (n == 0)
-		return SIO_OK;
-	server->origins = calloc(n + 1, sizeof(char *));
-	if (!server->origins)
-		return SIO_ERR_NOMEM;
-	for (size_t i = 0; i < n; i++) {
-		server->allows_any_origin |= strcmp(o->origins[i], "*") == 0;
-		if (!(server->origins[i] = strdup(o->origins[i])))
-			return SIO_ERR_NOMEM;
-	}
-	return SIO_OK;
-}
+/* ---- parts ------------------------------------------------------------------------------ */
 
 static uint32_t descriptor_limit(void)
 {
@@ -454,7 +125,7 @@ static int start_parts(struct sio_server *server, const struct sio_server_option
 		.events_burst = o->events_burst,
 		.keeps_facts = o->keep_facts,
 	};
-	int err = net_new(server->loop, &nl, &net_callbacks, server, &server->net);
+	int err = net_new(server->loop, &nl, &dispatch_ops, server, &server->net);
 
 	if (err == SIO_OK)
 		err = eio_engine_init(&server->engine, &el, &link_eio_ops, net_wheel(server->net));
@@ -483,7 +154,7 @@ int server_new(const struct sio_server_options *options, bool is_still, struct s
 	*out = NULL;
 	if (!server)
 		return SIO_ERR_NOMEM;
-	set_defaults(&o);
+	options_defaults(&o);
 	server->log = o.log;
 	server->log_arg = o.log_arg;
 	server->max_body_bytes = o.max_body_bytes;
@@ -496,9 +167,9 @@ int server_new(const struct sio_server_options *options, bool is_still, struct s
 	server->deflater = deflater_new();
 	server->loop = o.loop;
 	pool_init(&server->openings, OPENING_BYTES);
-	err = server->deflater ? check_options(server, &o) : SIO_ERR_NOMEM;
+	err = server->deflater ? options_check(server, &o) : SIO_ERR_NOMEM;
 	if (err == SIO_OK)
-		err = copy_strings(server, &o);
+		err = options_keep(server, &o);
 	if (err == SIO_OK)
 		err = edge_proxies(server, &o);
 	if (err == SIO_OK && !server->loop && !is_still) {
