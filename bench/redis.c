@@ -61,6 +61,11 @@ void sio_adapter_deliver(struct sio_server *server, sio_slice from, sio_slice me
 	heard_n++;
 }
 
+void sio_adapter_lost(struct sio_server *server, sio_slice node)
+{
+	(void)server, (void)node;
+}
+
 void sio_adapter_node_gone(struct sio_server *server, sio_slice node)
 {
 	(void)server, (void)node;

@@ -4,6 +4,8 @@
  * writes: each writer PATCHes its own item of proj-0 on a connection of its own.  A
  * write is over when its answer has come and every member (a WebSocket client in the
  * project) has been sent its event; then the writer sends the next.
+ * --rate: so many writes a second, each by the next writer that is free; --member-ports: members
+ * are spread over several servers, writers stay with --port.
  * reads: each reader GETs a page of 200 items again and again.
  *
  * Prints one line of JSON on stdout.  Knows libc, epoll, ws.h and probe.h.
@@ -24,16 +26,17 @@ enum { READ_BYTES = 1 << 20, SEND_MAX = 4096, TIMES_MAX = 2000001, EVENTS_MAX = 
 
 static struct {
 	const char *mode, *tokens_path;
-	unsigned port, writers, members, seconds, warmup_ms;
+	unsigned port, writers, members, seconds, warmup_ms, rate;
+	unsigned ports[16], ports_n; /* of members; none: port */
 	int pid;
 } opt = { .mode = "writes", .writers = 50, .members = 10, .seconds = 3, .warmup_ms = 500 };
 
 /* A writer or reader (is_member false), or a member. */
 struct conn {
 	int fd;
-	bool is_member, is_joined, is_answered;
+	bool is_member, is_joined, is_answered, is_free;
 	unsigned index, seen; /* members that have the write's event */
-	uint64_t sent_us;
+	uint64_t sent_us, answered_us;
 	uint32_t qty;
 	size_t n;             /* bytes in buf */
 	char buf[READ_BYTES];
@@ -46,8 +49,10 @@ static struct {
 	unsigned tokens_n, joined;
 	uint64_t answers, bytes;
 	bool timing, sending;
-	uint32_t times[2][TIMES_MAX]; /* to the answer, to the last member */
-	uint64_t times_n[2];
+	uint32_t times[3][TIMES_MAX]; /* to the answer, to the last member, from the one to the other */
+	uint64_t times_n[3];
+	uint64_t due_us;              /* of the next write, with a rate */
+	unsigned next;                /* writer whose turn it is */
 } g;
 
 static _Noreturn void die(const char *what)
@@ -96,7 +101,7 @@ static void request_send(struct conn *c)
 	char body[96], text[SEND_MAX];
 	int n, body_n;
 
-	c->is_answered = false;
+	c->is_answered = c->is_free = false;
 	c->seen = 0;
 	if (opt.mode[0] == 'r') {
 		n = snprintf(text, sizeof(text), "GET /api/projects/proj-0/boq?limit=200 HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nAuthorization: Bearer %s\r\n\r\n",
@@ -116,10 +121,34 @@ static void advance(struct conn *c)
 {
 	if (!c->is_answered || (opt.mode[0] == 'w' && c->seen < opt.members))
 		return;
-	if (opt.mode[0] == 'w')
-		record(1, probe_now_us() - c->sent_us);
-	if (g.sending)
+	if (opt.mode[0] == 'w') {
+		uint64_t now = probe_now_us();
+		record(1, now - c->sent_us);
+		record(2, now - c->answered_us);
+	}
+	c->is_free = true;
+	if (g.sending && !opt.rate)
 		request_send(c);
+}
+
+/* What is due by now, as far as there are writers. */
+static void pace(void)
+{
+	uint64_t now = probe_now_us();
+
+	if (!opt.rate || !g.sending)
+		return;
+	if (g.due_us + 100000 < now) /* it cannot keep up: what was missed is not made good */
+		g.due_us = now - 100000;
+	for (unsigned tried = 0; g.due_us <= now && tried < opt.writers; g.next = (g.next + 1) % opt.writers) {
+		if (!g.writers[g.next]->is_free) {
+			tried++;
+			continue;
+		}
+		request_send(g.writers[g.next]);
+		g.due_us += 1000000 / opt.rate;
+		tried = 0;
+	}
 }
 
 /* Bytes of one whole answer, 0 when it is not complete. */
@@ -145,7 +174,8 @@ static size_t on_answer(struct conn *c, char *p, size_t n)
 		return 0;
 	if (memcmp(p, "HTTP/1.1 200", 12) != 0)
 		refuse("refused", p, n);
-	record(0, probe_now_us() - c->sent_us);
+	c->answered_us = probe_now_us();
+	record(0, c->answered_us - c->sent_us);
 	g.answers++;
 	g.bytes += used;
 	c->is_answered = true;
@@ -207,7 +237,8 @@ static size_t on_frames(struct conn *c, char *p, size_t n)
 
 static struct conn *dial(unsigned index, bool is_member)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port) };
+	unsigned port = is_member && opt.ports_n ? opt.ports[index % opt.ports_n] : opt.port;
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 	struct conn *c = calloc(1, sizeof(*c));
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
 	char ask[256];
@@ -257,8 +288,10 @@ static void turn(int wait_ms)
 
 static void turn_for(uint64_t us)
 {
-	for (uint64_t end = probe_now_us() + us; probe_now_us() < end;)
-		turn(1);
+	for (uint64_t end = probe_now_us() + us; probe_now_us() < end;) {
+		pace();
+		turn(opt.rate > 1000 ? 0 : 1);
+	}
 }
 
 /* ---- the run -------------------------------------------------------------------------- */
@@ -292,8 +325,12 @@ static void run(void)
 	for (unsigned i = 0; i < opt.writers; i++)
 		g.writers[i] = dial(i, false);
 	g.sending = true;
-	for (unsigned i = 0; i < opt.writers; i++)
-		request_send(g.writers[i]);
+	g.due_us = probe_now_us();
+	for (unsigned i = 0; i < opt.writers; i++) {
+		g.writers[i]->is_free = true;
+		if (!opt.rate)
+			request_send(g.writers[i]);
+	}
 	turn_for(opt.warmup_ms * 1000ull);
 	cpu = probe_cpu_s(opt.pid);
 	own = probe_own_cpu_s();
@@ -310,8 +347,9 @@ static void run(void)
 	       opt.members, seconds, (unsigned long long)answers, (double)answers / seconds);
 	printf("\"server_cpu_us_each\":%.1f,\"server_cpu_share\":%.3f,\"load_cpu_share\":%.3f,\"bytes_each\":%.0f,",
 	       answers ? cpu * 1e6 / (double)answers : 0, cpu / seconds, own / seconds, answers ? (double)(g.bytes - bytes) / (double)answers : 0);
-	printf("\"answer_p50_us\":%.0f,\"answer_p99_us\":%.0f,\"event_p50_us\":%.0f,\"event_p99_us\":%.0f}\n", percentile_us(0, 0.5),
+	printf("\"answer_p50_us\":%.0f,\"answer_p99_us\":%.0f,\"event_p50_us\":%.0f,\"event_p99_us\":%.0f,", percentile_us(0, 0.5),
 	       percentile_us(0, 0.99), percentile_us(1, 0.5), percentile_us(1, 0.99));
+	printf("\"after_p50_us\":%.0f,\"after_p99_us\":%.0f}\n", percentile_us(2, 0.5), percentile_us(2, 0.99));
 }
 
 static void usage(void)
@@ -320,6 +358,7 @@ static void usage(void)
 	      "  --mode M      writes (default): PATCH items w-0.. of proj-0;  reads: GET its first 200 items\n"
 	      "  --writers N   connections that ask, one request under way each (50)\n"
 	      "  --members N   WebSocket clients in the project (10); writes only\n"
+	      "  --rate N      writes a second (as many as can be)   --member-ports P,P..  servers of the members (that of --port)\n"
 	      "  --seconds T   measured window (3)         --warmup MS   before it (500)\n"
 	      "  --pid P       server, for its CPU time\n",
 	      stderr);
@@ -346,7 +385,8 @@ int main(int argc, char **argv)
 {
 	static const struct option names[] = {
 		{ "mode", 1, NULL, 'm' },    { "port", 1, NULL, 'p' },   { "writers", 1, NULL, 'c' }, { "members", 1, NULL, 'r' },
-		{ "seconds", 1, NULL, 't' }, { "warmup", 1, NULL, 'w' }, { "tokens", 1, NULL, 'T' },  { "pid", 1, NULL, 'P' }, { 0 },
+		{ "seconds", 1, NULL, 't' }, { "warmup", 1, NULL, 'w' }, { "tokens", 1, NULL, 'T' },  { "pid", 1, NULL, 'P' },
+		{ "rate", 1, NULL, 'R' },    { "member-ports", 1, NULL, 'M' }, { 0 },
 	};
 	int o;
 
@@ -362,6 +402,11 @@ int main(int argc, char **argv)
 		case 'w': opt.warmup_ms = v; break;
 		case 'T': opt.tokens_path = optarg; break;
 		case 'P': opt.pid = (int)v; break;
+		case 'R': opt.rate = v; break;
+		case 'M':
+			for (char *at = strtok(optarg, ","); at && opt.ports_n < 16; at = strtok(NULL, ","))
+				opt.ports[opt.ports_n++] = (unsigned)strtoul(at, NULL, 10);
+			break;
 		default: usage();
 		}
 	}

@@ -36,7 +36,9 @@ static void check_written(const struct neighbour *n)
 	assert(err == SIO_OK || err == SIO_ERR_LIMIT);
 	if (err == SIO_OK) {
 		err = python_read(buf_peek(&out), SIO_LIT("own"), &again);
-		assert((err == SIO_OK && again.kind == NEIGHBOUR_EMIT && again.blobs.n == n->blobs.n) || err == SIO_ERR_LIMIT);
+		/* Half a character in a bare text is Python's to judge, and refused by us. */
+		assert((err == SIO_OK && again.kind == NEIGHBOUR_EMIT && again.blobs.n == n->blobs.n) || err == SIO_ERR_LIMIT ||
+		       (err == SIO_ERR_PROTO && sio_json_type(n->json) == SIO_JSON_STRING));
 		neighbour_fini(&again);
 	}
 	buf_fini(&out);

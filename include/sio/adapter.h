@@ -139,5 +139,11 @@ SIO_API void sio_adapter_deliver(struct sio_server *server, sio_slice from, sio_
 /* A node is not there any more: whoever waits for its answers waits no longer. */
 SIO_API void sio_adapter_node_gone(struct sio_server *server, sio_slice node);
 
+/* Messages between this node and another one, node empty: all others, may be missing, and nobody knows
+ * which: the way on which they come is or was lost, here or there.  Requests that are carried, of
+ * which each byte counts, end and are told their end.  May be called again while the way is lost:
+ * then for what has begun meanwhile. */
+SIO_API void sio_adapter_lost(struct sio_server *server, sio_slice node);
+
 SIO_END
 #endif

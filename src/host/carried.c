@@ -21,7 +21,8 @@ struct carried {
 	uint64_t id;
 	char key[KEY_LEN];             /* the carrier, as the adapter knows it now, and its id */
 	bool is_dirty;
-	bool is_lost;                  /* the carrier is gone: to be ended at the flush */
+	bool is_lost;                  /* the carrier is gone, or cannot be heard: to be ended at the flush */
+	bool is_told;                  /* the carrier is there, and is told so */
 	bool is_dead, is_buried;       /* as of a carriage */
 	size_t host_n;
 	char host[];
@@ -220,7 +221,7 @@ int carried_on_message(struct sio_server *server, sio_slice from, const struct c
 	return m->type == CLUSTER_CARRY ? on_begin(server, from, m) : on_more(server, from, m);
 }
 
-static void lose(struct sio_server *server, sio_slice node)
+static void lose(struct sio_server *server, sio_slice node, bool is_told)
 {
 	struct map *all = &server->carry.carried;
 	uint32_t i;
@@ -230,13 +231,19 @@ static void lose(struct sio_server *server, sio_slice node)
 		if (node.n && !sio_slice_eq(carrier_of(k), node))
 			continue;
 		k->is_lost = true;
+		k->is_told = is_told;
 		mark_dirty(k);
 	}
 }
 
 void carried_node_gone(struct sio_server *server, sio_slice node)
 {
-	lose(server, node);
+	lose(server, node, false);
+}
+
+void carried_lost(struct sio_server *server, sio_slice node)
+{
+	lose(server, node, true);
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */
@@ -261,6 +268,8 @@ void carried_send_dirty(struct sio_server *server)
 		server->carry.dirty_carried = k->next_dirty;
 		k->is_dirty = false;
 		if (k->is_lost && !k->is_dead) {
+			if (k->is_told)
+				say(server, carrier_of(k), k->id, CARRY_CUT);
 			cut(k); /* which puts it back on the list */
 			continue;
 		}
@@ -285,7 +294,7 @@ void carried_free_dead(struct sio_server *server)
 
 void carried_end_all(struct sio_server *server)
 {
-	lose(server, sio_bytes("", 0));
+	lose(server, sio_bytes("", 0), false);
 }
 
 /* ---- both sides ------------------------------------------------------------------------------- */
@@ -299,6 +308,12 @@ static void on_node_gone(struct sio_server *server, sio_slice node)
 {
 	carry_node_gone(server, node);
 	carried_node_gone(server, node);
+}
+
+static void on_lost(struct sio_server *server, sio_slice node)
+{
+	carry_lost(server, node);
+	carried_lost(server, node);
 }
 
 void carry_flush(struct sio_server *server)
@@ -317,7 +332,7 @@ void carry_reap(struct sio_server *server)
 
 void carry_init(struct sio_server *server)
 {
-	static const struct carry_ops ops = { on_message, on_node_gone };
+	static const struct carry_ops ops = { on_message, on_node_gone, on_lost };
 
 	map_init(&server->carry.carriages);
 	map_init(&server->carry.carried);

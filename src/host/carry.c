@@ -8,6 +8,7 @@
  *	begun --first bytes back--> answered --end--> dead (freed at the end of the turn)
  *	  |                             |
  *	  +--owner gone, time-out: 400--+--the same: cut--> dead
+ *	  +--the way is lost: 503-------+
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -319,6 +320,11 @@ static void lose(struct sio_server *server, sio_slice node, int err)
 void carry_node_gone(struct sio_server *server, sio_slice node)
 {
 	lose(server, node, SIO_ERR_NOENT);
+}
+
+void carry_lost(struct sio_server *server, sio_slice node)
+{
+	lose(server, node, SIO_ERR_BUSY);
 }
 
 void carry_end_all(struct sio_server *server)

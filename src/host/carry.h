@@ -95,6 +95,7 @@ void carry_gone(struct carriage *k);
 
 int carry_on_back(struct sio_server *server, sio_slice from, const struct cluster_message *m);
 void carry_node_gone(struct sio_server *server, sio_slice node);
+void carry_lost(struct sio_server *server, sio_slice node); /* what it says or hears may be missing; empty: of all */
 void carry_end_all(struct sio_server *server);
 void carry_send_dirty(struct sio_server *server);
 void carry_free_dead(struct sio_server *server);
@@ -103,6 +104,7 @@ void carry_free_dead(struct sio_server *server);
 
 int carried_on_message(struct sio_server *server, sio_slice from, const struct cluster_message *m);
 void carried_node_gone(struct sio_server *server, sio_slice node);
+void carried_lost(struct sio_server *server, sio_slice node); /* the same */
 void carried_end_all(struct sio_server *server);
 void carried_send_dirty(struct sio_server *server);
 void carried_free_dead(struct sio_server *server);

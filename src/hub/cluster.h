@@ -31,6 +31,8 @@ struct carry_ops {
 	/* A message of the types CLUSTER_CARRY...; negative: its sender may not say that. */
 	int (*message)(struct sio_server *server, sio_slice from, const struct cluster_message *m);
 	void (*node_gone)(struct sio_server *server, sio_slice node);
+	/* Messages between us and it, empty: and any of them, may be missing. */
+	void (*lost)(struct sio_server *server, sio_slice node);
 };
 
 struct cluster {

@@ -141,3 +141,11 @@ void sio_adapter_node_gone(struct sio_server *server, sio_slice node)
 	if (hub->on_node_gone)
 		hub->on_node_gone(node, hub->node_gone_arg);
 }
+
+void sio_adapter_lost(struct sio_server *server, sio_slice node)
+{
+	struct hub *hub = hub_of(server);
+
+	if (hub->cluster && hub->cluster->is_open && hub->carry)
+		hub->carry->lost(server, node);
+}

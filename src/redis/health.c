@@ -85,4 +85,9 @@ void health_on_tick(uv_timer_t *timer)
 		listen_leave(r, node);
 	if (r->is_open && link_is_ready(&r->pub))
 		publish_beat(r, SEAL_BEAT);
+	/* And so long as it is away, what has begun before that was noticed. */
+	if (r->is_lost || (!r->is_up && now - r->down_ms > r->options.heartbeat_ms)) {
+		r->is_lost = false;
+		listen_lost(r, sio_bytes("", 0));
+	}
 }

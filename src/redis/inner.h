@@ -83,6 +83,7 @@ struct sio_redis {
 	uint64_t unheard_ms[UNHEARD_N]; /* last line in the log about each */
 	bool is_subscribed;            /* Redis has confirmed it */
 	bool is_up, is_told_down;
+	bool is_lost;                  /* the listening link is, and the server is not told yet */
 	uint64_t down_ms;              /* since when it is not up */
 	char error[SIO_REDIS_ERROR_MAX];
 	bool is_refused;
@@ -120,6 +121,8 @@ void listen_put(struct sio_redis *r, bool is_on, sio_slice wire);
 void listen_flush(struct sio_redis *r);
 /* A line in the log about somebody who is not heard, for each reason at most one in 10 s. */
 void listen_tell_unheard(struct sio_redis *r, enum unheard why);
+/* What node, empty: any of the others, says or is told may be missing: the hub is told. */
+void listen_lost(struct sio_redis *r, sio_slice node);
 /* A node is gone: the hub is told. */
 void listen_leave(struct sio_redis *r, struct node *node);
 

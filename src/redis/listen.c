@@ -65,6 +65,17 @@ static void on_sub_written(struct redis_link *link)
 	listen_flush(link->owner);
 }
 
+void listen_lost(struct sio_redis *r, sio_slice node)
+{
+	if (!r->is_open)
+		return;
+	if (r->turn.begin)
+		r->turn.begin(r->server);
+	sio_adapter_lost(r->server, node);
+	if (r->turn.end)
+		r->turn.end(r->server);
+}
+
 static void on_sub_down(struct redis_link *link)
 {
 	struct sio_redis *r = link->owner;
@@ -72,6 +83,8 @@ static void on_sub_down(struct redis_link *link)
 	r->is_subscribed = false;
 	r->neighbours.asked_n = 0;
 	health_down(r, link);
+	r->is_lost = true; /* told in the next turn: this may be inside a call of the server's */
+	uv_timer_start(&r->timer, health_on_tick, 0, r->options.heartbeat_ms);
 }
 
 /* ---- what is heard -------------------------------------------------------------------------------- */
@@ -149,6 +162,14 @@ static struct node *hear(struct sio_redis *r, const struct seal_head *head)
 	}
 }
 
+/* It hears from now on; what was said to it before it may have missed. */
+static void on_hello(struct sio_redis *r, const struct node *node)
+{
+	if (link_is_ready(&r->pub))
+		publish_beat(r, SEAL_BEAT);
+	listen_lost(r, sio_bytes(node->id, SIO_NODE_ID_LEN));
+}
+
 static void on_message(struct sio_redis *r, sio_slice wire, sio_slice bytes)
 {
 	struct seal_head head;
@@ -170,8 +191,8 @@ static void on_message(struct sio_redis *r, sio_slice wire, sio_slice bytes)
 		hand_in(r, node, wire, head.message);
 	else if (head.kind == SEAL_BYE)
 		listen_leave(r, node);
-	else if (head.kind == SEAL_HELLO && link_is_ready(&r->pub))
-		publish_beat(r, SEAL_BEAT);
+	else if (head.kind == SEAL_HELLO)
+		on_hello(r, node);
 }
 
 static bool is_word(const redisReply *reply, const char *word)
@@ -206,6 +227,7 @@ static void on_sub_reply(struct redis_link *link, const redisReply *reply)
 			on_message(r, wire, bytes);
 	} else if (is_word(kind, "subscribe") && sio_slice_eq(wire, all)) {
 		r->is_subscribed = true;
+		listen_lost(r, sio_bytes("", 0)); /* what was begun and answered until now was not heard */
 		neighbours_subscribe(r);
 		health_hello(r);
 	} else if (is_word(kind, "subscribe") || is_word(kind, "psubscribe"))

@@ -267,6 +267,11 @@ void sio_adapter_deliver(struct sio_server *server, sio_slice from, sio_slice me
 	}
 }
 
+void sio_adapter_lost(struct sio_server *server, sio_slice lost)
+{
+	(void)server, (void)lost;
+}
+
 void sio_adapter_node_gone(struct sio_server *server, sio_slice gone)
 {
 	struct node *node = node_at(server);

@@ -254,6 +254,60 @@ describe('three servers over Redis', () => {
     assert.equal((await t.post('3')).body, 'ok');
   });
 
+  // A session of one server whose GET another one holds, from which the answer will come; and when.
+  async function heldElsewhere(owner, visitor) {
+    const s = await new Polling(owner.port).open();
+    await s.connect({ token: owner.token('ben') });
+    await s.next('42["connected"');
+    s.port = visitor.port;
+    const carried = () => visitor.metric('skybuild_carried_out_total');
+    const before = await carried();
+    s.answer = s.get({ timeout: 8000 }); // a ping would end it after 25 s, silence after 45
+    s.answer.catch(() => {});
+    await until(async () => (await carried()) > before, 'the poll is held by its owner');
+    return s;
+  }
+  const gone = async (s, port) => {
+    s.port = port;
+    await until(async () => (await s.get({ timeout: 2000 }).catch(() => ({}))).body === UNKNOWN, 'the session is over');
+  };
+
+  for (const side of ['owner', 'visitor'])
+    it(`the ${side}'s listening connection to Redis is lost while a request is held: it ends at once, on both sides`, async () => {
+      const [owner, visitor] = servers;
+      const s = await heldElsewhere(owner, visitor);
+      await redis.cutListener((side === 'owner' ? owner : visitor).child.pid);
+      const res = await s.answer.catch((e) => ({ status: e.code }));
+      assert.ok([503, 'ECONNRESET'].includes(res.status), `${res.status}`);
+      await know();
+      await gone(s, owner.port);
+      await until(async () => (await Promise.all(servers.map((x) => x.metric('skybuild_carried')))).every((n) => n === 0), 'nothing is carried any more');
+    });
+
+  it('Redis dies while requests are held: they end at once, and the clients come back with it', { timeout: 60000 }, async () => {
+    const [owner, visitor] = servers;
+    const anna = await user(shy.url, 'anna', { transports: ['polling'], reconnection: true, reconnectionDelay: 50, reconnectionDelayMax: 100 });
+    const s = await heldElsewhere(owner, visitor);
+    await redis.kill();
+    const res = await s.answer.catch((e) => ({ status: e.code }));
+    assert.ok([503, 'ECONNRESET'].includes(res.status), `${res.status}`);
+    await anna.events.next((e) => e.local && e.name === 'disconnect', { timeout: 5000 });
+    // Begun while there is no Redis: refused, or ended as soon as it is clear that there is none.
+    const t = await new Polling(owner.port).open();
+    t.port = visitor.port;
+    const refused = await t.get({ timeout: 6000 }).catch((e) => ({ status: e.code }));
+    assert.ok([503, 'ECONNRESET'].includes(refused.status), `${refused.status}`);
+    await redis.start();
+    await know();
+    await gone(s, owner.port);
+    await until(() => anna.socket.connected, 'it is back', { timeout: 20000 });
+    anna.emit('join_project', { project_id: P });
+    await anna.event('joined_project');
+    await boq(owner, 'with-redis');
+    await anna.event('boq:item:updated', (d) => d.item_id === 'with-redis');
+    anna.close();
+  });
+
   it('the owner is killed while a request is held: 400, and the client comes back elsewhere', async () => {
     const anna = await user(shy.url, 'anna', { transports: ['polling'], reconnection: true, reconnectionDelay: 50, reconnectionDelayMax: 100 });
     const [[sid, port]] = [...shy.owners].slice(-1);

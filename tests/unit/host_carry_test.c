@@ -320,6 +320,38 @@ static void the_carrier_is_killed(void **state)
 	assert_int_equal(stats(1).carried, 0);
 }
 
+/* The way to the others is lost at one of the two: both end it without waiting for a time-out. */
+static void the_carrier_hears_nobody(void **state)
+{
+	struct sio_test_request *r;
+
+	(void)state;
+	open_at(0);
+	r = ask(1, "GET", "");
+	sio_adapter_lost(servers[1], sio_bytes("", 0));
+	settle();
+	assert_int_equal(sio_test_request_status(r), 503);
+	assert_string_equal(reason, "transport error");
+	assert_int_equal(stats(0).carried + stats(1).carried, 0);
+	open_at(0);
+	ask(1, "GET", ""); /* what begins behind it is carried, whoever else is lost */
+	settle();
+	sio_adapter_lost(servers[1], sio_server_node(servers[2]));
+	settle();
+	assert_int_equal(stats(0).carried, 1);
+}
+
+static void the_owner_hears_nobody(void **state)
+{
+	(void)state;
+	open_at(0);
+	ask(1, "GET", "");
+	sio_adapter_lost(servers[0], sio_server_node(servers[1]));
+	settle();
+	assert_string_equal(reason, "transport error");
+	assert_int_equal(stats(0).carried + stats(1).carried, 0);
+}
+
 static void the_owner_is_silent(void **state)
 {
 	struct sio_test_request *r;
@@ -747,6 +779,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_owner_is_killed, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_carrier_ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_carrier_is_killed, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_carrier_hears_nobody, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_owner_hears_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_owner_is_silent, setup, teardown),
 		cmocka_unit_test_setup_teardown(sids_of_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_same_answer, setup, teardown),

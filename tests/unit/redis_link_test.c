@@ -33,6 +33,7 @@ struct node {
 	char id[RANDOM_ID_LEN + 1];
 	struct buf heard;
 	bool is_open;
+	unsigned lost_n, missed_n; /* the way to all others, to one that says hello */
 };
 
 static uv_loop_t loop;
@@ -51,6 +52,14 @@ void sio_adapter_deliver(struct sio_server *server, sio_slice from, sio_slice me
 	(void)from;
 	buf_slice(&node_at(server)->heard, message);
 	buf_byte(&node_at(server)->heard, ' ');
+}
+
+void sio_adapter_lost(struct sio_server *server, sio_slice node)
+{
+	if (node.n)
+		nodes[(uintptr_t)server - 1].missed_n++;
+	else
+		nodes[(uintptr_t)server - 1].lost_n++;
 }
 
 void sio_adapter_node_gone(struct sio_server *server, sio_slice node)
@@ -517,6 +526,31 @@ static void everything_is_subscribed_again(void **state)
 	assert_true(has_heard(1, "again "));
 }
 
+/* In a turn of its own, and again while it stays lost. */
+static void the_server_is_told_that_messages_may_be_missing(void **state)
+{
+	(void)state;
+	open_node(0);
+	open_node(1);
+	subscribe(0);
+	UNTIL(is_up(0) && is_up(1));
+	nodes[0].lost_n = nodes[1].lost_n = 0; /* before it heard anything, too */
+	fake_redis_drop_all(&fake);
+	UNTIL(nodes[0].lost_n > 0 && nodes[1].lost_n > 0);
+	UNTIL(is_up(0) && is_up(1));
+	run_ms(3 * BEAT_MS);
+	nodes[0].lost_n = 0;
+	fake.command = "SUBSCRIBE"; /* the link is there and has nothing to say */
+	fake.fault = "";
+	fake.times = 1000000;
+	fake_redis_drop_all(&fake);
+	UNTIL(nodes[0].lost_n > 3);
+	nodes[0].missed_n = 0;
+	fake.times = 0;
+	UNTIL(is_up(0) && is_up(1));
+	UNTIL(nodes[0].missed_n > 0 || nodes[1].missed_n > 0); /* whoever is back first hears the other come */
+}
+
 static void the_deaf_is_found_out(void **state)
 {
 	uint64_t deaf;
@@ -679,6 +713,7 @@ int main(void)
 		T(what_was_told_outside_is_never_told_twice),
 		T(without_rights_to_their_channels),
 		T(everything_is_subscribed_again),
+		T(the_server_is_told_that_messages_may_be_missing),
 		T(the_deaf_is_found_out),
 		T(a_subscription_that_is_never_confirmed),
 		T(the_stuck_is_found_out),
