@@ -15,7 +15,8 @@
  *   had it drops the second.  What others published meanwhile is lost for this node.  What is
  *   for one node alone, questions and answers, is refused once it has been away for a
  *   heartbeat: nobody shall wait for what cannot come.
- * - A node that was not heard for the lease is gone, told once; while this node itself
+ * - A node that was not heard for the lease is gone, told once, and no later than that (up to a
+ *   heartbeat earlier, for that is how often it is looked at); while this node itself
  *   hears nothing, it takes nobody for gone.  Whoever is heard again has another id.
  * - A node hears its own heartbeats.  When they do not come back the listening
  *   connection is made anew, though it looks well.

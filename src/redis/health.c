@@ -80,8 +80,7 @@ void health_on_tick(uv_timer_t *timer)
 	/* Until its subscriptions are confirmed no own heartbeat can come back by it. */
 	if (link_is_ready(&r->sub) && !r->is_subscribed && now - r->sub.ready_ms > patience)
 		link_drop(&r->sub, false, "%s does not confirm that we may listen", r->sub.target.shown);
-	while (r->is_open && r->is_up && now > r->options.lease_ms &&
-	       (node = nodes_silent(&r->nodes, now - r->options.lease_ms, now)))
+	while (r->is_open && r->is_up && (node = nodes_silent(&r->nodes, now, r->options.lease_ms, r->options.heartbeat_ms)))
 		listen_leave(r, node);
 	if (r->is_open && link_is_ready(&r->pub))
 		publish_beat(r, SEAL_BEAT);

@@ -118,11 +118,11 @@ void nodes_leave(struct nodes *nodes, struct node *node)
 	node->is_live = false;
 }
 
-struct node *nodes_silent(struct nodes *nodes, uint64_t since_ms, uint64_t now_ms)
+struct node *nodes_silent(struct nodes *nodes, uint64_t now_ms, uint32_t lease_ms, uint32_t every_ms)
 {
 	for (struct node *node = nodes->first, *next; node; node = next) {
 		next = node->next;
-		if (node->is_live && node->heard_ms < since_ms)
+		if (node->is_live && node->heard_ms + lease_ms < now_ms + every_ms)
 			return node;
 		if (!node->is_live && node->heard_ms + NODES_KEEP_MS <= now_ms)
 			forget(nodes, node);

@@ -58,8 +58,9 @@ enum nodes_verdict nodes_hear(struct nodes *nodes, sio_slice sender, uint64_t co
 /* It is gone now. */
 void nodes_leave(struct nodes *nodes, struct node *node);
 
-/* A live one that was last heard before since_ms, or NULL; those gone long ago are forgotten. */
-struct node *nodes_silent(struct nodes *nodes, uint64_t since_ms, uint64_t now_ms);
+/* A live one whose lease, which began when it was heard last, is over before somebody looks
+ * again in every_ms; or NULL.  Those gone long ago are forgotten. */
+struct node *nodes_silent(struct nodes *nodes, uint64_t now_ms, uint32_t lease_ms, uint32_t every_ms);
 
 /* As if all that live had been heard now. */
 void nodes_refresh(struct nodes *nodes, uint64_t now_ms);

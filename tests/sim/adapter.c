@@ -235,7 +235,7 @@ static void on_tick(struct sio_timer *timer)
 		link_down(&a->sub);
 	if (a->sub.is_ready && !a->is_subscribed && now - a->sub.ready_ms > patience)
 		link_down(&a->sub);
-	while (a->is_up && now > LEASE_MS && (node = nodes_silent(&a->nodes, now - LEASE_MS, now)))
+	while (a->is_up && (node = nodes_silent(&a->nodes, now, LEASE_MS, HEARTBEAT_MS)))
 		leave(a, node);
 	if (a->pub.is_ready)
 		publish_beat(a, SEAL_BEAT);
