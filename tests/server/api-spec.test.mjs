@@ -254,7 +254,7 @@ describe('the lists in the sources', () => {
   const tokens = [...source('server/auth/token.h').matchAll(/X\(\w+, "(token_\w+)"\)/g)].map((m) => m[1]);
 
   it('the codes of problems are those of the sources', () => {
-    const api_c = sources('server/api'), host = source('src/host/route.c') + source('src/host/server.c');
+    const api_c = sources('server/api'), host = source('src/host/route.c') + source('src/host/dispatch.c');
     const codes = new Set([
       ...argumentsOf(api_c, { respond_problem: 2, respond_later: 2, problem_open: 2 }),
       ...argumentsOf(host, { reply_problem: 3, put_problem: 3 }),
