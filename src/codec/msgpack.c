@@ -146,14 +146,17 @@ static int put_time(struct reader *r, int64_t s, uint32_t ns, struct value **out
 {
 	enum { TEXT_MAX = 64, DAY_S = 86400 };
 	static const int64_t most_s = 8640000000000; /* a date of JavaScript's */
-	int64_t day = (s >= 0 ? s : s - DAY_S + 1) / DAY_S, rest = s - day * DAY_S, year;
-	char *text = value_alloc(r->store, TEXT_MAX);
+	int64_t day, rest, year;
+	char *text;
 	int month, mday, n;
 
 	if (s > most_s || s < -most_s || ns >= 1000000000)
 		return SIO_ERR_PROTO;
+	text = value_alloc(r->store, TEXT_MAX);
 	if (!text)
 		return SIO_ERR_NOMEM;
+	day = (s >= 0 ? s : s - DAY_S + 1) / DAY_S;
+	rest = s - day * DAY_S;
 	date_of(day, &year, &month, &mday);
 	n = snprintf(text, TEXT_MAX, year < 0 ? "-%06lld" : year > 9999 ? "+%06lld" : "%04lld", (long long)(year < 0 ? -year : year));
 	n += snprintf(text + n, (size_t)(TEXT_MAX - n), "-%02d-%02dT%02d:%02d:%02d.%03uZ", month, mday, (int)(rest / 3600),

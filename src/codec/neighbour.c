@@ -76,6 +76,12 @@ int neighbour_json(struct neighbour *n, sio_slice text, struct value **out)
 
 /* ---- fields ---------------------------------------------------------------------------------- */
 
+/* A name may not hold a NUL, in whatever form it came: JSON's are refused by sio_json_unquote. */
+static bool is_name(const struct value *v)
+{
+	return v->type == VALUE_TEXT && !memchr(v->text.p, 0, v->text.n);
+}
+
 int neighbour_text(struct neighbour *n, const struct value *map, const char *key, sio_slice *out)
 {
 	struct value *v = value_get(map, key);
@@ -85,7 +91,7 @@ int neighbour_text(struct neighbour *n, const struct value *map, const char *key
 	if (err < 0 || !v || v->type == VALUE_NULL)
 		return err;
 	*out = v->text;
-	return v->type == VALUE_TEXT ? SIO_OK : SIO_ERR_PROTO;
+	return is_name(v) ? SIO_OK : SIO_ERR_PROTO;
 }
 
 int neighbour_names(struct neighbour *n, const struct value *map, const char *key, const sio_slice **names,
@@ -100,7 +106,7 @@ int neighbour_names(struct neighbour *n, const struct value *map, const char *ke
 	*is_list = value_is_list(v);
 	if (err < 0 || !v || v->type == VALUE_NULL)
 		return err;
-	if (v->type != VALUE_TEXT && !*is_list)
+	if (!*is_list && !is_name(v))
 		return SIO_ERR_PROTO;
 	if (*is_list && v->n > NEIGHBOUR_NAMES_MAX)
 		return SIO_ERR_LIMIT;
@@ -112,7 +118,7 @@ int neighbour_names(struct neighbour *n, const struct value *map, const char *ke
 	for (struct value_cell *c = *is_list && v->n ? v->cells.first : NULL; c; c = c->next) {
 		struct value *item = c->value;
 		err = value_open(&n->store, &item);
-		if (err == SIO_OK && item->type != VALUE_TEXT)
+		if (err == SIO_OK && !is_name(item))
 			err = SIO_ERR_PROTO;
 		if (err < 0)
 			return err;
