@@ -23,6 +23,8 @@ const until_listed = (s, want, opts) => until(async () => String(names(await lis
 const heard = (c, name) => c.all(name).map((d) => d.user_id);
 const cutOff = (c) => c.socket.io.engine.transport.ws.terminate?.() ?? c.socket.io.engine.transport.ws.close();
 const state = async (c) => (await c.ask('presence:list', { project_id: P })).users;
+// Servers hear of each other at different times: until c's knows of all n connections, one that goes may be the last it knows of.
+const knows = (c, user, n) => until(async () => (await state(c)).find((u) => u.user_id === user)?.connections === n, `${n} connections of ${user} are known`);
 
 after(() => pool.close());
 
@@ -124,6 +126,7 @@ describe('three servers, one crowd', () => {
     const eves = [];
     for (const s of servers) eves.push(await pool.user(s, 'eve', { project: P }));
     await ben.event('user:joined');
+    await knows(ben, 'eve', 3);
     await servers[2].api('DELETE', `/api/projects/${P}/collaborators/eve`, { as: 'anna' });
     for (const c of eves) await c.event('access:revoked', (d) => d.project_id === P);
     assert.equal((await ben.event('user:left')).user_id, 'eve');
@@ -137,6 +140,7 @@ describe('three servers, one crowd', () => {
     const ben = await pool.user(servers[1], 'ben', { project: P });
     for (const s of servers) await pool.user(s, 'cleo', { project: P });
     await ben.event('user:joined');
+    await knows(ben, 'cleo', 3);
     const { json } = await servers[0].api('POST', '/api/users/cleo/disconnect', { key: true });
     assert.equal(json.disconnected, 3);
     assert.equal((await ben.event('user:left')).user_id, 'cleo');
