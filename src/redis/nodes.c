@@ -144,3 +144,21 @@ struct node *nodes_find(const struct nodes *nodes, sio_slice id)
 			return node;
 	return NULL;
 }
+
+void nodes_each(const struct nodes *nodes, sio_node_fn *fn, void *arg)
+{
+	for (const struct node *node = nodes->first; node; node = node->next)
+		if (node->is_live)
+			fn(sio_bytes(node->id, SIO_NODE_ID_LEN), arg);
+}
+
+bool nodes_id_of(const struct nodes *nodes, sio_slice wire, char id[SIO_NODE_ID_LEN])
+{
+	struct map_node *found = map_get(&nodes->by_wire, wire);
+	const struct node *node = found ? MAP_OWNER(found, struct node, by_wire) : NULL;
+
+	if (!node || !node->is_live)
+		return false;
+	memcpy(id, node->id, SIO_NODE_ID_LEN);
+	return true;
+}

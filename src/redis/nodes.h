@@ -68,4 +68,10 @@ void nodes_refresh(struct nodes *nodes, uint64_t now_ms);
 /* The live one of that id (ours, not the wire's), or NULL. */
 struct node *nodes_find(const struct nodes *nodes, sio_slice id);
 
+/* Call fn with the id of each live one. */
+void nodes_each(const struct nodes *nodes, sio_node_fn *fn, void *arg);
+
+/* The id that the live one of that wire has here.  false: there is none. */
+bool nodes_id_of(const struct nodes *nodes, sio_slice wire, char id[SIO_NODE_ID_LEN]);
+
 #endif

@@ -162,21 +162,14 @@ static void node_nodes(void *self, sio_node_fn *fn, void *arg)
 {
 	const struct sio_redis *r = self;
 
-	for (const struct node *node = r->nodes.first; node; node = node->next)
-		if (node->is_live)
-			fn(sio_bytes(node->id, SIO_NODE_ID_LEN), arg);
+	nodes_each(&r->nodes, fn, arg);
 }
 
 static bool node_find(void *self, sio_slice own_id, char *out)
 {
 	const struct sio_redis *r = self;
-	struct map_node *found = map_get(&r->nodes.by_wire, own_id);
-	const struct node *node = found ? MAP_OWNER(found, struct node, by_wire) : NULL;
 
-	if (!node || !node->is_live)
-		return false;
-	memcpy(out, node->id, SIO_NODE_ID_LEN);
-	return true;
+	return nodes_id_of(&r->nodes, own_id, out);
 }
 
 static int node_tell_neighbours(void *self, sio_slice nsp, const struct sio_target *target, sio_slice name,

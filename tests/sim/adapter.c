@@ -454,21 +454,14 @@ static void ops_nodes(void *self, sio_node_fn *fn, void *arg)
 {
 	const struct adapter *a = self;
 
-	for (const struct node *node = a->nodes.first; node; node = node->next)
-		if (node->is_live)
-			fn(sio_bytes(node->id, SIO_NODE_ID_LEN), arg);
+	nodes_each(&a->nodes, fn, arg);
 }
 
 static bool ops_find(void *self, sio_slice wire, char *out)
 {
 	const struct adapter *a = self;
-	struct map_node *found = map_get(&a->nodes.by_wire, wire);
-	const struct node *node = found ? MAP_OWNER(found, struct node, by_wire) : NULL;
 
-	if (!node || !node->is_live)
-		return false;
-	memcpy(out, node->id, SIO_NODE_ID_LEN);
-	return true;
+	return nodes_id_of(&a->nodes, wire, out);
 }
 
 /* What is in the outbox still goes out, as far as there is a connection. */
