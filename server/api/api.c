@@ -209,10 +209,11 @@ void api_drain(struct api *api)
 	api->is_draining = true;
 }
 
-void api_foreign_event(struct api *api, sio_slice stream, int64_t seq, int64_t position, sio_slice type, sio_slice data)
+void api_foreign_event(struct api *api, const struct store_foreign_event *event)
 {
-	const struct collab_emit emit = { .event = type, .args = data, .position = position, .is_local = true,
-					  .except_sid = collab_except_of(api->options.collab, position) };
+	const struct collab_emit emit = { .event = sio_str(event->type), .args = event->data, .position = event->position,
+					  .except_sid = sio_str(event->except_sid), .is_local = true };
+	sio_slice stream = sio_str(event->project);
 	const size_t prefix = sizeof(API_ROOM_STREAM) - 1;
 	long n;
 
@@ -221,7 +222,7 @@ void api_foreign_event(struct api *api, sio_slice stream, int64_t seq, int64_t p
 	else if (memchr(stream.p, ':', stream.n))
 		n = collab_emit_room(api->options.collab, stream, &emit);
 	else
-		n = collab_emit_durable(api->options.collab, stream, seq, &emit);
+		n = collab_emit_durable(api->options.collab, stream, event->seq, &emit);
 	if (n < 0)
 		log_warning("an event of %.*s could not be sent: %s", (int)stream.n, stream.p, sio_strerror((int)n));
 }

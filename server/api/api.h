@@ -24,6 +24,7 @@ struct api;
 struct collab;
 struct sio_server;
 struct store;
+struct store_foreign_event;
 struct token_verifier;
 
 /* Pointers are borrowed and must outlive the api; NULL means what stands behind. */
@@ -59,9 +60,8 @@ void api_free(struct api *api); /* NULL is allowed */
 /* From now on /readyz answers 503 "draining". */
 void api_drain(struct api *api);
 
-/* A durable event was committed by another process, seq in its stream: tell this
- * server's users.  stream is a project's id, or a room's name with a colon. */
-void api_foreign_event(struct api *api, sio_slice stream, int64_t seq, int64_t position, sio_slice type,
-		       sio_slice data);
+/* A durable event was committed by another process: tell this server's users.  Its stream is a
+ * project's id, or a room's name with a colon. */
+void api_foreign_event(struct api *api, const struct store_foreign_event *event);
 
 #endif

@@ -70,15 +70,15 @@ static const char *project_of(const struct outgoing *out)
 	return strncmp(out->room, project_room, PROJECT_ROOM_N) == 0 ? out->room + PROJECT_ROOM_N : out->project;
 }
 
-/* seq, position: of the event in its project and in all; 0 when it has none. */
-static long emit(struct call *call, const struct outgoing *out, sio_slice payload, int64_t seq, int64_t position)
+static long emit(struct call *call, const struct outgoing *out, const struct store_result *event)
 {
 	struct collab *collab = call->api->options.collab;
 	const struct collab_emit message = { .event = sio_str(out->event),
-				       .args = payload,
+				       .args = event->event,
 				       .except_sid = sio_str(out->except),
 				       .is_volatile = out->is_volatile,
-				       .position = position };
+				       .position = event->position,
+				       .newest = event->newest };
 
 	if (out->user[0]) {
 		long n = collab_emit_user(collab, sio_str(out->user), &message);
@@ -86,8 +86,8 @@ static long emit(struct call *call, const struct outgoing *out, sio_slice payloa
 		/* An id too long for a room's name cannot be connected: the inbox has it. */
 		return n == SIO_ERR_INVAL ? 0 : n;
 	}
-	if (project_of(out)[0] && seq > 0)
-		return collab_emit_durable(collab, sio_str(project_of(out)), seq, &message);
+	if (project_of(out)[0] && event->seq > 0)
+		return collab_emit_durable(collab, sio_str(project_of(out)), event->seq, &message);
 	if (out->room[0])
 		return collab_emit_room(collab, sio_str(out->room), &message);
 	return collab_emit_project(collab, sio_str(out->project), &message);
@@ -103,23 +103,23 @@ static void tell_outgoing(const struct outgoing *out, sio_slice payload)
 		tell(sio_str(out->event), sio_str(out->project), payload);
 }
 
-/* Send and answer 202.  id names the event; a repeat by its key sends nothing. */
-static void send_out(struct call *call, sio_slice payload, int64_t seq, int64_t position, const char *id, bool is_repeat)
+/* Send the event of a result and answer 202.  id names the event; a repeat by its key sends nothing. */
+static void send_out(struct call *call, const struct store_result *event, const char *id)
 {
 	const struct outgoing *out = call->own;
 	struct buf b = { 0 };
-	long n = is_repeat ? 0 : emit(call, out, payload, seq, position);
+	long n = event->is_repeat ? 0 : emit(call, out, event);
 
 	if (n < 0) {
 		respond_problem(call, n == SIO_ERR_INVAL ? 400 : 503, n == SIO_ERR_INVAL ? "event_invalid" : "out_of_memory",
 			      "the event could not be sent: %s", sio_strerror((int)n));
 		return;
 	}
-	if (!is_repeat)
-		tell_outgoing(out, payload);
+	if (!event->is_repeat)
+		tell_outgoing(out, event->event);
 	buf_str(&b, "{\"id\":");
 	buf_json(&b, sio_str(id));
-	buf_printf(&b, ",\"recipients\":%ld%s}", n, is_repeat ? ",\"repeated\":true" : "");
+	buf_printf(&b, ",\"recipients\":%ld%s}", n, event->is_repeat ? ",\"repeated\":true" : "");
 	respond_buf(call, 202, &b);
 }
 
@@ -145,7 +145,7 @@ static void on_appended(struct call *call, const struct store_result *result)
 
 	stream_name(out, name, sizeof(name));
 	snprintf(id, sizeof(id), "%s:%lld", name, (long long)result->seq);
-	send_out(call, result->event, result->seq, result->position, id, result->is_repeat);
+	send_out(call, result, id);
 }
 
 /* Commit out as an event row, or send at once when it is volatile. */
@@ -162,13 +162,14 @@ static void append(struct call *call)
 		char id[RANDOM_ID_LEN + 1];
 
 		random_id(id);
-		send_out(call, buf_peek(&out->payload), 0, 0, id, false);
+		send_out(call, &(struct store_result){ .event = buf_peek(&out->payload) }, id);
 		return;
 	}
 	stream_name(out, name, sizeof(name));
 	call_store(call,
 		   (struct store_ask){ .op = STORE_EVENT_APPEND, .project = sio_str(name), .actor = SIO_LIT("service"),
-				       .event = sio_str(out->event), .body = buf_peek(&out->payload) },
+				       .event = sio_str(out->event), .body = buf_peek(&out->payload),
+				       .except_sid = sio_str(out->except) },
 		   on_appended);
 }
 
@@ -276,7 +277,7 @@ static void on_notified(struct call *call, const struct store_result *result)
 	char id[STORE_USER_MAX + 64];
 
 	snprintf(id, sizeof(id), "user:%s:%lld", out->user, (long long)result->version);
-	send_out(call, result->event, 0, result->position, id, result->is_repeat);
+	send_out(call, result, id);
 }
 
 void broadcast_notify(struct call *call)

@@ -163,7 +163,7 @@ static void publish_notices(struct call *call, const struct store_result *result
 	for (size_t i = 0; i < result->notices_n; i++) {
 		const struct store_notice *notice = &result->notices[i];
 		const struct collab_emit emit = { .event = SIO_LIT("notification:new"), .args = notice->data,
-						  .position = notice->position };
+						  .position = notice->position, .newest = result->newest };
 
 		if (collab_emit_user(call->api->options.collab, notice->user, &emit) < 0)
 			log_error("a notification of user %.*s could not be sent", (int)notice->user.n, notice->user.p);
@@ -174,7 +174,8 @@ static void publish_notices(struct call *call, const struct store_result *result
 
 void call_publish(struct call *call, const struct store_result *result)
 {
-	const struct collab_emit emit = { .event = result->event_type, .args = result->event, .position = result->position };
+	const struct collab_emit emit = { .event = result->event_type, .args = result->event, .position = result->position,
+					  .newest = result->newest };
 	long n;
 
 	/* A repeat by its key was told when it was new. */

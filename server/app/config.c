@@ -307,6 +307,16 @@ static void warn_unknown(struct config *c, const struct env *env, const char *pa
 	}
 }
 
+/* An address of Redis alone does nothing, and two servers that do not know each other look well. */
+static void warn_unused(struct config *c, const struct env *env)
+{
+	bool in_file;
+
+	if ((env_get(env, "REDIS_URL", &in_file) || env_get(env, "REDIS_URL_FILE", &in_file)) && !env_get(env, "REDIS_ENABLED", &in_file))
+		buf_printf(&c->warnings, "REDIS_URL is set and REDIS_ENABLED is not: this is one server alone; set REDIS_ENABLED=true to be "
+					 "one of several, or false to be told nothing\n");
+}
+
 int config_load(struct config *c, char *const *environ_, const char *dotenv, char error[CONFIG_ERROR_MAX])
 {
 	struct env env;
@@ -314,8 +324,10 @@ int config_load(struct config *c, char *const *environ_, const char *dotenv, cha
 
 	for (size_t i = 0; !err && i < config_rows_n; i++)
 		err = read_row(c, &env, &config_rows[i], error);
-	if (!err)
+	if (!err) {
 		warn_unknown(c, &env, dotenv);
+		warn_unused(c, &env);
+	}
 	env_close(&env);
 	return err;
 }

@@ -367,8 +367,7 @@ static void on_foreign_events(const struct store_foreign_event *events, size_t n
 	const struct service *s = arg;
 
 	for (size_t i = 0; i < n && s->api; i++)
-		api_foreign_event(s->api, sio_str(events[i].project), events[i].seq, events[i].position,
-				  sio_str(events[i].type), events[i].data);
+		api_foreign_event(s->api, &events[i]);
 }
 
 static int open_store(struct service *s)

@@ -106,7 +106,7 @@ struct collab {
 	struct recheck *rechecks;        /* recheck.c's work under way */
 	struct gap *gaps;                /* sequence.c's: projects whose rooms wait for an event */
 	struct history history;
-	struct excepts *excepts;         /* servers.c's; NULL: none yet */
+	struct told *told;               /* servers.c's; NULL: none yet */
 	uint64_t refused[REFUSE_N];
 	struct collab_handler handlers[COLLAB_ROWS_MAX];
 };

@@ -144,7 +144,7 @@ void collab_free(struct collab *collab)
 	sequence_stop(collab);
 	history_stop(collab);
 	sio_timer_stop(&collab->grace);
-	free(collab->excepts);
+	free(collab->told);
 	presence_fini(&collab->presence);
 	free(collab);
 }

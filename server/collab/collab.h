@@ -68,6 +68,8 @@ struct collab_emit {
 	bool is_volatile;     /* may be dropped for a receiver that lags */
 	int64_t position;     /* of a committed event, from the store, in their order; COLLAB_LATE: sent behind
 			       * others that came after it; 0: it is not recovered */
+	int64_t newest;       /* the greatest position of the same commit, if known: one call to other servers is
+			       * enough for all of it */
 	bool is_local;        /* only to users of this server: each finds it in the store, and this one was told by it */
 };
 #define COLLAB_EVENT_MAX 128
@@ -90,10 +92,6 @@ long collab_emit_room(struct collab *collab, sio_slice room, const struct collab
  * and do the same.  seq 0: the event has no number and goes at once.  Returns as
  * collab_emit_project. */
 long collab_emit_durable(struct collab *collab, sio_slice project_id, int64_t seq, const struct collab_emit *emit);
-
-/* The socket that an event which another process committed is not for, as its server told;
- * empty: it is for all, or the store was faster.  Borrowed until the next event of another server. */
-sio_slice collab_except_of(const struct collab *collab, int64_t position);
 
 /* ---- access -------------------------------------------------------------------- */
 

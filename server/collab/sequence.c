@@ -28,14 +28,6 @@ enum {
 	GAP_RETRY_MS = 200,  /* the store could not answer: again after this ... */
 	GAP_TRIES = 15,      /* ... so often */
 	GAP_PAGE = 100,      /* events of one reading */
-	GAP_EXCEPTS_MAX = 64, /* waiting events that shall not reach one socket */
-};
-
-/* Event seq is not for the socket sid; the store does not know that. */
-struct except {
-	int64_t seq;
-	char sid[COLLAB_SID_MAX];
-	size_t sid_n;
 };
 
 /* One project whose room waits.  Lives until the room has caught up, or is gone. */
@@ -45,8 +37,6 @@ struct gap {
 	struct sio_timer timer;
 	int64_t target;          /* the greatest number seen */
 	unsigned tries;
-	struct except *excepts;
-	size_t excepts_n;
 	size_t project_n;
 	char project[PRESENCE_ID_MAX];
 };
@@ -61,7 +51,6 @@ static void gap_free(struct gap *gap)
 	if (gap->next)
 		gap->next->prev = gap->prev;
 	sio_timer_stop(&gap->timer);
-	free(gap->excepts);
 	free(gap);
 }
 
@@ -124,30 +113,6 @@ static long send_next(struct collab *collab, struct presence_project *project, i
 	return collab_emit_room(collab, presence_project_room(project), &here);
 }
 
-static sio_slice except_of(const struct gap *gap, int64_t seq)
-{
-	for (size_t i = 0; i < gap->excepts_n; i++)
-		if (gap->excepts[i].seq == seq)
-			return sio_bytes(gap->excepts[i].sid, gap->excepts[i].sid_n);
-	return sio_bytes("", 0);
-}
-
-/* Remember whom a waiting event is not for.  Without memory for that it reaches one too many. */
-static void except_add(struct gap *gap, int64_t seq, sio_slice sid)
-{
-	struct except *list;
-
-	if (sid.n == 0 || sid.n > COLLAB_SID_MAX || gap->excepts_n == GAP_EXCEPTS_MAX)
-		return;
-	list = realloc(gap->excepts, (gap->excepts_n + 1) * sizeof(*list));
-	if (!list)
-		return;
-	gap->excepts = list;
-	list += gap->excepts_n++;
-	list->seq = seq;
-	memcpy(list->sid, sid.p, list->sid_n = sid.n);
-}
-
 /* A room that cannot wait goes on behind the gap. */
 static void give_up(struct presence_project *project, int64_t seq, const char *why)
 {
@@ -189,28 +154,28 @@ long collab_emit_durable(struct collab *collab, sio_slice project_id, int64_t se
 	}
 	if (seq > gap->target)
 		gap->target = seq;
-	except_add(gap, seq, emit->except_sid);
 	return (long)project->connections_n;
 }
 
 /* ---- reading back ---------------------------------------------------------------------- */
 
-/* One row {seq, type, data, created_at} of the store. */
+/* One row {seq, type, data, created_at, except_sid} of the store. */
 static void send_row(struct gap *gap, sio_slice row)
 {
-	struct sio_json_field fields[] = { { .key = "seq" }, { .key = "type" }, { .key = "data" } };
+	struct sio_json_field fields[] = { { .key = "seq" }, { .key = "type" }, { .key = "data" }, { .key = "except_sid" } };
 	struct presence_project *project = gap_project(gap);
-	char type[COLLAB_EVENT_MAX + 1];
+	char type[COLLAB_EVENT_MAX + 1], except[COLLAB_SID_MAX];
 	struct collab_emit emit = { .args = sio_bytes("", 0) };
 	int64_t seq;
-	long n;
+	long n, except_n;
 
-	if (!project || sio_json_pick(row, fields, 3) < 0 || sio_json_int(fields[0].value, &seq) < 0 || seq <= project->seq)
+	if (!project || sio_json_pick(row, fields, 4) < 0 || sio_json_int(fields[0].value, &seq) < 0 || seq <= project->seq)
 		return;
 	n = sio_json_unquote(fields[1].value, type, sizeof(type));
 	emit.event = sio_bytes(type, n > 0 ? (size_t)n : 0);
 	emit.args = fields[2].value;
-	emit.except_sid = except_of(gap, seq);
+	except_n = sio_json_unquote(fields[3].value, except, sizeof(except));
+	emit.except_sid = sio_bytes(except, except_n > 0 ? (size_t)except_n : 0);
 	emit.position = COLLAB_LATE;
 	if (n <= 0) { /* asked for again it would be no better */
 		give_up(project, seq, "its name cannot be read");
@@ -268,6 +233,7 @@ static void gap_ask(struct gap *gap)
 		.project = sio_bytes(gap->project, gap->project_n),
 		.after = project ? project->seq : 0,
 		.limit = GAP_PAGE,
+		.with_except = true,
 		.done = gap_done,
 		.arg = gap,
 		.loop = gap->collab->server,

@@ -3,7 +3,8 @@
  * The store is the truth, and what goes from server to server is the call to wake up: an event
  * was committed, look there.  So each server sends all durable events in the order of their
  * positions (history.c), its own and others', and what Redis loses comes at the store's next
- * poll all the same.  Only servers with members of the event's room are called.  Processes of other kinds
+ * poll all the same.  Only servers with members of the event's room are called, and once for each
+ * commit: it is there as a whole or not at all.  Processes of other kinds
  * have no store to look into: the server that has committed an event tells them the event itself.
  *
  * Questions are answered by each server for itself; the API puts the answers together.  Who is
@@ -11,6 +12,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,21 +24,45 @@
 #include "collab/client.h"
 
 /* What servers say to each other beside questions. */
-#define COMMITTED "committed" /* [position, except_sid]: to those with members of the room */
+#define COMMITTED "committed" /* [position]: to those with members of the room */
 #define TAKEN "taken"         /* [sid]: to all */
 
 /* ---- durable events -------------------------------------------------------------------- */
 
-enum { EXCEPTS_MAX = 64 }; /* events of other servers that are not for one socket; older ones are forgotten */
+enum { TOLD_MAX = 16 }; /* rooms that were told of a commit lately; of an older one it is told again */
 
-struct excepts {
+struct told {
 	unsigned next;
-	struct {
-		int64_t position;
-		size_t sid_n;
-		char sid[COLLAB_SID_MAX];
-	} list[EXCEPTS_MAX];
+	struct told_room {
+		int64_t newest; /* they look, and see all up to this position */
+		size_t n;
+		char name[SIO_ROOM_MAX];
+	} rooms[TOLD_MAX];
 };
+
+static struct told_room *told_find(struct told *told, sio_slice room)
+{
+	for (unsigned i = 0; told && i < TOLD_MAX; i++)
+		if (sio_slice_eq(sio_bytes(told->rooms[i].name, told->rooms[i].n), room))
+			return &told->rooms[i];
+	return NULL;
+}
+
+static void told_add(struct collab *collab, sio_slice room, int64_t newest)
+{
+	struct told_room *r = told_find(collab->told, room);
+
+	if (!collab->told)
+		collab->told = calloc(1, sizeof(*collab->told));
+	if (!collab->told) /* they are told once more than needed */
+		return;
+	if (!r) {
+		r = &collab->told->rooms[collab->told->next];
+		collab->told->next = (collab->told->next + 1) % TOLD_MAX;
+		memcpy(r->name, room.p, r->n = room.n);
+	}
+	r->newest = newest;
+}
 
 /* The clients of processes of other kinds, which look into no store: the event itself, from here alone. */
 static void tell_neighbours(struct collab *collab, sio_slice room, const struct collab_emit *emit)
@@ -55,57 +81,28 @@ static void tell_neighbours(struct collab *collab, sio_slice room, const struct 
 
 void servers_tell_event(struct collab *collab, sio_slice room, const struct collab_emit *emit)
 {
-	struct buf b = { 0 };
-	struct sio_args args;
+	const struct told_room *told = told_find(collab->told, room);
+	char position[24];
+	struct sio_args args = { .json = { position, 0 } };
 
 	tell_neighbours(collab, room, emit);
-	if (sio_server_nodes_n(collab->server) <= 1)
+	if (sio_server_nodes_n(collab->server) <= 1 || (told && told->newest >= emit->position))
 		return;
-	buf_printf(&b, "%lld,", (long long)emit->position);
-	buf_json(&b, emit->except_sid);
-	args = (struct sio_args){ .json = buf_peek(&b) };
+	args.json.n = (size_t)snprintf(position, sizeof(position), "%lld", (long long)emit->position);
 	/* What fails here is counted by the server, and found in the store by the others all the same. */
-	if (!b.failed && sio_servers_tell(sio_namespace_main(collab->server), room, SIO_LIT(COMMITTED), &args) < 0)
+	if (sio_servers_tell(sio_namespace_main(collab->server), room, SIO_LIT(COMMITTED), &args) < 0)
 		log_debug("Event %lld was not told to other servers", (long long)emit->position);
-	buf_fini(&b);
-}
-
-static void except_add(struct collab *collab, int64_t position, const char *sid, size_t n)
-{
-	struct excepts *excepts = collab->excepts;
-
-	if (!excepts)
-		excepts = collab->excepts = calloc(1, sizeof(*excepts));
-	if (!excepts) /* it reaches one too many */
-		return;
-	excepts->list[excepts->next].position = position;
-	memcpy(excepts->list[excepts->next].sid, sid, excepts->list[excepts->next].sid_n = n);
-	excepts->next = (excepts->next + 1) % EXCEPTS_MAX;
-}
-
-sio_slice collab_except_of(const struct collab *collab, int64_t position)
-{
-	const struct excepts *excepts = collab->excepts;
-
-	for (size_t i = 0; excepts && i < EXCEPTS_MAX; i++)
-		if (excepts->list[i].position == position)
-			return sio_bytes(excepts->list[i].sid, excepts->list[i].sid_n);
-	return sio_bytes("", 0);
+	else if (emit->newest > emit->position)
+		told_add(collab, room, emit->newest);
 }
 
 static void on_committed(struct collab *collab, sio_slice rest)
 {
-	char except[COLLAB_SID_MAX];
-	sio_slice position, sid;
+	sio_slice position;
 	int64_t number;
-	long n;
 
-	if (sio_json_next(&rest, &position) < 0 || sio_json_next(&rest, &sid) < 0 || sio_json_int(position, &number) < 0)
-		return;
-	n = sio_json_unquote(sid, except, sizeof(except));
-	if (n > 0 && (size_t)n <= sizeof(except) && number > 0)
-		except_add(collab, number, except, (size_t)n);
-	store_look(collab->store);
+	if (sio_json_next(&rest, &position) == SIO_OK && sio_json_int(position, &number) == SIO_OK)
+		store_look(collab->store);
 }
 
 /* ---- sessions that have moved ------------------------------------------------------------ */

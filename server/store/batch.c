@@ -308,6 +308,8 @@ static int try_transaction(struct db *db, struct store_job *jobs)
 	r = db->driver->commit(db);
 	if (r == SQL_DONE && last > before)
 		db->event_id = last;
+	for (struct store_job *job = jobs; job && r == SQL_DONE; job = job->next)
+		job->answer->r.newest = job->answer->r.position ? last : 0;
 	return r;
 }
 

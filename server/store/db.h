@@ -199,13 +199,19 @@ op_fn op_event_append, op_event_list, op_counts, op_ping;
 op_fn op_session_beat, op_session_open, op_session_join, op_session_leave, op_session_state, op_session_left;
 op_fn op_session_end, op_session_resume;
 
-/* Append an event to a stream: data is its payload, which gets its number in it when it
+/* An event before it has a number. */
+struct stream_event {
+	sio_slice stream, type;
+	sio_slice except_sid; /* the socket that it is not for; empty: none */
+};
+
+/* Append an event to its stream: data is its payload, which gets its number in it when it
  * is a project's.  Returns the number, or 0 when it failed (a says why). */
-int64_t stream_put(struct db *db, struct store_answer *a, sio_slice stream, sio_slice type, struct buf *data);
+int64_t stream_put(struct db *db, struct store_answer *a, const struct stream_event *e, struct buf *data);
 
 /* The same for the answer's own event, whose payload stands in a->event: sets a->r.seq
  * and a->type.  Returns false when it failed. */
-bool stream_add(struct db *db, struct store_answer *a, sio_slice stream, sio_slice type);
+bool stream_add(struct db *db, struct store_answer *a, const struct stream_event *e);
 
 /* Put a notification into a user's inbox and its event into the user's stream (*seq).
  * data gets the notification's id.  Returns that id, or 0 when it failed. */

@@ -173,7 +173,7 @@ static void event_end(struct db *db, const struct entity *e, const char *verb, c
 		buf_json(&a->event, ask->actor);
 	}
 	buf_byte(&a->event, '}');
-	stream_add(db, a, ask->project, sio_bytes(type, (size_t)n));
+	stream_add(db, a, &(struct stream_event){ .stream = ask->project, .type = sio_bytes(type, (size_t)n) });
 }
 
 static void event_updates(const struct entity *e, const struct fields *f, struct store_answer *a)

@@ -56,36 +56,37 @@ static int64_t next_seq(struct db *db, struct store_answer *a, sio_slice stream)
 	return 0;
 }
 
-static bool event_insert(struct db *db, sio_slice stream, int64_t seq, sio_slice type, sio_slice data)
+static bool event_insert(struct db *db, const struct stream_event *e, int64_t seq, sio_slice data)
 {
 	int r;
 
 	if (!db->driver->is_postgres) {
-		r = sql_exec(db, "INSERT INTO events (project, seq, type, data, created_at) VALUES (?1, ?2, ?3, ?4, ?5)", "tittt",
-			     stream, seq, type, data, sio_str(db->now));
+		r = sql_exec(db, "INSERT INTO events (project, seq, type, data, created_at, except_sid) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+			     "titttt", e->stream, seq, e->type, data, sio_str(db->now), e->except_sid);
 		db->position = r == SQL_DONE ? db->driver->new_id(db) : 0;
 		return r == SQL_DONE;
 	}
 	if (db->position == 0) /* the first of its stream */
 		db->position = sql_ask_int(db, "SELECT nextval('events_id_seq')", 0);
 	return db->position > 0 &&
-	       sql_push(db, "INSERT INTO events (project, seq, type, data, created_at, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)", "tittti",
-			stream, seq, type, data, sio_str(db->now), db->position) == SQL_DONE;
+	       sql_push(db, "INSERT INTO events (project, seq, type, data, created_at, except_sid, id) "
+			    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", "titttti", e->stream, seq, e->type, data, sio_str(db->now),
+			e->except_sid, db->position) == SQL_DONE;
 }
 
-int64_t stream_put(struct db *db, struct store_answer *a, sio_slice stream, sio_slice type, struct buf *data)
+int64_t stream_put(struct db *db, struct store_answer *a, const struct stream_event *e, struct buf *data)
 {
-	int64_t seq = next_seq(db, a, stream);
+	int64_t seq = next_seq(db, a, e->stream);
 
 	if (!seq)
 		return 0;
-	if (is_project(stream))
+	if (is_project(e->stream))
 		payload_add_int(data, "seq", NULL, seq);
 	if (data->failed) {
 		answer_fail(a, STORE_UNAVAILABLE, "out of memory");
 		return 0;
 	}
-	if (!event_insert(db, stream, seq, type, buf_peek(data))) {
+	if (!event_insert(db, e, seq, buf_peek(data))) {
 		sql_fail(db, a);
 		return 0;
 	}
@@ -93,14 +94,14 @@ int64_t stream_put(struct db *db, struct store_answer *a, sio_slice stream, sio_
 	return seq;
 }
 
-bool stream_add(struct db *db, struct store_answer *a, sio_slice stream, sio_slice type)
+bool stream_add(struct db *db, struct store_answer *a, const struct stream_event *e)
 {
-	a->r.seq = stream_put(db, a, stream, type, &a->event);
+	a->r.seq = stream_put(db, a, e, &a->event);
 	if (!a->r.seq)
 		return false;
 	a->r.position = db->position;
 	buf_clear(&a->type);
-	buf_slice(&a->type, type);
+	buf_slice(&a->type, e->type);
 	return true;
 }
 
@@ -110,9 +111,11 @@ void op_event_append(struct db *db, const struct store_ask *ask, struct store_an
 		answer_fail(a, STORE_INVALID, "the payload is not valid JSON");
 	else if (ask->event.n == 0 || ask->event.n > 128 || !fields_text_ok(ask->event, false))
 		answer_fail(a, STORE_INVALID, "the event's name must have 1 to 128 bytes, no control characters");
+	else if (ask->except_sid.n > STORE_ID_MAX || !fields_text_ok(ask->except_sid, false))
+		answer_fail(a, STORE_INVALID, "except_sid must have at most %d bytes, no control characters", STORE_ID_MAX);
 	else {
 		buf_slice(&a->event, ask->body);
-		stream_add(db, a, ask->project, ask->event);
+		stream_add(db, a, &(struct stream_event){ .stream = ask->project, .type = ask->event, .except_sid = ask->except_sid });
 	}
 }
 
@@ -134,12 +137,12 @@ static void stream_bounds(struct db *db, sio_slice stream, struct store_answer *
 	}
 }
 
-#define EVENT_PAGE                                                                                                \
-	"SELECT seq, type, data AS \"data#\", created_at FROM events WHERE project = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+#define EVENT_PAGE(more)                                                                                          \
+	"SELECT seq, type, data AS \"data#\", created_at" more " FROM events WHERE project = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
 /* PostgreSQL sends all rows before the first is looked at: it counts the bytes itself and leaves
  * out what lies behind the row that is one too many. */
-#define EVENT_PAGE_POSTGRES                                                                                       \
-	"SELECT seq, type, \"data#\", created_at FROM (SELECT seq, type, data AS \"data#\", created_at, "          \
+#define EVENT_PAGE_POSTGRES(more)                                                                                 \
+	"SELECT seq, type, \"data#\", created_at" more " FROM (SELECT seq, type, data AS \"data#\", created_at" more ", " \
 	"coalesce(sum(octet_length(data)) OVER (ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING), 0) AS before " \
 	"FROM (SELECT * FROM events WHERE project = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3) AS e) AS p "               \
 	"WHERE before < " SQL_PAGE_BYTES " ORDER BY seq"
@@ -147,12 +150,14 @@ static void stream_bounds(struct db *db, sio_slice stream, struct store_answer *
 /* Read on from a number; the cursor of the next page is the last seq, as ask.after. */
 void op_event_list(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
+	const char *text = ask->with_except ? SQL_OF(db, EVENT_PAGE(", except_sid"), EVENT_PAGE_POSTGRES(", except_sid")) :
+					      SQL_OF(db, EVENT_PAGE(""), EVENT_PAGE_POSTGRES(""));
 	struct sql_stmt *st;
 	int r;
 
 	stream_bounds(db, ask->project, a);
 	/* What lies below the floor waits for the sweep and is not shown any more. */
-	st = sql_start(db, SQL_OF(db, EVENT_PAGE, EVENT_PAGE_POSTGRES), "tii", ask->project,
+	st = sql_start(db, text, "tii", ask->project,
 		       ask->after < a->r.oldest ? a->r.oldest - 1 : ask->after, (int64_t)sql_page_limit(ask));
 	buf_byte(&a->json, '[');
 	while ((r = sql_step(st)) == SQL_ROW && (a->r.rows_n == 0 || a->json.n < STORE_PAGE_BYTES)) {

@@ -47,7 +47,7 @@ static void slice_keep(sio_slice *s, char **at)
 struct store_job *job_new(const struct store_ask *ask, uint64_t now_us)
 {
 	const sio_slice *in[] = { &ask->project, &ask->user, &ask->actor, &ask->item, &ask->body,
-				  &ask->event, &ask->secret, &ask->cursor, &ask->key };
+				  &ask->event, &ask->except_sid, &ask->secret, &ask->cursor, &ask->key };
 	struct store_job *job;
 	size_t bytes = 0;
 	char *at;
@@ -65,7 +65,7 @@ struct store_job *job_new(const struct store_ask *ask, uint64_t now_us)
 	job->ask = *ask;
 	at = (char *)(job + 1);
 	sio_slice *out[] = { &job->ask.project, &job->ask.user, &job->ask.actor, &job->ask.item, &job->ask.body,
-			     &job->ask.event, &job->ask.secret, &job->ask.cursor, &job->ask.key };
+			     &job->ask.event, &job->ask.except_sid, &job->ask.secret, &job->ask.cursor, &job->ask.key };
 	for (size_t i = 0; i < sizeof(out) / sizeof(out[0]); i++)
 		slice_keep(out[i], &at);
 	job->queued_us = now_us;

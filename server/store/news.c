@@ -68,6 +68,7 @@ static bool event_append(struct store_news *news, struct sql_stmt *st)
 	e->seq = sql_int(st, 2);
 	e->type = text_add(news, sql_text(st, 3));
 	e->data = (sio_slice){ text_add(news, sql_text(st, 4)), sql_text(st, 4).n };
+	e->except_sid = text_add(news, sql_text(st, 5));
 	return true;
 }
 
@@ -82,7 +83,7 @@ void news_scan_events(struct db *db)
 		db->event_id = news_last_event(db);
 		return;
 	}
-	st = sql_start(db, "SELECT id, project, seq, type, data FROM events WHERE id > ?1 ORDER BY id LIMIT ?2", "ii", db->event_id,
+	st = sql_start(db, "SELECT id, project, seq, type, data, except_sid FROM events WHERE id > ?1 ORDER BY id LIMIT ?2", "ii", db->event_id,
 		       (int64_t)NEWS_EVENTS_MAX);
 	while ((r = sql_step(st)) == SQL_ROW) {
 		struct store_news *news = news_get(db);
@@ -147,6 +148,7 @@ static bool news_finish(struct store_news *news)
 		e->project = text_at(news, e->project);
 		e->type = text_at(news, e->type);
 		e->data.p = text_at(news, e->data.p);
+		e->except_sid = text_at(news, e->except_sid);
 	}
 	return true;
 }

@@ -42,7 +42,7 @@ static bool event_put(struct db *db, sio_slice user, struct buf *data, struct st
 	if (stream.failed)
 		answer_fail(a, STORE_UNAVAILABLE, "out of memory");
 	else
-		*seq = stream_put(db, a, buf_peek(&stream), SIO_LIT("notification:new"), data);
+		*seq = stream_put(db, a, &(struct stream_event){ .stream = buf_peek(&stream), .type = SIO_LIT("notification:new") }, data);
 	sql_reset_all(db); /* stream goes out of scope */
 	buf_fini(&stream);
 	return *seq != 0;

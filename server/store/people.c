@@ -322,7 +322,7 @@ static void collab_event(struct db *db, const struct store_ask *ask, sio_slice r
 	else
 		buf_str(&a->event, "null");
 	buf_byte(&a->event, '}');
-	stream_add(db, a, ask->project, SIO_LIT("collaborator:changed"));
+	stream_add(db, a, &(struct stream_event){ .stream = ask->project, .type = SIO_LIT("collaborator:changed") });
 	db->is_access_touched = true;
 }
 

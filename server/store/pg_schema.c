@@ -72,8 +72,10 @@ static const char step_4[] =
 	"ALTER TABLE sessions ADD COLUMN node " T " DEFAULT '';"
 	"CREATE TABLE nodes (id " T " PRIMARY KEY, seen_ms bigint NOT NULL);";
 
+static const char step_5[] = "ALTER TABLE events ADD COLUMN except_sid " T " DEFAULT '';";
+
 enum { PARTS_MAX = 2 }; /* of a step: a string may not be of any length */
-static const char *const steps[][PARTS_MAX] = { { NULL }, { step_2_data, step_2_rest }, { step_3 }, { step_4 } };
+static const char *const steps[][PARTS_MAX] = { { NULL }, { step_2_data, step_2_rest }, { step_3 }, { step_4 }, { step_5 } };
 enum { STEPS_N = (int)(sizeof(steps) / sizeof(steps[0])) };
 
 /* The state of a migration: the first failure ends it and leaves its line in error. */

@@ -15,11 +15,12 @@ static const int64_t ANSWER_KEPT_MS = 24 * 3600 * 1000LL;
 static int64_t fingerprint(const struct store_ask *ask)
 {
 	static const uint64_t fixed[2] = { 0x736b796275696c64, 0x616e737765727321 };
-	const sio_slice parts[] = { ask->project, ask->user, ask->item, ask->event, ask->body };
+	const sio_slice parts[] = { ask->project, ask->user, ask->item, ask->event, ask->body, ask->except_sid };
+	size_t n = sizeof(parts) / sizeof(parts[0]) - (ask->except_sid.n == 0); /* as it was before there was one */
 	uint64_t sum[2] = { fixed[0] ^ (uint64_t)ask->op, fixed[1] ^ (uint64_t)ask->version };
 
 	/* Each part's hash seeds the next, so that no two partings of the same bytes agree. */
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+	for (size_t i = 0; i < n; i++)
 		sum[i & 1] = map_hash(sum, parts[i].n ? parts[i].p : "", parts[i].n);
 	return (int64_t)(map_hash(sum, "", 0) >> 1);
 }

@@ -104,6 +104,7 @@ const struct entity entity_project = {
 struct bulk {
 	struct store_ask ask; /* of one item */
 	uint32_t total, updated;
+	struct buf ids;       /* of those that were changed, as why */
 	struct buf why;       /* [{item_id, code, message, current?}] without its brackets */
 };
 
@@ -143,9 +144,10 @@ static bool bulk_item(struct db *db, struct bulk *b, sio_slice body, struct stor
 		  one.r.status == STORE_INVALID || one.r.status == STORE_REFUSED;
 	if (!goes_on)
 		answer_fail(a, one.r.status, "%s", one.r.error);
-	else if (one.r.status == STORE_OK)
-		b->updated++;
-	else
+	else if (one.r.status == STORE_OK) {
+		buf_put(&b->ids, ",", b->updated++ > 0);
+		buf_json(&b->ids, b->ask.item);
+	} else
 		bulk_skip(b, b->ask.item, store_status_name(one.r.status), one.r.error,
 			  one.r.status == STORE_CONFLICT ? buf_peek(&one.json) : SIO_LIT(""));
 	buf_fini(&one.json);
@@ -168,8 +170,14 @@ static void bulk_finish(struct db *db, const struct store_ask *ask, struct bulk 
 	buf_printf(&a->event, ",\"summary\":{\"total\":%u,\"updated\":%u,\"skipped\":%u},\"updated_by\":", b->total,
 		   b->updated, skipped);
 	buf_json(&a->event, ask->actor);
+	if (b->ids.n <= STORE_BULK_IDS_BYTES) {
+		buf_str(&a->event, ",\"item_ids\":[");
+		buf_slice(&a->event, buf_peek(&b->ids));
+		buf_byte(&a->event, ']');
+	}
 	buf_byte(&a->event, '}');
-	stream_add(db, a, ask->project, SIO_LIT("boq:bulk:updated"));
+	a->event.failed |= b->ids.failed;
+	stream_add(db, a, &(struct stream_event){ .stream = ask->project, .type = SIO_LIT("boq:bulk:updated") });
 }
 
 void op_boq_bulk(struct db *db, const struct store_ask *ask, struct store_answer *a)
@@ -197,5 +205,6 @@ void op_boq_bulk(struct db *db, const struct store_ask *ask, struct store_answer
 		answer_fail(a, STORE_INVALID, "updates: is not a valid array");
 	if (a->r.status == STORE_OK)
 		bulk_finish(db, ask, &b, a);
+	buf_fini(&b.ids);
 	buf_fini(&b.why);
 }

@@ -206,6 +206,7 @@ struct resume {
 	struct store_answer *a;
 	int64_t seen;            /* position; 0: nothing */
 	int64_t window_ms, bytes_max;
+	struct buf sid;          /* of the session */
 	sio_slice projects;
 	struct buf streams;      /* [name,seq,state] of each, JSON with commas behind */
 	struct buf text;
@@ -257,6 +258,7 @@ static bool resume_session(struct resume *r)
 		return refuse(r, "expired");
 	if (r->seen > sql_int(st, 3))
 		return refuse(r, "offset");
+	buf_slice(&r->sid, sql_text(st, 0));
 	buf_str(&r->a->json, "{\"sid\":");
 	buf_json(&r->a->json, sql_text(st, 0));
 	buf_str(&r->a->json, ",\"node\":"); /* where it is connected still, as far as is known */
@@ -313,7 +315,7 @@ static bool missed_add(struct resume *r, sio_slice stream, struct sql_stmt *st)
 /* What was missed of a stream that was entered behind its number since. */
 static bool resume_missed(struct resume *r, sio_slice stream, int64_t since, int64_t last, int64_t floor)
 {
-	struct sql_stmt *st = sql_start(r->db, "SELECT id, seq, type, data FROM events WHERE project = ?1 AND seq > ?2 "
+	struct sql_stmt *st = sql_start(r->db, "SELECT id, seq, type, data, except_sid FROM events WHERE project = ?1 AND seq > ?2 "
 					    "ORDER BY seq DESC LIMIT ?3", "tii", stream, since, (int64_t)r->ask->limit + 1);
 	int64_t oldest = last + 1;
 	bool is_heard = false;
@@ -321,7 +323,7 @@ static bool resume_missed(struct resume *r, sio_slice stream, int64_t since, int
 
 	while ((got = sql_step(st)) == SQL_ROW && !is_heard) {
 		is_heard = sql_int(st, 0) <= r->seen;
-		if (!is_heard && !missed_add(r, stream, st))
+		if (!is_heard && !sio_slice_eq(sql_text(st, 4), buf_peek(&r->sid)) && !missed_add(r, stream, st))
 			return false;
 		if (!is_heard)
 			oldest = sql_int(st, 1);
@@ -433,7 +435,7 @@ static void resume_end(struct resume *r)
 	}
 	buf_str(&r->a->json, "]}");
 	r->a->r.role[0] = '\0';
-	if (r->text.failed || r->streams.failed)
+	if (r->text.failed || r->streams.failed || r->sid.failed)
 		answer_fail(r->a, STORE_UNAVAILABLE, "out of memory");
 	change(r->db, r->a, sql_exec(r->db, "UPDATE sessions SET left_ms = NULL, node = ?2 WHERE pid = ?1", "tt", r->ask->item, r->ask->actor));
 }
@@ -449,5 +451,6 @@ void op_session_resume(struct db *db, const struct store_ask *ask, struct store_
 	sql_reset_all(db);
 	buf_fini(&r.streams);
 	buf_fini(&r.text);
+	buf_fini(&r.sid);
 	free(r.missed);
 }

@@ -114,7 +114,10 @@ static const char step_4[] =
 	"ALTER TABLE sessions ADD COLUMN node TEXT NOT NULL DEFAULT '';"
 	"CREATE TABLE nodes (id TEXT PRIMARY KEY, seen_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
-static const char *const steps[] = { step_1, step_2, step_3, step_4 };
+/* Step 5.  An event that is not for one socket says so itself, to every server and in every replay. */
+static const char step_5[] = "ALTER TABLE events ADD COLUMN except_sid TEXT NOT NULL DEFAULT '';";
+
+static const char *const steps[] = { step_1, step_2, step_3, step_4, step_5 };
 enum { STEPS_N = (int)(sizeof(steps) / sizeof(steps[0])) };
 
 static const char version_table[] =

@@ -160,6 +160,7 @@ enum {
 	STORE_STREAM_MAX = 255,     /* bytes of the P of an event operation */
 	STORE_KEY_MAX = 128,        /* bytes of an idempotency key */
 	STORE_BULK_MAX = 5000,      /* items of one BOQ_BULK */
+	STORE_BULK_IDS_BYTES = 65536, /* of its event's "item_ids"; where they take more, there are none */
 	STORE_ROLES_MAX = 1000,     /* ids of one ROLE_LIST */
 	STORE_PAGE_BYTES = 1048576, /* rows of a page: past this it ends early and has a cursor */
 	STORE_INBOX_MAX = 1000,     /* notifications of one user; the oldest go */
@@ -197,6 +198,7 @@ struct store_result {
 	int64_t version;             /* of the row; 0 when it has none */
 	int64_t seq;                 /* of the committed event; EVENT_LIST, ROLE_GET: last of the stream */
 	int64_t position;            /* of the committed event among those of all streams, see below; 0: none */
+	int64_t newest;              /* the greatest position of its commit: who sees this event sees all up to there */
 	int64_t oldest;              /* EVENT_LIST: the least number kept; seq + 1 when none is */
 	int64_t unread;              /* NOTIFY_LIST: all unread ones of U */
 	sio_slice event_type;        /* "boq:item:updated"; empty when there is none */
@@ -227,6 +229,7 @@ struct store_ask {
 	sio_slice project, user, actor, item; /* ids */
 	sio_slice body;                       /* JSON text */
 	sio_slice event;                      /* EVENT_APPEND: type */
+	sio_slice except_sid;                 /* EVENT_APPEND: the socket that it is not for; empty: none */
 	sio_slice secret;                     /* password hash */
 	sio_slice cursor;                     /* result.cursor of the page before */
 	uint32_t limit;
@@ -234,6 +237,7 @@ struct store_ask {
 	int64_t after;                        /* EVENT_LIST: numbers greater than this; NOTIFY_READ_ALL; SESSION_* */
 	int64_t task;                         /* COMMENT_LIST */
 	bool is_unread;                       /* NOTIFY_LIST: only those */
+	bool with_except;                     /* EVENT_LIST: "except_sid" in each row */
 	bool is_owed;                         /* not refused because the queue is full: the asker bounds how many there are */
 	bool is_ordered;                      /* a read: behind the writes asked before, its answer before theirs that follow */
 	/* Idempotency key of a write, of this actor.  A repeat within 24 hours gets the
@@ -273,6 +277,7 @@ struct store_access_change {
 /* An event row that another process has committed (the CLI, a second server). */
 struct store_foreign_event {
 	const char *project, *type;
+	const char *except_sid; /* the socket that it is not for; "": none */
 	int64_t seq, position;
 	sio_slice data;
 };

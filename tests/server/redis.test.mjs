@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { rmSync } from 'node:fs';
 import net from 'node:net';
-import { clientPool } from './lib/clients.mjs';
+import { clientPool, COMES_BACK } from './lib/clients.mjs';
 import { DeafProxy } from './lib/deaf.mjs';
 import { freePort, run, serverEnv, SKYBUILD, startServer, tempDir } from './lib/harness.mjs';
 import { request } from './lib/http.mjs';
@@ -114,6 +114,25 @@ describe('three servers', () => {
     }
     took.sort((a, b) => a - b);
     assert.ok(took[5] < 120, `${took.map((t) => t.toFixed(0))} ms`); // the store is looked at every 250 ms
+    for (const c of [anna, ben]) c.close();
+  });
+
+  it('an event that is not for one socket does not reach it, whichever server looks first and whoever comes back', async () => {
+    const anna = await pool.user(servers[1], 'anna', { ...COMES_BACK, project: P });
+    const ben = await pool.user(servers[2], 'ben', { project: P });
+    const sid = anna.socket.id;
+    const emit = (i) => servers[i % 3].broadcast('emit', { room: `project:${P}`, event: 'less:one', data: { i }, except_sid: sid });
+    const N = 150;
+    for (const r of await Promise.all(Array.from({ length: N }, (_, i) => emit(i)))) assert.equal(r.status, 202);
+    await until(() => ben.all('less:one').length === N, 'ben has all');
+    await Promise.all([anna.event('less:last'), servers[0].broadcast('emit', { room: `project:${P}`, event: 'less:last', data: 1 })]);
+    assert.deepEqual(anna.all('less:one'), [], 'live');
+    anna.socket.io.engine.close(); // and what it misses
+    for (const r of await Promise.all(Array.from({ length: 9 }, (_, i) => emit(i)))) assert.equal(r.status, 202);
+    await servers[0].broadcast('emit', { room: `project:${P}`, event: 'less:missed', data: 1 });
+    await anna.event('less:missed');
+    assert.ok(anna.socket.recovered && anna.socket.id === sid);
+    assert.deepEqual(anna.all('less:one'), [], 'missed');
     for (const c of [anna, ben]) c.close();
   });
 

@@ -318,6 +318,7 @@ describe('BoQ items', () => {
     const told = await anna.event('boq:bulk:updated');
     assert.equal(told.updated_by, 'ben');
     assert.deepEqual([told.summary.total, told.summary.updated, told.summary.skipped], [3, 1, 2]);
+    assert.deepEqual(told.item_ids, [a.item_id]);
     await anna.settle();
     assert.deepEqual(anna.all('boq:bulk:updated'), []);
     assert.deepEqual(anna.all('boq:item:updated'), []);

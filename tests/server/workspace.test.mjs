@@ -163,6 +163,9 @@ describe('the bill of quantities', { skip }, () => {
     await done.first().getByText('Ben Okafor changed quantity to 12.5').waitFor();
     await ben.type('item-0112', 'unit_price', '7.25');
     await done.first().getByText('Ben Okafor changed unit price to 7.25').waitFor();
+    const updates = ['item-0112', 'item-0113', 'item-0114'].map((item_id) => ({ item_id, qty: '13' }));
+    await server.api('POST', `/api/projects/${PROJECT}/boq/bulk`, { as: 'ben', body: { updates } });
+    await done.first().getByText('Ben Okafor changed it together with 2 others').waitFor();
     await anna.shot('item-history');
     await anna.accessibility();
     await page.keyboard.press('Escape');

@@ -249,7 +249,7 @@ struct write {
 /* As server/api/call.c: call_publish and publish_notices. */
 static void publish(struct collab *collab, sio_slice project, const struct store_result *r)
 {
-	const struct collab_emit emit = { .event = r->event_type, .args = r->event, .position = r->position };
+	const struct collab_emit emit = { .event = r->event_type, .args = r->event, .position = r->position, .newest = r->newest };
 
 	if (r->event_type.n == 0 || r->is_repeat)
 		return;

@@ -209,7 +209,7 @@ static void tell(void *arg)
 	for (size_t i = 0; i < t->news->events_n; i++) {
 		const struct store_foreign_event *e = &t->news->events[i];
 		const struct collab_emit emit = { .event = sio_str(e->type), .args = e->data, .position = e->position, .is_local = true,
-						  .except_sid = collab_except_of(collab, e->position) };
+						  .except_sid = sio_str(e->except_sid) };
 
 		if (strchr(e->project, ':'))
 			collab_emit_room(collab, sio_str(e->project), &emit);

@@ -281,6 +281,38 @@ static void test_secret_files(void **state)
 	config_fini(&c);
 }
 
+/* An address of Redis that nothing uses is told, unless somebody has said that it shall be so. */
+static void test_redis_url_alone(void **state)
+{
+	static const struct {
+		const char *first, *second;
+		bool warns;
+	} cases[] = {
+		{ "REDIS_URL=redis://h:1/0", NULL, true },
+		{ "REDIS_URL_FILE=%s", NULL, true },
+		{ "REDIS_URL=redis://h:1/0", "REDIS_ENABLED=", true },
+		{ "REDIS_URL=redis://h:1/0", "REDIS_ENABLED=false", false },
+		{ "REDIS_URL=redis://h:1/0", "REDIS_ENABLED=true", false },
+		{ "REDIS_URL=", NULL, false },
+		{ NULL, NULL, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char first[512];
+		struct config c;
+
+		if (cases[i].first && strchr(cases[i].first, '%'))
+			snprintf(first, sizeof(first), "REDIS_URL_FILE=%s", file_put("redis", "redis://h:1/0"));
+		else
+			snprintf(first, sizeof(first), "%s", cases[i].first ? cases[i].first : "PORT=1");
+		assert_string_equal(load(&c, first, cases[i].second, NULL), "");
+		buf_byte(&c.warnings, '\0');
+		assert_int_equal(strstr(c.warnings.p, "REDIS_URL is set and REDIS_ENABLED is not") != NULL, cases[i].warns);
+		config_fini(&c);
+	}
+}
+
 /* ---- what only makes sense together --------------------------------------------------- */
 
 #define GOOD "JWT_SECRET=0123456789abcdef0123456789abcdef"
@@ -373,7 +405,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_values),   cmocka_unit_test(test_defaults),     cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_dotenv),   cmocka_unit_test(test_secret_files), cmocka_unit_test(test_serve),
-		cmocka_unit_test(test_kept_secret),
+		cmocka_unit_test(test_kept_secret), cmocka_unit_test(test_redis_url_alone),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -89,6 +89,7 @@ struct sio_server {
 	void *history_self;
 	void (*on_broadcast)(void);  /* NULL: nobody looks */
 	unsigned others_n;           /* other servers of the cluster */
+	bool tell_fails;             /* they cannot be told */
 	struct buf told;             /* what they were told and answered */
 	struct buf outside;          /* what processes of other kinds were told */
 	sio_server_event_fn *on_server_event;
@@ -101,6 +102,7 @@ struct store {
 		char project[64], user[64];
 		char body[512];
 		int64_t after;
+		bool with_except;
 		store_done_fn *done;
 		void *arg;
 	} asks[FAKE_ASKS];
@@ -466,6 +468,8 @@ int sio_servers_tell(struct sio_namespace *nsp, sio_slice room, sio_slice name, 
 {
 	struct sio_server *s = (struct sio_server *)(void *)nsp;
 
+	if (s->tell_fails)
+		return SIO_ERR_BUSY;
 	buf_printf(&s->told, "%.*s %.*s %.*s\n", (int)room.n, room.p, (int)name.n, name.p, (int)args->json.n, args->json.p);
 	return 0;
 }
@@ -596,6 +600,7 @@ int store_submit(struct store *s, const struct store_ask *ask)
 	snprintf(s->asks[s->asks_n].user, sizeof(s->asks[0].user), "%.*s", (int)ask->user.n, ask->user.p);
 	snprintf(s->asks[s->asks_n].body, sizeof(s->asks[0].body), "%.*s", (int)ask->body.n, ask->body.p);
 	s->asks[s->asks_n].after = ask->after;
+	s->asks[s->asks_n].with_except = ask->with_except;
 	s->asks[s->asks_n].done = ask->done;
 	s->asks[s->asks_n++].arg = ask->arg;
 	return 0;

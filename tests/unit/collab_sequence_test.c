@@ -142,16 +142,20 @@ static void a_gap_is_filled(void **state)
 	expect(anna, "e {\"seq\":17}\n");
 }
 
-/* The one who caused a waiting event is left out all the same. */
+/* The one who caused a waiting event is left out all the same: its row says so. */
 static void except_is_kept(void **state)
 {
 	struct sio_socket *anna = anna_at_10(), *ben = come("ben", "p1");
+	char rows[256];
 
 	(void)state;
 	buf_clear(&anna->out);
 	emit_except(12, sio_socket_id(ben));
 	pass(100);
-	answer(STORE_EVENT_LIST, STORE_OK, "", "[" ROW("11") "," ROW("12") "]");
+	assert_true(store.asks[0].with_except);
+	snprintf(rows, sizeof(rows), "[" ROW("11") ",{\"seq\":12,\"type\":\"e\",\"data\":{\"seq\":12},\"created_at\":\"\",\"except_sid\":\"%s\"}]",
+		 ben->id);
+	answer(STORE_EVENT_LIST, STORE_OK, "", rows);
 	expect(anna, "e {\"seq\":11}\ne {\"seq\":12}\n");
 	expect(ben, "e {\"seq\":11}\n");
 }
@@ -298,18 +302,73 @@ static void own_events_are_told_to_other_servers(void **state)
 	expect_told(""); /* there is nobody */
 	server.others_n = 1;
 	commit("p1", 12, 112, SIO_LIT("sid \"1\""));
-	expect_told("project:p1 committed 112,\"sid \\\"1\\\"\"\n");
+	expect_told("project:p1 committed 112\n");
 	collab_emit_durable(collab, SIO_LIT("p1"), 13, &e); /* they find it themselves */
 	expect_told("");
 	commit("p1", 15, 115, SIO_LIT("")); /* though our own room has to wait */
-	expect_told("project:p1 committed 115,\"\"\n");
+	expect_told("project:p1 committed 115\n");
 	commit("p9", 3, 116, SIO_LIT(""));
-	expect_told("project:p9 committed 116,\"\"\n"); /* nobody is here, maybe there */
+	expect_told("project:p9 committed 116\n"); /* nobody is here, maybe there */
 	e = (struct collab_emit){ .event = SIO_LIT("e"), .args = SIO_LIT("{}"), .position = 117 };
 	collab_emit_user(collab, SIO_LIT("ben"), &e);
-	expect_told("user:ben committed 117,\"\"\n"); /* and not the event itself: they find it in the store */
+	expect_told("user:ben committed 117\n"); /* and not the event itself: they find it in the store */
 	e.position = 0;
 	collab_emit_user(collab, SIO_LIT("ben"), &e);
+	expect_told("");
+}
+
+static void commit_of(const char *project, int64_t seq, int64_t position, int64_t newest)
+{
+	const struct collab_emit e = { .event = SIO_LIT("e"), .args = SIO_LIT("{}"), .position = position, .newest = newest };
+
+	assert_true(collab_emit_durable(collab, sio_str(project), seq, &e) >= 0);
+}
+
+/* Who looks because of one event of a commit sees all of it. */
+static void a_commit_is_told_once_to_each_room(void **state)
+{
+	char id[16];
+
+	(void)state;
+	anna_at_10();
+	server.others_n = 1;
+	commit_of("p1", 11, 111, 114);
+	expect_told("project:p1 committed 111\n");
+	commit_of("p1", 12, 112, 114);
+	expect_told("");
+	commit_of("p2", 5, 113, 114); /* another room: others may be there */
+	expect_told("project:p2 committed 113\n");
+	commit_of("p1", 13, 114, 114);
+	expect_told("");
+	commit_of("p1", 14, 115, 116); /* the next commit: those who looked may have looked before it */
+	expect_told("project:p1 committed 115\n");
+	commit_of("p2", 6, 116, 116);
+	expect_told("project:p2 committed 116\n");
+	/* More rooms than are remembered: told once too often, never too rarely. */
+	for (int i = 0; i < 20; i++) {
+		snprintf(id, sizeof(id), "r%d", i);
+		commit_of(id, 1, 120 + i, 200);
+		buf_clear(&server.told);
+	}
+	commit_of("r19", 2, 150, 200);
+	expect_told("");
+	commit_of("r0", 2, 151, 200);
+	expect_told("project:r0 committed 151\n");
+}
+
+/* Those who could not be told are told by the next event. */
+static void a_commit_that_could_not_be_told(void **state)
+{
+	(void)state;
+	anna_at_10();
+	server.others_n = 1;
+	server.tell_fails = true;
+	commit_of("p1", 11, 111, 113);
+	expect_told("");
+	server.tell_fails = false;
+	commit_of("p1", 12, 112, 113);
+	expect_told("project:p1 committed 112\n");
+	commit_of("p1", 13, 113, 113);
 	expect_told("");
 }
 
@@ -336,32 +395,18 @@ static void own_events_are_told_to_processes_of_other_kinds(void **state)
 	assert_string_equal(server.outside.p, "project:p1 e {}\nproject:p1 less sid-1 e {}\nproject:p9 e {}\nuser:ben e {\"n\":1}\n");
 }
 
-/* The store is the truth: what others say makes us look there, and says whom an event is not for. */
+/* The store is the truth: what others say makes us look there. */
 static void other_servers_wake_us(void **state)
 {
-	struct collab_emit e = { .event = SIO_LIT("e"), .args = SIO_LIT("{}"), .is_local = true };
 	struct sio_socket *anna = anna_at_10();
-	char text[64];
 
 	(void)state;
 	server.others_n = 1;
 	buf_clear(&anna->out);
-	another_server_says("committed", SIO_ACK_NONE, "111,\"\"");
-	assert_int_equal(store.looks_n, 1);
-	snprintf(text, sizeof(text), "112,\"%s\"", anna->id);
-	another_server_says("committed", SIO_ACK_NONE, text);
+	another_server_says("committed", SIO_ACK_NONE, "111");
+	another_server_says("committed", SIO_ACK_NONE, "112,\"more, of a newer one\"");
 	assert_int_equal(store.looks_n, 2);
 	expect(anna, "");
-	assert_int_equal(collab_except_of(collab, 111).n, 0);
-	e.except_sid = collab_except_of(collab, 112);
-	assert_true(sio_slice_eq(e.except_sid, sio_str(anna->id)));
-	for (int i = 0; i < 64; i++) { /* the newest are known */
-		snprintf(text, sizeof(text), "%d,\"s%d\"", 200 + i, i);
-		another_server_says("committed", SIO_ACK_NONE, text);
-	}
-	assert_int_equal(collab_except_of(collab, 112).n, 0);
-	assert_true(sio_slice_eq(collab_except_of(collab, 200), SIO_LIT("s0")));
-	assert_true(sio_slice_eq(collab_except_of(collab, 263), SIO_LIT("s63")));
 	expect_told(""); /* nothing of this goes on to others */
 }
 
@@ -381,7 +426,7 @@ static void a_session_that_has_moved(void **state)
 
 static void nonsense_of_other_servers(void **state)
 {
-	static const char *const all[] = { "", "1", "\"p1\"", "\"p1\",\"\"", "{},{}" };
+	static const char *const all[] = { "", "1.5", "\"p1\"", "\"p1\",\"\"", "{},{}" };
 	struct sio_socket *anna = anna_at_10();
 
 	(void)state;
@@ -429,6 +474,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(rooms_wait_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(own_events_are_told_to_other_servers, setup, teardown),
 		cmocka_unit_test_setup_teardown(own_events_are_told_to_processes_of_other_kinds, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_commit_is_told_once_to_each_room, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_commit_that_could_not_be_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(other_servers_wake_us, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_session_that_has_moved, setup, teardown),
 		cmocka_unit_test_setup_teardown(nonsense_of_other_servers, setup, teardown),

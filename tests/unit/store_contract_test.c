@@ -10,6 +10,8 @@
 
 #include <sio/json.h>
 
+#include "base/buf.h"
+
 static int setup(void **state)
 {
 	struct store *store;
@@ -347,7 +349,8 @@ static void boq_bulk(void **state)
 	assert_has(r->json, "{\"item_id\":\"none\",\"code\":\"not_found\"");
 	assert_has(r->json, "{\"item_id\":null,\"code\":\"invalid\"");
 	assert_text(r->event_type, "boq:bulk:updated");
-	assert_text(r->event, "{\"project_id\":\"proj-1\",\"summary\":{\"total\":7,\"updated\":2,\"skipped\":5},\"updated_by\":\"user-456\",\"seq\":4}");
+	assert_text(r->event, "{\"project_id\":\"proj-1\",\"summary\":{\"total\":7,\"updated\":2,\"skipped\":5},\"updated_by\":\"user-456\","
+			      "\"item_ids\":[\"a\",\"b\"],\"seq\":4}");
 	assert_int_equal(r->seq, 4);
 	store_result_free(r);
 	r = help_run(s, ASK(.op = STORE_BOQ_GET, .project = S("proj-1"), .item = S("a")), STORE_OK);
@@ -359,6 +362,33 @@ static void boq_bulk(void **state)
 	store_result_free(r);
 	help_do(s, ASK(.op = STORE_BOQ_BULK, .project = S("proj-1"), .body = S("{}")), STORE_INVALID);
 	help_do(s, ASK(.op = STORE_BOQ_BULK, .project = S("no"), .body = S("[]")), STORE_NOT_FOUND);
+}
+
+/* An event names what was changed up to STORE_BULK_IDS_BYTES, and nothing where that takes more. */
+static void boq_bulk_of_many_ids(void **state)
+{
+	struct store *s = *state;
+	struct buf b = { 0 };
+	char id[STORE_ID_MAX + 1];
+
+	memset(id, 'x', STORE_ID_MAX);
+	id[STORE_ID_MAX] = '\0';
+	for (int n = 0; n < STORE_BULK_IDS_BYTES / (STORE_ID_MAX + 3) + 1; n++) {
+		snprintf(id, sizeof(id), "%06d", n);
+		id[6] = 'x';
+		help_do(s, ASK(.op = STORE_BOQ_CREATE, .project = S("proj-1"), .item = S(id), .body = S("{}")), STORE_OK);
+		buf_printf(&b, "%s{\"item_id\":\"%s\",\"qty\":7}", n ? "," : "[", id);
+		if (n < STORE_BULK_IDS_BYTES / (STORE_ID_MAX + 3) - 1)
+			continue;
+		buf_byte(&b, ']');
+		struct store_result *r = help_run(s, ASK(.op = STORE_BOQ_BULK, .project = S("proj-1"), .body = buf_peek(&b)), STORE_OK);
+		b.n--;
+		bool is_named = memmem(r->event.p, r->event.n, id, STORE_ID_MAX) != NULL;
+		assert_int_equal(is_named, n * (STORE_ID_MAX + 3) + STORE_ID_MAX + 2 <= STORE_BULK_IDS_BYTES);
+		assert_int_equal(is_named, memmem(r->event.p, r->event.n, "item_ids", 8) != NULL);
+		store_result_free(r);
+	}
+	buf_fini(&b);
 }
 
 static void idempotency(void **state)
@@ -610,6 +640,7 @@ int main(void)
 		HELP_TEST(HELP_ALL, boq_order_and_pages, setup, teardown),
 		HELP_TEST(HELP_ALL, boq_escapes, setup, teardown),
 		HELP_TEST(HELP_ALL, boq_bulk, setup, teardown),
+		HELP_TEST(HELP_ALL, boq_bulk_of_many_ids, setup, teardown),
 		HELP_TEST(HELP_ALL, idempotency, setup, teardown),
 		HELP_TEST(HELP_ALL, counts, setup, teardown),
 		HELP_TEST(HELP_KEPT, stays_after_reopen, setup, teardown),

@@ -62,7 +62,9 @@ static void events(void **state)
 {
 	struct store *s = *state;
 	struct store_result *r;
+	char too_long[STORE_ID_MAX + 1];
 
+	memset(too_long, 'x', sizeof(too_long));
 	append(s, "elsewhere", 5);
 	help_do(s, ASK(.op = STORE_EVENT_APPEND, .project = S("elsewhere"), .event = S("x:y"), .body = S("{")), STORE_INVALID);
 	help_do(s, ASK(.op = STORE_EVENT_APPEND, .project = S("elsewhere"), .body = S("1")), STORE_INVALID);
@@ -84,6 +86,19 @@ static void events(void **state)
 	assert_text(r->event, "{\"seq\":\"mine\"}");
 	assert_int_equal(r->seq, 7);
 	store_result_free(r);
+	/* Whom one is not for is told to those who send it, not to those who read the history. */
+	help_do(s, ASK(.op = STORE_EVENT_APPEND, .project = S("elsewhere"), .event = S("x"), .body = S("8"), .except_sid = S("sid\"1")), STORE_OK);
+	r = help_run(s, ASK(.op = STORE_EVENT_LIST, .project = S("elsewhere"), .after = 6, .limit = 9, .with_except = true), STORE_OK);
+	assert_has(r->json, ",\"except_sid\":\"\"},{\"seq\":8,");
+	assert_has(r->json, ",\"except_sid\":\"sid\\\"1\"}]");
+	store_result_free(r);
+	r = help_run(s, ASK(.op = STORE_EVENT_LIST, .project = S("elsewhere"), .after = 6, .limit = 9), STORE_OK);
+	assert_int_equal(r->rows_n, 2);
+	assert_null(memmem(r->json.p, r->json.n, "except", 6));
+	store_result_free(r);
+	help_do(s, ASK(.op = STORE_EVENT_APPEND, .project = S("elsewhere"), .event = S("x"), .body = S("1"), .except_sid = S("a\nb")), STORE_INVALID);
+	help_do(s, ASK(.op = STORE_EVENT_APPEND, .project = S("elsewhere"), .event = S("x"), .body = S("1"),
+		       .except_sid = sio_bytes(too_long, sizeof(too_long))), STORE_INVALID);
 	/* A stream that never was. */
 	r = help_run(s, ASK(.op = STORE_EVENT_LIST, .project = S("nothing")), STORE_OK);
 	assert_text(r->json, "[]");

@@ -32,15 +32,21 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Returns the position. */
-static int64_t append(struct store *s, const char *stream)
+/* Returns the position.  except: the sid that it is not for; "": none. */
+static int64_t append_except(struct store *s, const char *stream, const char *except)
 {
-	struct store_result *r = help_run(s, ASK(.op = STORE_EVENT_APPEND, .project = S(stream), .event = S("x"), .body = S("{}")), STORE_OK);
+	struct store_result *r = help_run(s, ASK(.op = STORE_EVENT_APPEND, .project = S(stream), .event = S("x"), .body = S("{}"),
+						 .except_sid = S(except)), STORE_OK);
 	int64_t position = r->position;
 
 	assert_true(position > 0);
 	store_result_free(r);
 	return position;
+}
+
+static int64_t append(struct store *s, const char *stream)
+{
+	return append_except(s, stream, "");
 }
 
 static struct store_result *open_session(struct store *s, const char *pid)
@@ -125,6 +131,24 @@ static void what_was_missed(void **state)
 	help_do(s, ASK(.op = STORE_SESSION_JOIN, .actor = S("A"), .project = S("proj-2"), .user = S("ben"), .item = S("pid")), STORE_OK);
 	append(s, "proj-2");
 	events_are(s, heard, "proj-1:4 user:ben:3 proj-2:4 ");
+}
+
+/* What was not for this session is not for it when it comes back. */
+static void what_was_not_for_it(void **state)
+{
+	struct store *s = *state;
+	int64_t heard;
+
+	append(s, "proj-1");
+	store_result_free(open_session(s, "pid")); /* its sid is "s" */
+	heard = append(s, "proj-1");
+	append_except(s, "proj-1", "s");
+	append_except(s, "proj-1", "other");
+	append_except(s, "user:ben", "s");
+	append(s, "proj-1");
+	append_except(s, "proj-1", "s");
+	events_are(s, 0, "proj-1:3 proj-1:5 proj-1:6 ");
+	events_are(s, heard, "proj-1:5 proj-1:6 ");
 }
 
 static void rooms_and_roles(void **state)
@@ -376,7 +400,8 @@ static void from_schema_2(void **state)
 	store_close(s);
 	snprintf(path, sizeof(path), "%s/test.db", help_folder);
 	assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(h, "DROP TABLE session_streams; DROP TABLE sessions; DROP TABLE nodes; DELETE FROM schema_version WHERE version >= 3",
+	assert_int_equal(sqlite3_exec(h, "DROP TABLE session_streams; DROP TABLE sessions; DROP TABLE nodes; "
+					"ALTER TABLE events DROP COLUMN except_sid; DELETE FROM schema_version WHERE version >= 3",
 				      NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(h);
 	*state = s = help_open();
@@ -389,6 +414,7 @@ int main(void)
 {
 	const struct help_test tests[] = {
 		HELP_TEST(HELP_ALL, what_was_missed, setup, teardown),
+		HELP_TEST(HELP_ALL, what_was_not_for_it, setup, teardown),
 		HELP_TEST(HELP_ALL, rooms_and_roles, setup, teardown),
 		HELP_TEST(HELP_ALL, put_out, setup, teardown),
 		HELP_TEST(HELP_ALL, refusals, setup, teardown),

@@ -108,6 +108,53 @@ static void many_requests(void **state)
 	store_close(store);
 }
 
+struct commits {
+	atomic_int done;
+	int shared;
+	int64_t position, newest;
+};
+
+static void see_commit(struct store_result *r, void *arg)
+{
+	struct commits *c = arg;
+
+	assert_int_equal(r->status, STORE_OK);
+	if (r->position) {
+		assert_true(r->position > c->position && r->newest >= r->position);
+		/* A new commit begins behind the last event of the one before. */
+		assert_true(r->newest == c->newest || c->position == c->newest);
+		c->shared += r->newest == c->newest;
+		c->position = r->position;
+		c->newest = r->newest;
+	} else
+		assert_int_equal(r->newest, 0);
+	store_result_free(r);
+	c->done++;
+}
+
+/* An answer says how far the events of its commit go. */
+static void the_newest_of_a_commit(void **state)
+{
+	enum { N = 60 };
+	struct loop loop;
+	struct commits c = { 0 };
+	struct store *store;
+
+	(void)state;
+	loop_start(&loop);
+	store = open_threaded(&loop, 0);
+	help_hold(); /* the first batch cannot begin, so that the others are queued behind it */
+	for (int i = 0; i < N; i++)
+		assert_int_equal(store_submit(store, ASK(.op = i % 4 == 3 ? STORE_COUNTS : STORE_EVENT_APPEND, .project = S(i % 2 ? "p" : "q"),
+							 .event = S("x"), .body = S("1"), .is_ordered = true, .done = see_commit, .arg = &c)), SIO_OK);
+	help_release();
+	wait_until(c.done == N);
+	assert_true(c.shared > 0);
+	assert_int_equal(c.position, c.newest);
+	loop_end(&loop);
+	store_close(store);
+}
+
 /* A full queue is refused at once and counted. */
 static void queue_full(void **state)
 {
@@ -230,8 +277,8 @@ static void on_events(const struct store_foreign_event *events, size_t n, void *
 	char line[256];
 
 	for (size_t i = 0; i < n; i++) {
-		snprintf(line, sizeof(line), "event %s %lld %s %.*s", events[i].project, (long long)events[i].seq, events[i].type,
-			 (int)events[i].data.n, events[i].data.p);
+		snprintf(line, sizeof(line), "event %s %lld %s %.*s%s%s", events[i].project, (long long)events[i].seq, events[i].type,
+			 (int)events[i].data.n, events[i].data.p, events[i].except_sid[0] ? " not for " : "", events[i].except_sid);
 		heard_add(arg, line);
 	}
 }
@@ -260,10 +307,10 @@ static void changes_by_another_process(void **state)
 	wait_until(has_heard(&heard, "event proj-1 2 collaborator:changed {\"project_id\":\"proj-1\",\"user_id\":\"ben\",\"role\":null"));
 	/* Our own change of a role is told as well; our own event is not, another's between is. */
 	help_do(server, ASK(.op = STORE_EVENT_APPEND, .project = S("proj-1"), .event = S("own"), .body = S("1")), STORE_OK);
-	help_do(cli, ASK(.op = STORE_EVENT_APPEND, .project = S("proj-1"), .event = S("theirs"), .body = S("2")), STORE_OK);
+	help_do(cli, ASK(.op = STORE_EVENT_APPEND, .project = S("proj-1"), .event = S("theirs"), .body = S("2"), .except_sid = S("sid-1")), STORE_OK);
 	help_do(server, ASK(.op = STORE_COLLAB_PUT, .project = S("proj-1"), .user = S("cleo"), .body = S("{\"role\":\"viewer\"}")), STORE_OK);
 	wait_until(has_heard(&heard, "access proj-1 cleo 'viewer'"));
-	wait_until(has_heard(&heard, "event proj-1 4 theirs 2"));
+	wait_until(has_heard(&heard, "event proj-1 4 theirs 2 not for sid-1"));
 	/* A deleted project takes its roles along. */
 	help_do(cli, ASK(.op = STORE_PROJECT_DELETE, .project = S("proj-1")), STORE_OK);
 	wait_until(has_heard(&heard, "access proj-1 anna ''"));
@@ -509,6 +556,7 @@ int main(void)
 {
 	const struct help_test tests[] = {
 		HELP_TEST(HELP_ALL, many_requests, setup, teardown),
+		HELP_TEST(HELP_ALL, the_newest_of_a_commit, setup, teardown),
 		HELP_TEST(HELP_KEPT, queue_full, setup, teardown),
 		HELP_TEST(HELP_ALL, loop_full_then_closed, setup, teardown),
 		HELP_TEST(HELP_ALL, close_with_stuck_loop, setup, teardown),

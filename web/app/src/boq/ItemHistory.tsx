@@ -10,15 +10,20 @@ import { useWorkspace } from '../parts/workspace';
 const PAGE = 1000; // most of it is about other items
 
 interface Done {
-  item_id: string;
-  updated_by: string;
-  updates?: Record<string, unknown>;
+  by: string;
+  text: string;
 }
 
-const doneTo = (id: string, { type, data }: HistoryEvent): Done | null => {
-  const done = data as Done | null;
-  return (type === 'boq:item:updated' || type === 'boq:item:created') && done?.item_id === id ? done : null;
-};
+/** What an event did to the item; null: nothing, as far as it says. */
+function doneTo(id: string, { type, data }: HistoryEvent): Done | null {
+  const event = data as { item_id?: string; item_ids?: string[]; updated_by: string; updates?: object } | null;
+  if (type === 'boq:bulk:updated' && event?.item_ids?.includes(id)) {
+    const others = event.item_ids.length - 1;
+    return { by: event.updated_by, text: others === 0 ? 'changed it' : `changed it together with ${others === 1 ? 'one other' : `${others} others`}` };
+  }
+  if ((type !== 'boq:item:updated' && type !== 'boq:item:created') || event?.item_id !== id) return null;
+  return { by: event.updated_by, text: event.updates ? `changed ${changesOf(event.updates)}` : 'added it' };
+}
 
 export function ItemHistory({ id }: { id: string }) {
   const { people } = useWorkspace();
@@ -39,9 +44,9 @@ export function ItemHistory({ id }: { id: string }) {
         {own.map(({ e, done }) => (
           <li key={e.seq} data-seq={e.seq}>
             <Group gap="sm" wrap="nowrap" align="flex-start">
-              <Face userId={done.updated_by} people={people} size={24} />
+              <Face userId={done.by} people={people} size={24} />
               <Text size="sm" className="grow">
-                <b>{people.nameOf(done.updated_by)}</b> {done.updates ? `changed ${changesOf(done.updates)}` : 'added it'}
+                <b>{people.nameOf(done.by)}</b> {done.text}
               </Text>
               <Text size="xs" c="dimmed" className="when">
                 {e.created_at ? when(e.created_at) : ''}
@@ -55,9 +60,6 @@ export function ItemHistory({ id }: { id: string }) {
           Look further back
         </Button>
       )}
-      <Text size="xs" c="dimmed" mt="xs">
-        Changes of many items at once are told in Activity.
-      </Text>
     </section>
   );
 }

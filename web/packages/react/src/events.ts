@@ -193,6 +193,8 @@ export interface BulkUpdated {
   };
   /** user id */
   updated_by: string;
+  /** those that were changed; missing where they take more than 64 KiB, and from a back end */
+  item_ids?: Id[];
   seq: Seq;
 }
 
