@@ -55,6 +55,7 @@ static void close_peer(struct redis_link *link)
 	close(link->fd);
 	link->fd = -1;
 	link->is_writing = false;
+	uv_idle_stop(&link->taken);
 }
 
 static void lose(struct redis_link *link)
@@ -87,10 +88,12 @@ void link_drop(struct redis_link *link, bool is_refused, const char *fmt, ...)
 	lose(link);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
 	struct redis_link *link = handle->data;
 
+	if (--link->handles_n > 0)
+		return;
 	link->state = LINK_ENDED;
 	redisReaderFree(link->reader);
 	buf_fini(&link->greeting);
@@ -120,8 +123,10 @@ static void settle(struct redis_link *link)
 	if (link->state != LINK_CLOSING || link->has_peer || link->is_looking_up)
 		return;
 	if (link->is_ending) {
-		if (!uv_is_closing((uv_handle_t *)&link->timer))
-			uv_close((uv_handle_t *)&link->timer, on_timer_closed);
+		if (!uv_is_closing((uv_handle_t *)&link->timer)) {
+			uv_close((uv_handle_t *)&link->timer, on_handle_closed);
+			uv_close((uv_handle_t *)&link->taken, on_handle_closed);
+		}
 		return;
 	}
 	if (link->address < link->addresses_n) {
@@ -191,17 +196,28 @@ static bool write_more(struct redis_link *link)
 	return true;
 }
 
-static void on_writable(struct redis_link *link)
+static void on_written(struct redis_link *link)
 {
-	if (!link->is_writing || !write_more(link))
-		return;
 	link->is_writing = false;
-	poll_for(link, UV_READABLE);
 	if (link->state == LINK_READY)
 		link->ops->written(link);
 }
 
-/* That it is over is told when the socket can be written to again: in the next turn, mostly. */
+static void on_writable(struct redis_link *link)
+{
+	if (!link->is_writing || !write_more(link))
+		return;
+	poll_for(link, UV_READABLE);
+	on_written(link);
+}
+
+static void on_taken(uv_idle_t *taken)
+{
+	uv_idle_stop(taken);
+	on_written(taken->data);
+}
+
+/* That the kernel has taken it all is told in the next turn, which comes at once; the rest is written when it can be. */
 void link_write(struct redis_link *link, const uv_buf_t *pieces, unsigned n)
 {
 	_Static_assert(sizeof(uv_buf_t) == sizeof(struct iovec), "libuv says that they are the same on Unix");
@@ -209,8 +225,9 @@ void link_write(struct redis_link *link, const uv_buf_t *pieces, unsigned n)
 	link->pieces_n = n;
 	link->piece = 0;
 	link->is_writing = true;
-	write_more(link);
-	if (link->is_writing)
+	if (write_more(link))
+		uv_idle_start(&link->taken, on_taken);
+	else if (link->is_writing)
 		poll_for(link, UV_READABLE | UV_WRITABLE);
 }
 
@@ -395,8 +412,11 @@ static void on_connected(struct redis_link *link, int err)
 	link->addresses_n = 0;
 	if (err)
 		link_drop(link, false, "%s: %s", link->target.shown, uv_strerror(-err));
-	else
-		greet(link);
+	else {
+		poll_for(link, UV_READABLE);
+		if (link->state == LINK_CONNECTING)
+			greet(link);
+	}
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events)
@@ -536,7 +556,8 @@ int link_init(struct redis_link *link, uv_loop_t *loop, const struct redis_url *
 	link->url = link->target = *url;
 	link->ops = ops;
 	link->owner = owner;
-	link->timer.data = link;
+	link->timer.data = link->taken.data = link;
 	link->fd = -1;
-	return uv_timer_init(loop, &link->timer) == 0 ? SIO_OK : SIO_ERR_SYSTEM;
+	link->handles_n = 2;
+	return uv_timer_init(loop, &link->timer) == 0 && uv_idle_init(loop, &link->taken) == 0 ? SIO_OK : SIO_ERR_SYSTEM;
 }

@@ -72,10 +72,11 @@ struct redis_link {
 	bool is_moving;                /* the next attempt goes where MOVED says, without a pause */
 	uv_poll_t poll;
 	int fd;
-	uv_buf_t pieces[LINK_PIECES_MAX]; /* being written: from piece on, less its first offset bytes */
+	uv_buf_t pieces[LINK_PIECES_MAX]; /* being written: from piece on */
 	unsigned pieces_n, piece;
-	size_t offset;
+	uv_idle_t taken;               /* runs in the next turn: the kernel has taken it all */
 	uv_timer_t timer;              /* of the attempt, or of the pause before the next */
+	unsigned handles_n;            /* of these two, not closed */
 	uv_getaddrinfo_t lookup;
 	struct sockaddr_storage addresses[LINK_ADDRESSES_MAX]; /* of the name */
 	unsigned addresses_n, address; /* how many; the next one to try */
