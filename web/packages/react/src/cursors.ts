@@ -3,6 +3,8 @@
 // Positions come some 30 times a second and screens draw 60: what is drawn glides after what
 // was told.  Elements are moved directly, so a moving cursor renders nothing anew, and in two
 // dimensions: fifty layers are more than a browser without a graphics card can put together.
+// Where they are is asked once a frame, before anything is moved, so the page is laid out once; and where the
+// screen cannot be painted as often, every second frame is left to the rest of the page.
 // The list of who has a cursor changes only when somebody's appears or goes.  Styles belong to the page: `data-moving`, `data-named` and `data-resting` say what to show.
 //
 // SPDX-License-Identifier: Apache-2.0
@@ -26,11 +28,46 @@ const GLIDE_MS = 45;  // in this time a cursor covers 63 % of what is left of it
 const STILL_MS = 400; // no movement for so long ends a movement
 const NEAR_PX = 0.1;
 
+const SLOW_MS = 22;         // frames further apart than that are too few
+const SPARE_MS = 3000;      // so long every second one is left out, and twice as long each time it is needed again ...
+const SPARE_MOST_MS = 60000;
+const JUDGED = 12;          // ... by so many frames in a row
+const REST_MS = 100;        // no frames in a row: nobody moved
+
+/** Which frames are drawn: all, or every second one where all are too many. */
+class Pace {
+  private at = -Infinity;
+  private n = 0;
+  private sum = 0;
+  private until = 0;
+  private spare = SPARE_MS;
+  private isOdd = false;
+
+  draws(now: number): boolean {
+    const took = now - this.at;
+    this.at = now;
+    if (now < this.until) return (this.isOdd = !this.isOdd);
+    if (took > REST_MS) this.n = this.sum = 0;
+    else this.judge(now, took);
+    return true;
+  }
+
+  private judge(now: number, took: number): void {
+    this.sum += took;
+    if (++this.n < JUDGED) return;
+    const isSlow = this.sum / this.n > SLOW_MS;
+    this.until = isSlow ? now + this.spare : 0;
+    this.spare = isSlow ? Math.min(2 * this.spare, SPARE_MOST_MS) : SPARE_MS;
+    this.n = this.sum = 0;
+  }
+}
+
 interface Track<C> {
   element: HTMLElement | null;
   cursor: C;
   shown: Point | null; // where it is drawn
-  goal: Point | null;
+  goal: Point | null;  // where it is, if hasMoved does not say that this must be asked
+  hasMoved: boolean;
   movedAt: number;
   beganAt: number;
 }
@@ -39,6 +76,7 @@ export class CursorBoard<C> {
   /** User ids of those who have a cursor. */
   readonly users = new Store<readonly string[]>([]);
   private readonly tracks = new Map<string, Track<C>>();
+  private readonly pace = new Pace();
   private frame = 0;
   private drawnAt = 0;
   private wake?: ReturnType<typeof setTimeout>;
@@ -59,9 +97,9 @@ export class CursorBoard<C> {
     const track = this.tracks.get(userId);
     if (track) {
       if (now - track.movedAt > STILL_MS) track.beganAt = now;
-      Object.assign(track, { cursor, movedAt: now, goal: this.options.toPoint(cursor) });
+      Object.assign(track, { cursor, movedAt: now, hasMoved: true });
     } else {
-      this.tracks.set(userId, { element: null, cursor, shown: null, goal: this.options.toPoint(cursor), movedAt: now, beganAt: now });
+      this.tracks.set(userId, { element: null, cursor, shown: null, goal: null, hasMoved: true, movedAt: now, beganAt: now });
       this.tell();
     }
     this.draw();
@@ -69,10 +107,7 @@ export class CursorBoard<C> {
 
   /** The page has scrolled or changed: where the cursors are is asked again, and shown there at once. */
   refresh(): void {
-    for (const track of this.tracks.values()) {
-      track.goal = this.options.toPoint(track.cursor);
-      track.shown = track.goal;
-    }
+    for (const track of this.tracks.values()) Object.assign(track, { hasMoved: true, shown: null });
     this.draw();
   }
 
@@ -105,10 +140,15 @@ export class CursorBoard<C> {
 
   private step(): void {
     const now = performance.now();
+    if (!this.pace.draws(now)) {
+      this.frame = requestAnimationFrame(() => this.step());
+      return;
+    }
     const part = 1 - Math.exp(-(now - this.drawnAt) / GLIDE_MS);
     const jumps = matchMedia('(prefers-reduced-motion: reduce)').matches;
     let again = false;
     this.frame = 0;
+    for (const track of this.tracks.values()) if (track.hasMoved) Object.assign(track, { goal: this.options.toPoint(track.cursor), hasMoved: false });
     for (const track of this.tracks.values()) {
       const { goal } = track;
       if (goal && track.shown && !jumps) {

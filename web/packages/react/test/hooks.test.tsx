@@ -411,11 +411,11 @@ describe('useTyping', () => {
 
 describe('useCursors', () => {
   type C = { x: number; y: number };
-  const setUp = async (onRender = () => {}) => {
+  const setUp = async (onRender = () => {}, onAsked: (() => void) | undefined = undefined) => {
     let move!: (cursor: C | null) => void;
     const Inside = () => {
       onRender();
-      const cursors = api.useCursors<C>({ toPoint: (c) => (c.x < 0 ? null : c), restMs: 5000 });
+      const cursors = api.useCursors<C>({ toPoint: (c) => (onAsked?.(), c.x < 0 ? null : c), restMs: 5000 });
       move = cursors.move;
       return cursors.cursors.map((c) => (
         <div key={c.userId} ref={c.ref} data-testid={c.userId}>
@@ -466,6 +466,34 @@ describe('useCursors', () => {
     moved(100);
     await pass(20);
     expect(xOf(screen.getByTestId('ben'))).toBe(100);
+  });
+
+  it('asks where they are once a frame, and leaves every second frame out where frames are slow', async () => {
+    let frameMs = 16, frames = 0;
+    const asked: number[] = [];
+    vi.stubGlobal('matchMedia', () => ({ matches: false }));
+    vi.stubGlobal('requestAnimationFrame', (draw: (at: number) => void) => setTimeout(() => (frames++, draw(performance.now())), frameMs));
+    vi.stubGlobal('cancelAnimationFrame', clearTimeout);
+    let x = 0;
+    const { moved } = await setUp(undefined, () => asked.push(frames));
+    await act(async () => moved(0));
+    // Of the frames of the next n ms, the share in which something was drawn; it moves each millisecond.
+    const drawn = async (n: number) => {
+      const [from, before] = [frames, asked.length];
+      for (let i = 0; i < n; i++) {
+        moved(++x);
+        await pass(1);
+      }
+      return (asked.length - before) / (frames - from);
+    };
+    expect(await drawn(800)).toBeCloseTo(1, 1);
+    expect(new Set(asked).size).toBe(asked.length); // once in each frame, whatever came
+    frameMs = 40;
+    await drawn(800); // it takes some to judge
+    expect(await drawn(800)).toBeCloseTo(0.5, 1);
+    frameMs = 16;
+    await drawn(3500);
+    expect(await drawn(800)).toBeCloseTo(1, 1); // tried again, and good
   });
 
   it('the own one is sent at most every 33 ms, volatile, the last never lost', async () => {
