@@ -312,13 +312,15 @@ describe('tasks, comments, notifications, activity', { skip }, () => {
     await page.keyboard.press('Space');
     await page.locator('[data-status="todo"] li.dragging').waitFor();
     await page.keyboard.press('ArrowRight');
-    await page.locator('.board-column.over[data-status="in_progress"], [data-status="in_progress"]').first().waitFor();
+    await page.getByText(`“${moved}” is over In progress.`).waitFor({ state: 'attached' }); // what a screen reader is told
     await page.keyboard.press('Space');
+    await page.getByText(`“${moved}” was put into In progress.`).waitFor({ state: 'attached' });
     await ben.page.locator('[data-status="in_progress"] li', { hasText: moved }).waitFor();
     // A new one, for Ben.
     await page.getByLabel('New task').fill('Check the crane');
     await page.keyboard.press('Enter');
-    await page.locator('li', { hasText: 'Check the crane' }).locator('.card-handle').click();
+    await page.locator('li', { hasText: 'Check the crane' }).locator('.card-handle').focus();
+    await page.keyboard.press('Enter');
     await page.getByRole('dialog').getByRole('textbox', { name: 'Assignee' }).click();
     await page.getByRole('option', { name: 'Ben Okafor' }).click();
     await ben.page.getByText('Anna Keller assigned you a task: Check the crane').first().waitFor();

@@ -1,5 +1,5 @@
 // Board.tsx -- the tasks in four columns, moved by drag and drop or by keyboard.
-import { closestCorners, DndContext, type DragEndEvent, DragOverlay, type DragStartEvent, KeyboardSensor, PointerSensor, TouchSensor, useDroppable, useSensor, useSensors } from '@dnd-kit/core';
+import { type Announcements, closestCorners, DndContext, type DragEndEvent, DragOverlay, type DragStartEvent, KeyboardSensor, PointerSensor, TouchSensor, useDroppable, useSensor, useSensors } from '@dnd-kit/core';
 import { SortableContext, sortableKeyboardCoordinates, useSortable, verticalListSortingStrategy } from '@dnd-kit/sortable';
 import { Badge, Button, Group, Modal, Select, Skeleton, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import { useConnection } from '@skybuild/realtime-react';
@@ -20,6 +20,7 @@ const COLUMNS: readonly { id: TaskStatus; title: string }[] = [
   { id: 'done', title: 'Done' },
 ];
 const GAP = 2 ** 20; // between two new tasks, as the server leaves it
+const INSTRUCTIONS = { draggable: 'Space picks the task up, the arrow keys move it, Space puts it down, Escape puts it back. Enter opens it.' };
 const NONE: readonly Task[] = [];
 const byPosition = (a: Task, b: Task) => a.position - b.position || a.task_id - b.task_id;
 
@@ -41,7 +42,7 @@ export function Board() {
   const sensors = useSensors(
     useSensor(PointerSensor, { activationConstraint: { distance: 4 } }),
     useSensor(TouchSensor, { activationConstraint: { delay: 200, tolerance: 6 } }),
-    useSensor(KeyboardSensor, { coordinateGetter: sortableKeyboardCoordinates }),
+    useSensor(KeyboardSensor, { coordinateGetter: sortableKeyboardCoordinates, keyboardCodes: { start: ['Space'], end: ['Space'], cancel: ['Escape'] } }),
   );
   const columnOf = (status: TaskStatus) => rows.filter((t) => t.status === status).sort(byPosition);
 
@@ -69,6 +70,16 @@ export function Board() {
     edit(task, { ...(status !== task.status && { status }), position });
   };
 
+  // What a screen reader is told: titles and columns, not numbers.
+  const titleOf = (id: unknown) => `“${rows.find((t) => t.task_id === id)?.title ?? ''}”`;
+  const placeOf = (over: { id: unknown }) => COLUMNS.find((c) => c.id === (rows.find((t) => t.task_id === over.id)?.status ?? over.id))?.title;
+  const announcements: Announcements = {
+    onDragStart: ({ active }) => `Picked up ${titleOf(active.id)}.`,
+    onDragOver: ({ active, over }) => `${titleOf(active.id)} is over ${over ? placeOf(over) : 'no column'}.`,
+    onDragEnd: ({ active, over }) => (over ? `${titleOf(active.id)} was put into ${placeOf(over)}.` : `${titleOf(active.id)} was put back.`),
+    onDragCancel: ({ active }) => `${titleOf(active.id)} was put back.`,
+  };
+
   const add = (title: string) => letters.post({ kind: 'task', body: { title } });
   const shown = rows.find((t) => t.task_id === opened);
 
@@ -78,7 +89,7 @@ export function Board() {
       {waiting.filter((l) => l.kind !== 'comment' && l.refusal !== undefined).map((l) => (
         <Refused key={l.key} letter={l} />
       ))}
-      <DndContext sensors={sensors} collisionDetection={closestCorners} onDragStart={(e: DragStartEvent) => setDragged(rows.find((t) => t.task_id === e.active.id) ?? null)} onDragCancel={() => setDragged(null)} onDragEnd={drop}>
+      <DndContext sensors={sensors} accessibility={{ announcements, screenReaderInstructions: INSTRUCTIONS }} collisionDetection={closestCorners} onDragStart={(e: DragStartEvent) => setDragged(rows.find((t) => t.task_id === e.active.id) ?? null)} onDragCancel={() => setDragged(null)} onDragEnd={drop}>
         <div className="board">
           {COLUMNS.map((c) => (
             <BoardColumn key={c.id} id={c.id} title={c.title} tasks={columnOf(c.id)} isEditable={isEditable} isPending={isPending} onOpen={setOpened} fresh={c.id === 'todo' ? waiting.filter(isFresh) : NONE_FRESH} onAdd={c.id === 'todo' && isEditable ? add : undefined} />
@@ -149,7 +160,7 @@ function SortableCard({ task, isEditable, isPending, onOpen }: { task: Task; isE
   const style = { transform: transform ? `translate3d(${transform.x}px, ${transform.y}px, 0)` : undefined, transition };
   return (
     <li ref={setNodeRef} style={style} className={isDragging ? 'dragging' : isPending ? 'pending' : ''} data-task={task.task_id}>
-      <div {...attributes} {...listeners} className="card-handle" onClick={onOpen}>
+      <div {...attributes} {...listeners} className="card-handle" onClick={onOpen} onKeyDown={(e) => (e.key === 'Enter' ? onOpen() : listeners?.onKeyDown?.(e))}>
         <Card task={task} isWaiting={isPending} />
       </div>
     </li>
