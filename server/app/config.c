@@ -5,6 +5,7 @@
 #include "app/config.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -307,6 +308,14 @@ static void warn_unknown(struct config *c, const struct env *env, const char *pa
 	}
 }
 
+static uint32_t cores_n(void)
+{
+	cpu_set_t cores; /* that this process may use */
+	int n = sched_getaffinity(0, sizeof(cores), &cores) == 0 ? CPU_COUNT(&cores) : 1;
+
+	return n > CONFIG_WORKERS_MAX ? CONFIG_WORKERS_MAX : (uint32_t)n;
+}
+
 /* An address of Redis alone does nothing, and two servers that do not know each other look well. */
 static void warn_unused(struct config *c, const struct env *env)
 {
@@ -327,6 +336,7 @@ int config_load(struct config *c, char *const *environ_, const char *dotenv, cha
 	if (!err) {
 		warn_unknown(c, &env, dotenv);
 		warn_unused(c, &env);
+		c->workers = c->workers ? c->workers : cores_n();
 	}
 	env_close(&env);
 	return err;

@@ -90,6 +90,7 @@ struct config {
 };
 
 #define CONFIG_ERROR_MAX 512
+#define CONFIG_WORKERS_MAX 64
 
 /* Read env (NULL-terminated "NAME=value" strings, as environ) and the file
  * dotenv, which may be absent; env wins, an empty value counts as unset.  All

@@ -221,7 +221,7 @@ const struct config_row config_rows[] = {
 	{ "HOST", TEXT(host, is_host, "an IPv4 or IPv6 address, or localhost"), .fallback = "127.0.0.1",
 	  .text = "address to listen on" },
 	{ "PORT", NUMBER(port, 0, 65535, "8000", ""), .text = "port to listen on; 0 picks a free one" },
-	{ "WORKERS", NUMBER(workers, 1, 64, "1", ""), .text = "event-loop threads, each a whole server on the same port" },
+	{ "WORKERS", NUMBER(workers, 0, CONFIG_WORKERS_MAX, "1", ""), .text = "event-loop threads, each a whole server on the same port; 0: one a core" },
 	{ "SKYBUILD_ENV", CHOICE(env, "development production", "development"),
 	  .text = "production refuses what development only warns of" },
 

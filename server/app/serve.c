@@ -31,7 +31,12 @@
 #include "app/service.h"
 #include "base/log.h"
 
-enum { PEM_MAX = 65536, REDIS_WAIT_MS = 4500, KEPT_BYTES = 1 << 19 };
+enum {
+	PEM_MAX = 65536,
+	REDIS_WAIT_MS = 4500,
+	KEPT_BYTES = 1 << 19,
+	DESCRIPTORS_SPARE = 64, /* as one server leaves */
+};
 
 /* ---- configuration ------------------------------------------------------------------ */
 
@@ -205,6 +210,18 @@ static void on_server_line(enum sio_log_level level, const char *line, void *arg
 		log_fields(level, text, (char *)NULL);
 }
 
+/* Of what all workers may have; 0: as many as the server finds descriptors for. */
+static uint32_t connections_of_one(const struct config *c)
+{
+	struct rlimit limit;
+	uint64_t all = c->max_connections;
+
+	if (all == 0 && c->workers > 1 && getrlimit(RLIMIT_NOFILE, &limit) == 0)
+		all = limit.rlim_cur > 2 * DESCRIPTORS_SPARE ? limit.rlim_cur - DESCRIPTORS_SPARE : DESCRIPTORS_SPARE;
+	all = (all + c->workers - 1) / c->workers;
+	return all < UINT32_MAX ? (uint32_t)all : UINT32_MAX;
+}
+
 static int make_server(struct service *s)
 {
 	const struct config *c = &s->config;
@@ -217,7 +234,7 @@ static int make_server(struct service *s)
 		.max_payload_bytes = c->max_payload_bytes,
 		.max_body_bytes = c->max_payload_bytes,
 		.send_queue_bytes = c->send_queue_bytes,
-		.max_connections = (c->max_connections + c->workers - 1) / c->workers,
+		.max_connections = connections_of_one(c),
 		.share_port = c->workers > 1,
 		/* The user's own room does not count. */
 		.max_rooms = c->max_rooms_per_connection ? c->max_rooms_per_connection + 1 : 0,
@@ -317,6 +334,14 @@ static sio_slice redis_reason(const struct sio_redis_stats *stats)
 	if (why.n > 0 && why.p[why.n - 1] == '.')
 		why.n--;
 	return why;
+}
+
+bool service_has_redis(const struct service *s)
+{
+	struct sio_redis_stats stats;
+
+	sio_redis_stats(s->redis, &stats);
+	return stats.is_up;
 }
 
 /* Let the loop run until Redis answers, refuses us, or REDIS_WAIT_MS have passed. */

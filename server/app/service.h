@@ -60,6 +60,7 @@ struct service {
 int service_make(struct service *s);
 int service_make_verifier(struct service *s, char *error);
 int service_await_redis(struct service *s);
+bool service_has_redis(const struct service *s); /* it answers */
 /* Free them: its loop has ended, or never ran. */
 void service_free_parts(struct service *s);
 /* End, within ms: on its own thread. */

@@ -123,8 +123,12 @@ int workers_make(struct service *first)
 
 	for (unsigned i = 0; w && i < w->n && !code; i++)
 		code = make_one(&w->others[i].service, first);
+	/* Where the first one has waited in vain, nobody waits again. */
 	for (unsigned i = 0; w && i < w->n && !code && first->redis; i++)
-		code = service_await_redis(&w->others[i].service);
+		if (service_has_redis(first))
+			code = service_await_redis(&w->others[i].service);
+		else
+			w->others[i].service.is_joining = false;
 	return code;
 }
 

@@ -88,6 +88,7 @@ struct history {
 	char stamp[SIO_OFFSET_MAX];   /* the offset of the event that is being sent; empty: it has none */
 	char node[SIO_ID_LEN + 1];    /* what the store calls this server */
 	struct sio_timer beat;        /* the next SESSION_BEAT */
+	uint64_t served_ms;           /* when the store last did something for a session */
 	char left_pid[SIO_ID_LEN + 1], left_sid[SIO_ID_LEN + 1]; /* of the session that was left last */
 	sio_slice missed;             /* rows for the client that is being accepted */
 	unsigned replayed_n;          /* of the last replay */
@@ -290,6 +291,9 @@ bool history_pid_ok(sio_slice pid);
 
 /* The position in a client's offset, 0 when that is empty.  false: it is no offset of ours. */
 bool history_position(sio_slice offset, int64_t *position);
+/* The store has answered; and: may sessions be there still, when it does not?  For as long as one may come back. */
+void history_served(struct collab *collab);
+bool history_may_return(const struct collab *collab);
 
 /* Can this client do with offsets?  wish: auth.recovery. */
 bool history_suits(const struct sio_connect *req, const struct sio_json_field *wish);

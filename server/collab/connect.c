@@ -37,7 +37,7 @@ struct pending {
 	bool is_opened;                 /* the store has a new session of that pid */
 	bool may_recover;               /* its session is asked for when everything else is known */
 	uint8_t taken_n;                /* how often another connection had its session by the time it was resumed */
-	bool is_crowded;                /* the store has too much to do to look for the session */
+	bool is_crowded;                /* the store has too much to do to look for the session, or is away: come again */
 };
 
 /* ---- refusals -------------------------------------------------------------------- */
@@ -457,9 +457,11 @@ static void on_resumed(struct store_result *result, void *arg)
 	struct pending *pending = arg;
 	enum history_result how = history_result_of(result);
 
+	if (how != HISTORY_UNAVAILABLE)
+		history_served(pending->collab);
 	if (how == HISTORY_RECOVERED) {
 		pending->resumed = result;
-	} else if (result->status == STORE_BUSY) {
+	} else if (result->status == STORE_BUSY || (how == HISTORY_UNAVAILABLE && history_may_return(pending->collab))) {
 		pending->is_crowded = true;
 		store_result_free(result);
 	} else {

@@ -124,10 +124,21 @@ bool history_suits(const struct sio_connect *req, const struct sio_json_field *w
 
 static void on_written(struct store_result *result, void *arg)
 {
-	(void)arg;
-	if (result->status != STORE_OK)
+	if (result->status == STORE_OK)
+		history_served(arg);
+	else
 		log_warning("A session was not written (%s): %s", store_op_name(result->op), result->error);
 	store_result_free(result);
+}
+
+void history_served(struct collab *collab)
+{
+	collab->history.served_ms = sio_server_now_ms(collab->server);
+}
+
+bool history_may_return(const struct collab *collab)
+{
+	return sio_server_now_ms(collab->server) - collab->history.served_ms < collab->history.window_ms;
 }
 
 /* Written behind the client's back; what fails costs a recovery, no event. */
@@ -142,6 +153,7 @@ static void note(struct collab *collab, enum store_op op, sio_slice pid, sio_sli
 		.after = collab->history.window_ms,
 		.is_owed = true, /* a session of which nobody says that it was left is kept until the next start */
 		.done = on_written,
+		.arg = collab,
 		.loop = collab->server,
 	};
 
@@ -385,6 +397,7 @@ static void on_beat(struct sio_timer *timer)
 		.after = LEASE_MS,
 		.is_owed = true,
 		.done = on_written,
+		.arg = collab,
 		.loop = collab->server,
 	};
 
@@ -404,6 +417,7 @@ int history_start(struct collab *collab)
 	if (h->window_ms == 0)
 		return SIO_OK;
 	random_id(h->node);
+	history_served(collab);
 	err = sio_server_set_history(collab->server, &ops, h);
 	if (err == SIO_OK)
 		on_beat(&h->beat);

@@ -3,7 +3,9 @@
  * A socket types at one target of a project at a time; another target ends the
  * first.  It is over when the client says so, leaves, goes away, or has not
  * renewed it for typing_timeout_ms.  A person with two tabs at one target types
- * once: others hear of the first start and of the last stop.
+ * once: others hear of the first start and of the last stop.  Who goes on typing is told
+ * again now and then, so that others can end it by themselves when nothing more comes: the
+ * server of the one who types may have died.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -18,6 +20,7 @@ struct typing {
 	struct presence_member *member;
 	struct client *client; /* has a seat at member, or this would be gone */
 	struct sio_timer timer;
+	uint64_t told_ms;      /* when others heard of it */
 	size_t target_n;
 	char target[]; /* JSON text */
 };
@@ -93,6 +96,7 @@ static int typing_begin(struct client *client, struct presence_member *member, s
 		return SIO_ERR_NOMEM;
 	typing->member = member;
 	typing->client = client;
+	typing->told_ms = sio_server_now_ms(client->collab->server);
 	typing->target_n = target.n;
 	memcpy(typing->target, target.p, target.n);
 	typing->next = member->typing;
@@ -102,6 +106,18 @@ static int typing_begin(struct client *client, struct presence_member *member, s
 	if (!is_known)
 		typing_tell(client, member, "typing:started", target);
 	return SIO_OK;
+}
+
+static void typing_renew(struct typing *typing)
+{
+	struct collab *collab = typing->client->collab;
+	uint64_t now_ms = sio_server_now_ms(collab->server);
+
+	sio_timer_start(collab->server, &typing->timer, collab->options.typing_timeout_ms, typing_on_timeout);
+	if (now_ms - typing->told_ms < collab->options.typing_timeout_ms / 2)
+		return;
+	typing->told_ms = now_ms;
+	typing_tell(typing->client, typing->member, "typing:started", typing_target(typing));
 }
 
 /* The member and target that a typing event names; NULL: an error was answered.
@@ -132,8 +148,7 @@ void typing_on_start(struct client *client, const struct sio_event *event)
 		return;
 	typing = typing_find(member, client);
 	if (typing && sio_slice_eq(typing_target(typing), target)) {
-		sio_timer_start(client->collab->server, &typing->timer, client->collab->options.typing_timeout_ms,
-				typing_on_timeout);
+		typing_renew(typing);
 	} else {
 		typing_end(client, member);
 		if (typing_begin(client, member, target) < 0) {

@@ -72,7 +72,9 @@ static const char step_4[] =
 	"ALTER TABLE sessions ADD COLUMN node " T " DEFAULT '';"
 	"CREATE TABLE nodes (id " T " PRIMARY KEY, seen_ms bigint NOT NULL);";
 
-static const char step_5[] = "ALTER TABLE events ADD COLUMN except_sid " T " DEFAULT '';";
+static const char step_5[] =
+	"ALTER TABLE events ADD COLUMN except_sid " T " DEFAULT '';"
+	"ALTER TABLE sessions ADD COLUMN is_lost bigint NOT NULL DEFAULT 0;";
 
 enum { PARTS_MAX = 2 }; /* of a step: a string may not be of any length */
 static const char *const steps[][PARTS_MAX] = { { NULL }, { step_2_data, step_2_rest }, { step_3 }, { step_4 }, { step_5 } };

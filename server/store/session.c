@@ -89,17 +89,19 @@ static int64_t changed_n(struct db *db, struct store_answer *a, int r)
 	return r == SQL_DONE ? db->driver->changes(db) : -1;
 }
 
-/* A server that says nothing for after ms is gone, and its clients with it.  Nobody looks at
- * their sessions but when a server comes or goes. */
+/* A server that says nothing for after ms is gone, and its clients with it: until it says something again, for the
+ * database may have been away for all of them.  Nobody looks at their sessions but when a server comes or goes. */
 void op_session_beat(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	int64_t known = changed_n(db, a, sql_exec(db, "UPDATE nodes SET seen_ms = ?2 WHERE id = ?1", "ti", ask->item, db->now_ms));
 	int64_t gone = known < 0 ? -1 : changed_n(db, a, sql_exec(db, "DELETE FROM nodes WHERE seen_ms < ?1", "i", db->now_ms - ask->after));
 
-	if (known == 0 && gone >= 0)
+	if (known == 0 && gone >= 0) {
 		change(db, a, sql_exec(db, "INSERT INTO nodes (id, seen_ms) VALUES (?1, ?2)", "ti", ask->item, db->now_ms));
+		change(db, a, sql_exec(db, "UPDATE sessions SET left_ms = NULL, is_lost = 0 WHERE is_lost = 1 AND node = ?1", "t", ask->item));
+	}
 	if (a->r.status == STORE_OK && (known == 0 || gone > 0))
-		change(db, a, sql_exec(db, "UPDATE sessions SET left_ms = ?1 WHERE left_ms IS NULL "
+		change(db, a, sql_exec(db, "UPDATE sessions SET left_ms = ?1, is_lost = 1 WHERE left_ms IS NULL "
 				       "AND node NOT IN (SELECT id FROM nodes)", "i", db->now_ms));
 }
 
@@ -182,7 +184,7 @@ void op_session_state(struct db *db, const struct store_ask *ask, struct store_a
 void op_session_left(struct db *db, const struct store_ask *ask, struct store_answer *a)
 {
 	/* Unless it is connected to another server by now. */
-	change(db, a, sql_exec(db, "UPDATE sessions SET left_ms = ?2 WHERE pid = ?1 AND node = ?3", "tit", ask->item, db->now_ms, ask->actor));
+	change(db, a, sql_exec(db, "UPDATE sessions SET left_ms = ?2, is_lost = 0 WHERE pid = ?1 AND node = ?3", "tit", ask->item, db->now_ms, ask->actor));
 	purge(db, ask->after, a);
 }
 
@@ -437,7 +439,7 @@ static void resume_end(struct resume *r)
 	r->a->r.role[0] = '\0';
 	if (r->text.failed || r->streams.failed || r->sid.failed)
 		answer_fail(r->a, STORE_UNAVAILABLE, "out of memory");
-	change(r->db, r->a, sql_exec(r->db, "UPDATE sessions SET left_ms = NULL, node = ?2 WHERE pid = ?1", "tt", r->ask->item, r->ask->actor));
+	change(r->db, r->a, sql_exec(r->db, "UPDATE sessions SET left_ms = NULL, is_lost = 0, node = ?2 WHERE pid = ?1", "tt", r->ask->item, r->ask->actor));
 }
 
 void op_session_resume(struct db *db, const struct store_ask *ask, struct store_answer *a)

@@ -114,8 +114,11 @@ static const char step_4[] =
 	"ALTER TABLE sessions ADD COLUMN node TEXT NOT NULL DEFAULT '';"
 	"CREATE TABLE nodes (id TEXT PRIMARY KEY, seen_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
-/* Step 5.  An event that is not for one socket says so itself, to every server and in every replay. */
-static const char step_5[] = "ALTER TABLE events ADD COLUMN except_sid TEXT NOT NULL DEFAULT '';";
+/* Step 5.  An event that is not for one socket says so itself, to every server and in every replay.  A session
+ * whose server was not heard of for too long is lost, not left: that server may be there again. */
+static const char step_5[] =
+	"ALTER TABLE events ADD COLUMN except_sid TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE sessions ADD COLUMN is_lost INTEGER NOT NULL DEFAULT 0;";
 
 static const char *const steps[] = { step_1, step_2, step_3, step_4, step_5 };
 enum { STEPS_N = (int)(sizeof(steps) / sizeof(steps[0])) };

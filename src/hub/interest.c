@@ -19,6 +19,8 @@
 
 #include "hub/cluster.h"
 
+#include <ctype.h>
+
 enum {
 	FRESH_MS = 2000,   /* for a node to take a JOIN and to subscribe */
 	FRESH_MAX = 1024,  /* rooms; the oldest give way */
@@ -46,9 +48,18 @@ static sio_slice channel_of(const struct sio_namespace *nsp, sio_slice room, cha
 	return sio_bytes(out, n + 1 + room.n);
 }
 
+/* A socket's own room has none: who is sent to one socket is asked of all. */
+static bool is_id(sio_slice room)
+{
+	for (size_t i = 0; i < room.n; i++)
+		if (!isalnum((unsigned char)room.p[i]) && room.p[i] != '-' && room.p[i] != '_')
+			return false;
+	return room.n == SIO_ID_LEN;
+}
+
 static bool has_channel(sio_slice room)
 {
-	return room.n > 0 && room.n <= SIO_ROOM_MAX && room.n != SIO_ID_LEN;
+	return room.n > 0 && room.n <= SIO_ROOM_MAX && !is_id(room);
 }
 
 /* ---- lists of channels with a time ------------------------------------------------------ */

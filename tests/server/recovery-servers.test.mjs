@@ -120,6 +120,27 @@ for (const database of ['sqlite', 'postgres'])
       assertDense(c);
     });
 
+    if (database === 'postgres') it('the database is away while a client comes back: it comes again until it is recovered', async () => {
+      const c = await arrive(servers[0], 'anna');
+      const id = c.socket.id;
+      await comment(servers[0], 'before');
+      await c.event('comment:created');
+      pg.stop();
+      c.network.cut();
+      await c.lost();
+      let attempts = 0;
+      c.socket.io.on('open', () => attempts++);
+      c.network.to = servers[1].port;
+      c.network.mend();
+      await until(() => attempts >= 2, 'it was sent away, and came again');
+      pg.start();
+      await until(async () => (await servers[2].api('POST', `/api/projects/${PROJECTS[0]}/comments`, { as: 'ben', body: { text: 'while it comes' } })).status === 201, 'the database is back');
+      assert.equal(await c.back(), true);
+      assert.equal(c.socket.id, id);
+      await c.event('comment:created', (d) => d.comment.text === 'while it comes');
+      assertDense(c);
+    });
+
     it('writers on all servers, clients that move at any moment: every event once, in order', { timeout: 120000 }, async () => {
       const clients = [await arrive(servers[0], 'anna'), await arrive(servers[1], 'ben', { transports: ['polling'] }), await arrive(servers[2], 'anna')];
       let n = 0, recovered = 0, goes = true;

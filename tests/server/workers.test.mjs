@@ -5,11 +5,12 @@ import { after, before, describe, it } from 'node:test';
 import { makeCert } from './lib/cert.mjs';
 import { clientPool, TRANSPORTS } from './lib/clients.mjs';
 import { Polling } from './lib/eio.mjs';
-import { run, serverEnv, SKYBUILD, startServer, tempDir } from './lib/harness.mjs';
+import { freePort, run, serverEnv, SKYBUILD, startServer, tempDir } from './lib/harness.mjs';
 import { request } from './lib/http.mjs';
 import { until } from './lib/queue.mjs';
 import { startRedis } from './lib/redis.mjs';
 import { rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 
 const P = 'proj-123';
 const pool = clientPool();
@@ -171,6 +172,19 @@ describe('starting and ending', () => {
     assert.equal(got.code, 1);
     assert.match(got.stderr, /WORKERS=2 cannot be used with DATABASE_URL=sqlite:\/\/\/:memory:: each worker would have a store of its own/);
     rmSync(dir, { recursive: true });
+  });
+
+  it('WORKERS=0 is one a core; Redis that is away is waited for once, not by each', async () => {
+    const env = { WORKERS: 0, REDIS_ENABLED: 'true', REDIS_REQUIRED: 'false', REDIS_URL: `redis://127.0.0.1:${await freePort()}/0` };
+    const alone = await startServer({ env: { WORKERS: 0 }, fill: 'none' });
+    const workers = new Set((await metrics(alone)).match(/worker="\d+"/g) ?? ['one']);
+    assert.equal(workers.size, availableParallelism());
+    await alone.stop();
+    const begun = Date.now();
+    const server = await startServer({ env: { ...env, WORKERS: 6 }, fill: 'none' });
+    assert.ok(Date.now() - begun < 20000, `${Date.now() - begun} ms`); // six times 4.5 s it would be
+    assert.equal(server.logged(/Redis: .*; started without it/).length, 1);
+    await server.stop();
   });
 
   it('SIGTERM drains all; clients of every worker hear of the end', async () => {

@@ -74,8 +74,8 @@ static const struct {
 	{ "PORT=", "" }, /* empty is unset */
 	{ "WORKERS=1", "" },
 	{ "WORKERS=64", "" },
-	{ "WORKERS=0", "WORKERS=0 is not accepted; accepted: a whole number from 1 to 64" },
-	{ "WORKERS=65", "WORKERS=65 is not accepted; accepted: a whole number from 1 to 64" },
+	{ "WORKERS=0", "" },
+	{ "WORKERS=65", "WORKERS=65 is not accepted; accepted: a whole number from 0 to 64" },
 	{ "WORKERS=-1", "WORKERS=-1" },
 	{ "WORKERS=x", "not accepted" },
 	{ "SKYBUILD_URL=https://rt.example", "" },

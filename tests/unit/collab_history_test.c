@@ -340,7 +340,6 @@ static void starting_anew(void **state)
 	refused("expired", STORE_REFUSED, "{\"reason\":\"expired\"}");
 	refused("retention", STORE_REFUSED, "{\"reason\":\"retention\"}");
 	refused("too_many", STORE_REFUSED, "{\"reason\":\"too_many\"}");
-	refused("unavailable", STORE_UNAVAILABLE, "");
 	/* An offset that is none of ours is not looked for. */
 	ask(&req, ",\"pid\":\"" PID "\",\"offset\":\"-\"");
 	answer(STORE_SESSION_OPEN, STORE_OK, "", "[]");
@@ -378,6 +377,34 @@ static void a_crowd(void **state)
 	assert_int_equal(store.asks_n, 0);
 	collab_counts(collab, &counts);
 	assert_int_equal(counts.connections, 0);
+}
+
+/* A store that is away: its session may be there when it is back, so the client shall come again and not begin anew;
+ * but not for longer than a session is kept. */
+static void an_outage(void **state)
+{
+	static struct sio_connect req;
+
+	(void)state;
+	ask(&req, ",\"pid\":\"" PID "\"");
+	answer(STORE_SESSION_RESUME, STORE_UNAVAILABLE, "", "");
+	assert_true(req.was_closed);
+	pass(collab->history.window_ms - 1000);
+	while (store.asks_n > 0) /* beats that are not answered well say nothing */
+		answer(STORE_SESSION_BEAT, STORE_UNAVAILABLE, "", "");
+	ask(&req, ",\"pid\":\"" PID "\"");
+	answer(STORE_SESSION_RESUME, STORE_UNAVAILABLE, "", "");
+	assert_true(req.was_closed);
+	pass(2000);
+	while (store.asks_n > 0)
+		answer(STORE_SESSION_BEAT, STORE_UNAVAILABLE, "", "");
+	refused("unavailable", STORE_UNAVAILABLE, "");
+	/* It is back. */
+	pass(15000);
+	answer(STORE_SESSION_BEAT, STORE_OK, "", "");
+	ask(&req, ",\"pid\":\"" PID "\"");
+	answer(STORE_SESSION_RESUME, STORE_UNAVAILABLE, "", "");
+	assert_true(req.was_closed);
 }
 
 /* It went while the store was asked: the session that nobody heard of goes too. */
@@ -435,6 +462,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_room_that_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(starting_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_crowd, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_outage, setup, teardown),
 		cmocka_unit_test_setup_teardown(gone_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_old_connection, setup, teardown),
 	};

@@ -334,8 +334,12 @@ static void test_typing(void **state)
 	send_event(anna, "typing:start", AT("\"t1\""), 1);
 	expect(anna, "ack 1 {\"ok\":true}\n");
 	expect(ben, TYPING("started", "\"t1\""));
-	pass(4000);
-	send_event(anna, "typing:start", AT("\"t1\""), 0); /* renewed */
+	pass(2000);
+	send_event(anna, "typing:start", AT("\"t1\""), 0); /* renewed, and told lately */
+	expect(ben, "");
+	pass(2000);
+	send_event(anna, "typing:start", AT("\"t1\""), 0); /* told again: others may end by themselves what is not */
+	expect(ben, TYPING("started", "\"t1\""));
 	pass(4000);
 	expect(ben, "");
 	pass(1100);

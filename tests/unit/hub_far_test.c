@@ -757,6 +757,11 @@ static void test_server_tell(void **state)
 	assert_int_equal(cluster[0].server->hub.adapter_sent, sent + 1);
 	cluster_turn();
 	expect_heard("1 e 1; ");
+	/* A name as long as a socket's id, which is none, is a room like any other. */
+	assert_int_equal(sio_room_join(hub_socket(cluster_client(2, NULL)), SIO_LIT("project:proj-1234567")), SIO_OK);
+	assert_int_equal(sio_servers_tell(nsp(0), SIO_LIT("project:proj-1234567"), SIO_LIT("e"), &args), SIO_OK);
+	cluster_turn();
+	expect_heard("2 e 1; ");
 	assert_int_equal(sio_servers_tell(nsp(0), SIO_LIT(""), SIO_LIT("e"), &args), SIO_ERR_INVAL);
 	assert_int_equal(sio_servers_tell(nsp(0), SIO_LIT("s"), SIO_LIT("connect"), &args), SIO_ERR_INVAL);
 }

@@ -390,6 +390,42 @@ static void positions(void **state)
 	store_result_free(r);
 }
 
+/* The database was away for all: the server that speaks first takes the others for gone, until they speak. */
+static void an_outage_for_all(void **state)
+{
+	struct store *s = *state;
+	struct store_result *r;
+
+	beat(s, "A");
+	beat(s, "B");
+	store_result_free(open_session(s, "pid")); /* A's */
+	store_result_free(open_session(s, "pid2"));
+	help_do(s, ASK(.op = STORE_SESSION_LEFT, .actor = S("A"), .item = S("pid2"), .after = WINDOW_MS), STORE_OK); /* this one has left */
+	help_now_ms += LEASE_MS + 1;
+	beat(s, "B");
+	beat(s, "A");
+	for (int64_t ms = 0; ms <= WINDOW_MS; ms += LEASE_MS / 2) {
+		help_now_ms += LEASE_MS / 2;
+		beat(s, "B");
+		beat(s, "A");
+	}
+	refused(s, "ben", "pid2", 0, 10, "expired");
+	r = resume(s, "ben", "pid", 0, 10, BODY);
+	assert_int_equal(r->status, STORE_OK);
+	assert_has(r->json, "\"node\":\"A\"");
+	store_result_free(r);
+	/* One that is lost and comes back elsewhere is no more its first server's. */
+	help_now_ms += LEASE_MS + 1;
+	beat(s, "B");
+	resumer = "B";
+	store_result_free(resume(s, "ben", "pid", 0, 10, BODY));
+	resumer = "A";
+	help_do(s, ASK(.op = STORE_SESSION_LEFT, .actor = S("B"), .item = S("pid"), .after = WINDOW_MS), STORE_OK);
+	beat(s, "A");
+	help_now_ms += WINDOW_MS + 1;
+	refused(s, "ben", "pid", 0, 10, "expired");
+}
+
 static void from_schema_2(void **state)
 {
 	struct store *s = *state;
@@ -421,6 +457,7 @@ int main(void)
 		HELP_TEST(HELP_ALL, too_many_bytes, setup, teardown),
 		HELP_TEST(HELP_KEPT, after_a_restart, setup, teardown),
 		HELP_TEST(HELP_ALL, two_servers, setup, teardown),
+		HELP_TEST(HELP_ALL, an_outage_for_all, setup, teardown),
 		HELP_TEST(HELP_KEPT, retention, setup, teardown),
 		HELP_TEST(HELP_ALL, a_deleted_project, setup, teardown),
 		HELP_TEST(HELP_ALL, positions, setup, teardown),
