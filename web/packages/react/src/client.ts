@@ -10,7 +10,7 @@ import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket
 import { problemOf, RealtimeError } from './error.js';
 import type { Answers, ClientToServerEvents, ServerToClientEvents } from './events.js';
 import { Project } from './project.js';
-import { Listeners, type Stop, Store } from './store.js';
+import { Listeners, retryMs, type Stop, Store } from './store.js';
 
 export type RealtimeSocket = Socket<ServerToClientEvents, ClientToServerEvents>;
 
@@ -63,13 +63,10 @@ export interface EventMeta {
 
 const LINGER_MS = 1000; // how long a socket that nobody holds stays open
 const RETRIES_OF_A_REFUSED_TOKEN = 3;
-const RETRY_MIN_MS = 500;
-const RETRY_MAX_MS = 10000;
 const PROJECTS_IN_AUTH = 100; // the server takes no more there
 const ASK_MS = 10000;
 
 const CLOSED: Connection = { status: 'initial', error: null, userId: null, since: 0 };
-const retryMs = (n: number) => Math.min(RETRY_MIN_MS * 2 ** n, RETRY_MAX_MS) * (0.75 + Math.random() / 2);
 
 export class Client {
   readonly connection = new Store<Connection>(CLOSED);

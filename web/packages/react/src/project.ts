@@ -9,7 +9,7 @@ import type { Client } from './client.js';
 import { RealtimeError } from './error.js';
 import type { CursorMoved, ErrorData, Joined, Member as Present, PresenceState, StateUpdated, TypingBy, UserInProject } from './events.js';
 import { type HistoryPage, Sequence } from './sequence.js';
-import { Listeners, shallowEqual, type Stop, Store, throttle } from './store.js';
+import { Listeners, retryMs, shallowEqual, type Stop, Store, throttle } from './store.js';
 
 export interface Member<P = unknown> {
   userId: string;
@@ -38,7 +38,6 @@ const PRESENCE_MS = 50;       // own presence goes out at most so often
 const MEMBERS_MS = 16;        // others are drawn anew at most so often: a server that ends takes fifty away at once
 const TYPING_ENDS_MS = 6000;  // the server ends it after 5 s: this is for an end that was missed
 const HISTORY_LIMIT = 1000;
-const RETRY_MS = 2000;
 
 export class Project {
   readonly state = new Store<ProjectState>(JOINING);
@@ -56,10 +55,12 @@ export class Project {
   private readonly sequence: Sequence;
   private readonly sendPresence = throttle(() => this.client.tell('presence:update', { project_id: this.id, state: this.presence.get() }), PRESENCE_MS);
   private holders = 0;
+  private isIn = false; // by the server's word, on this connection
   private isAway = false;
   private missed = 0;
   private linger?: ReturnType<typeof setTimeout>;
   private retry?: ReturnType<typeof setTimeout>;
+  private failures = 0;
   private readonly typingEnds = new Map<string, ReturnType<typeof setTimeout>>();
 
   constructor(readonly client: Client, readonly id: string) {
@@ -96,9 +97,30 @@ export class Project {
   }
 
   join(): void {
-    this.client.ask('join_project', { project_id: this.id }).catch((error: RealtimeError) => {
-      if (error.code !== 'not_connected' && this.state.get().status === 'joining') this.state.patch({ error });
-    });
+    this.client.ask('join_project', { project_id: this.id }).catch((error: RealtimeError) => this.onRefused(error));
+  }
+
+  // A join has failed.  Without access that is final.  Everything else passes (a database that starts anew, too many
+  // events at once, an answer that was lost); without a connection the next one joins.
+  private onRefused(error: RealtimeError): void {
+    const { status } = this.state.get();
+    if (this.isIn || status === 'denied' || status === 'revoked') return;
+    if (this.client.connection.get().status !== 'connected' || !this.client.projects.has(this.id)) return;
+    if (error.code === 'access_denied') return this.state.patch({ status: 'denied', error });
+    this.state.patch({ status: 'joining', error });
+    this.joinLater();
+  }
+
+  private joinLater(): void {
+    this.retry ??= setTimeout(() => {
+      this.retry = undefined;
+      this.join();
+    }, retryMs(this.failures++));
+  }
+
+  private stopRetry(): void {
+    clearTimeout(this.retry);
+    this.retry = undefined;
   }
 
   private leave(): void {
@@ -108,7 +130,9 @@ export class Project {
     this.sequence.stop();
     this.sequence.known = null;
     this.sendPresence.cancel();
-    clearTimeout(this.retry);
+    this.stopRetry();
+    this.failures = 0;
+    this.isIn = false;
     this.clearTyping();
     this.presence.set(null);
     this.showMembers.cancel();
@@ -121,17 +145,19 @@ export class Project {
   /** The connection is lost. */
   onAway(): void {
     this.isAway = true;
+    this.isIn = false;
     this.sequence.stop();
-    clearTimeout(this.retry);
+    this.stopRetry();
     this.clearTyping();
   }
 
   private onSettled(error: RealtimeError | null): void {
     this.state.patch({ isCatchingUp: this.sequence.isCatchingUp });
     if (error) {
-      if (error.status !== 403 && error.status !== 404) this.retry = setTimeout(() => this.join(), RETRY_MS);
+      if (error.status !== 403 && error.status !== 404) this.joinLater();
       return;
     }
+    this.failures = 0;
     if (!this.isAway || this.state.get().status !== 'joined') return;
     const changes = this.missed;
     this.isAway = false;
@@ -163,6 +189,8 @@ export class Project {
 
   private readonly handlers: Record<string, ((data: never) => void) | undefined> = {
     joined_project: (data: Joined) => {
+      this.isIn = true;
+      this.stopRetry();
       this.setAll(data.users);
       this.state.patch({ status: 'joined', error: null });
       if (this.presence.get()) this.sendPresence();
@@ -184,11 +212,14 @@ export class Project {
     'typing:started': ({ user_id, target }: TypingBy) => this.startTyping(user_id, target),
     'typing:stopped': ({ user_id }: TypingBy) => this.endTyping(user_id),
     'access:revoked': () => {
+      this.isIn = false;
       this.setAll([]);
       this.state.patch({ status: 'revoked' });
     },
     error: ({ code, message }: ErrorData) => {
       const error = new RealtimeError(message, code);
+      // A join that went along with the handshake has no other answer.
+      if (code === 'unavailable') this.onRefused(error);
       this.state.patch(code === 'access_denied' && this.state.get().status !== 'revoked' ? { status: 'denied', error } : { error });
     },
   };

@@ -167,6 +167,76 @@ describe('status and project', () => {
     await say(newest(), 'error', { message: 'Access denied to project', code: 'access_denied', project_id: P });
     screen.getByText('denied false Access denied to project');
   });
+
+  it('a join that the server cannot answer now is tried again, more and more slowly; one without access is not', async () => {
+    const Show = () => {
+      const { status, error } = api.useProject();
+      return <p>{`${status} ${error?.code}`}</p>;
+    };
+    vi.spyOn(Math, 'random').mockReturnValue(0.5);
+    const { socket } = await inProject(Show);
+    screen.getByText('joined undefined');
+    await act(async () => socket.drop());
+    const unavailable = { message: 'Access to the project could not be checked: try again in a moment', code: 'unavailable' };
+    const refusals: { code: string; message: string }[] = [unavailable, { code: 'rate_limited', message: 'Too many events' }, unavailable];
+    socket.answers['join_project'] = () => {
+      const error = refusals.shift();
+      if (!error) return { ok: true };
+      if (error === unavailable) socket.says('error', { ...error, project_id: P });
+      return { ok: false, error };
+    };
+    await act(async () => {
+      socket.attempt();
+      await settle();
+      socket.accept();
+      socket.says('error', { ...unavailable, project_id: P }); // the answer to what went along with the handshake
+    });
+    screen.getByText('joining unavailable');
+    const joins = () => socket.got('join_project').length;
+    await pass(650);
+    expect(joins()).toBe(1);
+    await pass(700);
+    expect(joins()).toBe(1);
+    await pass(600);
+    expect(joins()).toBe(2);
+    screen.getByText('joining rate_limited');
+    await pass(8000);
+    expect(joins()).toBe(4);
+    await say(socket, 'joined_project', joined());
+    screen.getByText('joined undefined');
+    await pass(30000);
+    expect(joins()).toBe(4);
+
+    await act(async () => {
+      socket.drop();
+      socket.attempt();
+      await settle();
+      socket.accept();
+      socket.says('error', { message: 'Access denied to project', code: 'access_denied', project_id: P });
+    });
+    await pass(30000);
+    screen.getByText('denied access_denied');
+    expect(joins()).toBe(4);
+  });
+
+  it('a join whose answer is lost is said again', async () => {
+    render(
+      <RealtimeProvider url={freshUrl()} getToken={() => 't'}>
+        <ProjectProvider projectId={P}>
+          <ProjectProvider projectId="proj-2" />
+        </ProjectProvider>
+      </RealtimeProvider>,
+    );
+    await act(settle);
+    const socket = newest();
+    await act(async () => socket.accept());
+    await say(socket, 'joined_project', joined());
+    await say(socket, 'error', { message: 'later', code: 'unavailable', project_id: 'proj-2' });
+    await pass(700);
+    expect(socket.got('join_project')).toEqual([{ project_id: 'proj-2' }]);
+    await pass(12000);
+    expect(socket.got('join_project').length).toBe(2);
+  });
 });
 
 describe('useEvent', () => {
