@@ -3,13 +3,14 @@
 //
 // Joins when somebody holds it and leaves when nobody does.  After each (re)connection the
 // server says who is there now; what was missed comes through sequence.ts before what is new.
+// Whoever comes back hears what came since the project was given back.
 //
 // SPDX-License-Identifier: Apache-2.0
-import type { Client } from './client.js';
+import type { Client, EventMeta } from './client.js';
 import { RealtimeError } from './error.js';
 import type { CursorMoved, ErrorData, Joined, Member as Present, PresenceState, StateUpdated, TypingBy, UserInProject } from './events.js';
 import { type HistoryPage, Sequence } from './sequence.js';
-import { Listeners, shallowEqual, type Stop, Store, throttle } from './store.js';
+import { Listeners, retryMs, shallowEqual, type Stop, Store, throttle } from './store.js';
 
 export interface Member<P = unknown> {
   userId: string;
@@ -38,7 +39,6 @@ const PRESENCE_MS = 50;       // own presence goes out at most so often
 const MEMBERS_MS = 16;        // others are drawn anew at most so often: a server that ends takes fifty away at once
 const TYPING_ENDS_MS = 6000;  // the server ends it after 5 s: this is for an end that was missed
 const HISTORY_LIMIT = 1000;
-const RETRY_MS = 2000;
 
 export class Project {
   readonly state = new Store<ProjectState>(JOINING);
@@ -56,18 +56,20 @@ export class Project {
   private readonly sequence: Sequence;
   private readonly sendPresence = throttle(() => this.client.tell('presence:update', { project_id: this.id, state: this.presence.get() }), PRESENCE_MS);
   private holders = 0;
+  private isIn = false; // by the server's word, on this connection
   private isAway = false;
   private missed = 0;
   private linger?: ReturnType<typeof setTimeout>;
   private retry?: ReturnType<typeof setTimeout>;
+  private failures = 0;
   private readonly typingEnds = new Map<string, ReturnType<typeof setTimeout>>();
 
   constructor(readonly client: Client, readonly id: string) {
     this.sequence = new Sequence({
       read: (after) => this.history(after),
-      deliver: (name, data, missed) => {
+      deliver: (name, data, missed, created_at) => {
         if (this.isAway) this.missed++;
-        this.deliver(name, data, missed || this.isAway);
+        this.deliver(name, data, { missed: missed || this.isAway, ...(created_at && { created_at }) });
       },
       reload: (seq) => this.reloads.call(seq),
       settled: (error) => this.onSettled(error),
@@ -76,29 +78,59 @@ export class Project {
 
   // ---- life ------------------------------------------------------------------------
 
-  /** Be in the project while held.  `seq`: the number that the caller's lists are at, when they are loaded already. */
+  /**
+   * Be in the project while held.  `seq`: the number that the caller's lists are at, when they are loaded already; an
+   * older one than was handled here before is that of lists which have heard of more since.
+   */
   retain(initialPresence?: Presence | null, seq?: number): Stop {
     const giveBack = this.client.retain();
     clearTimeout(this.linger);
-    if (this.presence.get() === null && initialPresence) this.presence.set(initialPresence);
-    if (seq !== undefined) this.sequence.known ??= seq;
-    if (this.holders++ === 0 && !this.client.projects.has(this.id)) {
-      this.client.projects.set(this.id, this);
-      if (this.client.connection.get().status === 'connected') this.join();
+    // Effects of children come first: what they have set lies over it.
+    if (initialPresence) this.updatePresence({ ...initialPresence, ...this.presence.get() });
+    if (this.holders++ === 0) {
+      if (seq !== undefined && seq > (this.sequence.known ?? -1)) this.sequence.known = seq;
+      this.sequence.resume();
+      if (!this.client.projects.has(this.id)) {
+        this.client.projects.set(this.id, this);
+        if (this.client.connection.get().status === 'connected') this.join();
+      }
     }
     let held = true;
     return () => {
       if (!held) return;
       held = false;
       giveBack();
-      if (--this.holders === 0) this.linger = setTimeout(() => this.leave(), LINGER_MS);
+      if (--this.holders > 0) return;
+      this.sequence.pause();
+      this.linger = setTimeout(() => this.leave(), LINGER_MS);
     };
   }
 
   join(): void {
-    this.client.ask('join_project', { project_id: this.id }).catch((error: RealtimeError) => {
-      if (error.code !== 'not_connected' && this.state.get().status === 'joining') this.state.patch({ error });
-    });
+    this.client.ask('join_project', { project_id: this.id }).catch((error: RealtimeError) => this.onRefused(error));
+  }
+
+  // A join has failed.  Without access that is final.  Everything else passes (a database that starts anew, too many
+  // events at once, an answer that was lost); without a connection the next one joins.
+  private onRefused(error: RealtimeError): void {
+    const { status } = this.state.get();
+    if (this.isIn || status === 'denied' || status === 'revoked') return;
+    if (this.client.connection.get().status !== 'connected' || !this.client.projects.has(this.id)) return;
+    if (error.code === 'access_denied') return this.state.patch({ status: 'denied', error });
+    this.state.patch({ status: 'joining', error });
+    this.joinLater();
+  }
+
+  private joinLater(): void {
+    this.retry ??= setTimeout(() => {
+      this.retry = undefined;
+      this.join();
+    }, retryMs(this.failures++));
+  }
+
+  private stopRetry(): void {
+    clearTimeout(this.retry);
+    this.retry = undefined;
   }
 
   private leave(): void {
@@ -106,9 +138,10 @@ export class Project {
     this.client.ask('leave_project', { project_id: this.id }).catch(() => {});
     this.client.projects.delete(this.id);
     this.sequence.stop();
-    this.sequence.known = null;
     this.sendPresence.cancel();
-    clearTimeout(this.retry);
+    this.stopRetry();
+    this.failures = 0;
+    this.isIn = false;
     this.clearTyping();
     this.presence.set(null);
     this.showMembers.cancel();
@@ -121,17 +154,19 @@ export class Project {
   /** The connection is lost. */
   onAway(): void {
     this.isAway = true;
+    this.isIn = false;
     this.sequence.stop();
-    clearTimeout(this.retry);
+    this.stopRetry();
     this.clearTyping();
   }
 
   private onSettled(error: RealtimeError | null): void {
     this.state.patch({ isCatchingUp: this.sequence.isCatchingUp });
     if (error) {
-      if (error.status !== 403 && error.status !== 404) this.retry = setTimeout(() => this.join(), RETRY_MS);
+      if (error.status !== 403 && error.status !== 404) this.joinLater();
       return;
     }
+    this.failures = 0;
     if (!this.isAway || this.state.get().status !== 'joined') return;
     const changes = this.missed;
     this.isAway = false;
@@ -152,17 +187,19 @@ export class Project {
     const seq = (data as { seq?: unknown } | null)?.seq;
     const isDurable = name !== 'joined_project' && typeof seq === 'number' && Number.isInteger(seq);
     if (isDurable && !(isGuess && seq <= (this.sequence.known ?? 0))) this.sequence.take(seq, name, data);
-    else this.deliver(name, data, false, isGuess);
+    else this.deliver(name, data, { missed: false }, isGuess);
   }
 
-  private deliver(name: string, data: unknown, missed: boolean, isForeign = false): void {
+  private deliver(name: string, data: unknown, when: Pick<EventMeta, 'missed' | 'created_at'>, isForeign = false): void {
     if (!isForeign) this.handlers[name]?.(data as never);
-    this.client.events.call(data, { name, ...(!isForeign && { projectId: this.id }), missed });
+    this.client.events.call(data, { name, ...(!isForeign && { projectId: this.id }), ...when });
     if (name === 'joined_project') this.sequence.joined((data as Joined).seq);
   }
 
   private readonly handlers: Record<string, ((data: never) => void) | undefined> = {
     joined_project: (data: Joined) => {
+      this.isIn = true;
+      this.stopRetry();
       this.setAll(data.users);
       this.state.patch({ status: 'joined', error: null });
       if (this.presence.get()) this.sendPresence();
@@ -184,11 +221,14 @@ export class Project {
     'typing:started': ({ user_id, target }: TypingBy) => this.startTyping(user_id, target),
     'typing:stopped': ({ user_id }: TypingBy) => this.endTyping(user_id),
     'access:revoked': () => {
+      this.isIn = false;
       this.setAll([]);
       this.state.patch({ status: 'revoked' });
     },
     error: ({ code, message }: ErrorData) => {
       const error = new RealtimeError(message, code);
+      // A join that went along with the handshake has no other answer.
+      if (code === 'unavailable') this.onRefused(error);
       this.state.patch(code === 'access_denied' && this.state.get().status !== 'revoked' ? { status: 'denied', error } : { error });
     },
   };
@@ -205,6 +245,8 @@ export class Project {
   }
 
   private setAll(users: readonly Present[]): void {
+    const here = new Set(users.map((u) => u.user_id));
+    for (const { userId } of this.members) if (!here.has(userId)) this.cursors.call(userId, null);
     this.showMembers.cancel();
     this.members = membersOf(users);
     this.state.patch({ members: this.members });

@@ -10,24 +10,25 @@ import type { Presence, Project } from './project.js';
 
 const ClientContext = createContext<Client | null>(null);
 const ProjectContext = createContext<Project | null>(null);
+const PresenceContext = createContext<Presence | null>(null);
 
 export interface RealtimeProviderProps extends ClientOptions {
   /** Address of the server, `''` for the page's own. */
   url: string;
-  /** Asked for each attempt to connect and for each request; null: nobody is signed in. */
+  /** Asked for each attempt to connect and for each request, so it keeps what it has until `force` is said; null: nobody is signed in. */
   getToken: GetToken;
   /** Names the user, or whatever else must not share a connection: another session, another socket. */
   session?: string;
   children?: ReactNode;
 }
 
-export function RealtimeProvider({ url, getToken, session = '', path, socketOptions, lostAfterMs, parse, children }: RealtimeProviderProps) {
+export function RealtimeProvider({ url, getToken, session = '', path, socketOptions, lostAfterMs, parse, onUnauthorized, children }: RealtimeProviderProps) {
   const client = useMemo(() => clientOf(url, session, path), [url, session, path]);
   // What is asked later is asked of the newest props.  Effects of children run before those of
   // their parents, and a child's opens the socket; insertion effects run before all of them.
   useInsertionEffect(() => {
     client.getToken = getToken;
-    client.options = { path, socketOptions, lostAfterMs, parse };
+    client.options = { path, socketOptions, lostAfterMs, parse, onUnauthorized };
   });
   useEffect(() => client.retain(), [client]);
   return <ClientContext.Provider value={client}>{children}</ClientContext.Provider>;
@@ -37,7 +38,7 @@ export interface ProjectProviderProps {
   projectId: string;
   /** What others see of oneself until `useMyPresence` says something else. */
   initialPresence?: Presence;
-  /** The number of the last event that the page's lists hold already (`seq` of the project, read before them). */
+  /** The number of the last event that the page's lists hold already (`seq` of the project, read before them). On a return: or what was handled last, if that is greater. */
   initialSeq?: number;
   children?: ReactNode;
 }
@@ -45,8 +46,18 @@ export interface ProjectProviderProps {
 export function ProjectProvider({ projectId, initialPresence, initialSeq, children }: ProjectProviderProps) {
   const client = useClient();
   const project = useMemo(() => client.project(projectId), [client, projectId]);
-  useEffect(() => project.retain(initialPresence, initialSeq), [project]); // the initial ones count once
-  return <ProjectContext.Provider value={project}>{children}</ProjectContext.Provider>;
+  const initial = useMemo(() => initialPresence ?? null, [project]); // the initial ones count once
+  useEffect(() => project.retain(initial, initialSeq), [project]);
+  return (
+    <ProjectContext.Provider value={project}>
+      <PresenceContext.Provider value={initial}>{children}</PresenceContext.Provider>
+    </ProjectContext.Provider>
+  );
+}
+
+/** What presence is until effects have run. */
+export function useInitialPresence(): Presence | null {
+  return useContext(PresenceContext);
 }
 
 export function useClient(): Client {

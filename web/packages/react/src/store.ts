@@ -102,3 +102,8 @@ export function throttle<A extends unknown[]>(fn: (...args: A) => void, ms: numb
   };
   return Object.assign(call, { cancel, flush });
 }
+
+const RETRY_MIN_MS = 500;
+const RETRY_MAX_MS = 10000;
+/** How long to wait before the attempt after n failed ones, not the same for all. */
+export const retryMs = (n: number) => Math.min(RETRY_MIN_MS * 2 ** n, RETRY_MAX_MS) * (0.75 + Math.random() / 2);

@@ -1,5 +1,5 @@
 import { act, cleanup, render, screen } from '@testing-library/react';
-import { StrictMode, useState } from 'react';
+import { StrictMode, useEffect, useState } from 'react';
 import { renderToString } from 'react-dom/server';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as api from '../src/index.js';
@@ -167,6 +167,76 @@ describe('status and project', () => {
     await say(newest(), 'error', { message: 'Access denied to project', code: 'access_denied', project_id: P });
     screen.getByText('denied false Access denied to project');
   });
+
+  it('a join that the server cannot answer now is tried again, more and more slowly; one without access is not', async () => {
+    const Show = () => {
+      const { status, error } = api.useProject();
+      return <p>{`${status} ${error?.code}`}</p>;
+    };
+    vi.spyOn(Math, 'random').mockReturnValue(0.5);
+    const { socket } = await inProject(Show);
+    screen.getByText('joined undefined');
+    await act(async () => socket.drop());
+    const unavailable = { message: 'Access to the project could not be checked: try again in a moment', code: 'unavailable' };
+    const refusals: { code: string; message: string }[] = [unavailable, { code: 'rate_limited', message: 'Too many events' }, unavailable];
+    socket.answers['join_project'] = () => {
+      const error = refusals.shift();
+      if (!error) return { ok: true };
+      if (error === unavailable) socket.says('error', { ...error, project_id: P });
+      return { ok: false, error };
+    };
+    await act(async () => {
+      socket.attempt();
+      await settle();
+      socket.accept();
+      socket.says('error', { ...unavailable, project_id: P }); // the answer to what went along with the handshake
+    });
+    screen.getByText('joining unavailable');
+    const joins = () => socket.got('join_project').length;
+    await pass(650);
+    expect(joins()).toBe(1);
+    await pass(700);
+    expect(joins()).toBe(1);
+    await pass(600);
+    expect(joins()).toBe(2);
+    screen.getByText('joining rate_limited');
+    await pass(8000);
+    expect(joins()).toBe(4);
+    await say(socket, 'joined_project', joined());
+    screen.getByText('joined undefined');
+    await pass(30000);
+    expect(joins()).toBe(4);
+
+    await act(async () => {
+      socket.drop();
+      socket.attempt();
+      await settle();
+      socket.accept();
+      socket.says('error', { message: 'Access denied to project', code: 'access_denied', project_id: P });
+    });
+    await pass(30000);
+    screen.getByText('denied access_denied');
+    expect(joins()).toBe(4);
+  });
+
+  it('a join whose answer is lost is said again', async () => {
+    render(
+      <RealtimeProvider url={freshUrl()} getToken={() => 't'}>
+        <ProjectProvider projectId={P}>
+          <ProjectProvider projectId="proj-2" />
+        </ProjectProvider>
+      </RealtimeProvider>,
+    );
+    await act(settle);
+    const socket = newest();
+    await act(async () => socket.accept());
+    await say(socket, 'joined_project', joined());
+    await say(socket, 'error', { message: 'later', code: 'unavailable', project_id: 'proj-2' });
+    await pass(700);
+    expect(socket.got('join_project')).toEqual([{ project_id: 'proj-2' }]);
+    await pass(12000);
+    expect(socket.got('join_project').length).toBe(2);
+  });
 });
 
 describe('useEvent', () => {
@@ -195,14 +265,14 @@ describe('useEvent', () => {
   it('missed events come from the history, before live ones, each once; useProject counts them', async () => {
     const seen: string[] = [];
     const Inside = () => {
-      api.useEvent('task:updated', (data, { missed }) => seen.push(`${data.task_id}${missed ? ' missed' : ''}`));
+      api.useEvent('task:updated', (data, { missed, created_at }) => seen.push(`${data.task_id}${missed ? ' missed' : ''}${created_at ? ` at ${created_at}` : ''}`));
       const { caughtUp, isCatchingUp } = api.useProject();
       return <p>{isCatchingUp ? 'catching up' : `caught up ${caughtUp?.changes}`}</p>;
     };
     const { socket } = await inProject(Inside, { seq: 1 });
     const event = (seq: number) => ({ project_id: P, task_id: seq, updates: {}, updated_by: 'ben', seq });
     await say(socket, 'task:updated', event(2));
-    const calls = fakeFetch(() => ({ body: { items: [3, 4].map((seq) => ({ seq, type: 'task:updated', data: event(seq) })), oldest_seq: 1, last_seq: 4, next_after: null, must_reload: false } }));
+    const calls = fakeFetch(() => ({ body: { items: [3, 4].map((seq) => ({ seq, type: 'task:updated', data: event(seq), created_at: `2026-11-28T00:00:0${seq}Z` })), oldest_seq: 1, last_seq: 4, next_after: null, must_reload: false } }));
     await act(async () => socket.drop());
     await act(async () => {
       socket.attempt();
@@ -214,8 +284,90 @@ describe('useEvent', () => {
     });
     await act(settle);
     expect(calls.map((c) => c.path.replace(/^.*\/api/, ''))).toEqual([`/projects/${P}/events?after=2&limit=1000`]);
-    expect(seen).toEqual(['2', '3 missed', '4 missed', '5 missed']);
+    expect(seen).toEqual(['2', '3 missed at 2026-11-28T00:00:03Z', '4 missed at 2026-11-28T00:00:04Z', '5 missed']);
     screen.getByText('caught up 3');
+  });
+
+  it('who leaves and comes back hears what came meanwhile, each once, however long it was', async () => {
+    const seen: string[] = [];
+    let go!: (id: string) => void;
+    const Inside = () => {
+      api.useEvent('task:updated', (data, { missed }) => seen.push(`${data.task_id}${missed ? ' missed' : ''}`));
+      return null;
+    };
+    const App = () => {
+      const [id, setId] = useState(P);
+      go = setId;
+      return (
+        <ProjectProvider key={id} projectId={id} initialSeq={1}>
+          {id === P && <Inside />}
+        </ProjectProvider>
+      );
+    };
+    render(
+      <StrictMode>
+        <RealtimeProvider url={freshUrl()} getToken={() => 't'}>
+          <App />
+        </RealtimeProvider>
+      </StrictMode>,
+    );
+    await act(settle);
+    const socket = newest();
+    const event = (seq: number) => ({ project_id: P, task_id: seq, updates: {}, updated_by: 'ben', seq });
+    let last = 2;
+    const calls = fakeFetch((path) => {
+      const after = Number(/after=(\d+)/.exec(path)![1]);
+      const items = Array.from({ length: last - after }, (_, i) => ({ seq: after + 1 + i, type: 'task:updated', data: event(after + 1 + i) }));
+      return { body: { items, oldest_seq: 1, last_seq: last, next_after: null, must_reload: false } };
+    });
+    await act(async () => socket.accept());
+    await say(socket, 'joined_project', joined(people, 1));
+    await say(socket, 'task:updated', event(2));
+    act(() => go('proj-2'));
+    await say(socket, 'task:updated', event((last = 3)));
+    act(() => go(P));
+    await act(settle);
+    await say(socket, 'task:updated', event((last = 4)));
+    expect(seen).toEqual(['2', '3 missed', '4']);
+
+    act(() => go('proj-2'));
+    await pass(2000);
+    last = 6;
+    act(() => go(P));
+    await say(socket, 'joined_project', joined(people, 6));
+    await act(settle);
+    expect(seen).toEqual(['2', '3 missed', '4', '5 missed', '6 missed']);
+    expect([...new Set(calls.map((c) => /after=(\d+)/.exec(c.path)![1]))]).toEqual(['2', '4']); // StrictMode asks twice
+  });
+
+  it('who comes back with lists that are newer hears only what came after them', async () => {
+    const seen: number[] = [];
+    const url = freshUrl();
+    const Inside = () => {
+      api.useEvent('task:updated', (data) => seen.push(Number(data.task_id)));
+      return null;
+    };
+    const tree = (seq: number | null) => (
+      <RealtimeProvider url={url} getToken={() => 't'}>
+        {seq !== null && (
+          <ProjectProvider projectId={P} initialSeq={seq}>
+            <Inside />
+          </ProjectProvider>
+        )}
+      </RealtimeProvider>
+    );
+    const { rerender } = render(tree(0));
+    await act(settle);
+    const socket = newest();
+    const calls = fakeFetch(() => ({ body: { items: [3].map((seq) => ({ seq, type: 'task:updated', data: { task_id: seq } })), oldest_seq: 1, last_seq: 3, next_after: null, must_reload: false } }));
+    await act(async () => socket.accept());
+    await say(socket, 'joined_project', joined(people, 0));
+    rerender(tree(null));
+    for (const seq of [1, 2, 3]) await say(socket, 'task:updated', { project_id: P, task_id: seq, seq });
+    rerender(tree(2));
+    await act(settle);
+    expect(calls.map((c) => /after=(\d+)/.exec(c.path)![1])).toEqual(['2']);
+    expect(seen).toEqual([3]);
   });
 
   it('useReload is told when the history does not reach back', async () => {
@@ -367,6 +519,22 @@ describe('people', () => {
   });
 });
 
+describe('the initial presence', () => {
+  it('is there in the first render, and what a child sets in an effect lies over it', async () => {
+    const seen: unknown[] = [];
+    const Inside = () => {
+      const [mine, update] = api.useMyPresence<{ tab: string; cell: string | null }>();
+      seen.push(mine);
+      useEffect(() => update({ tab: 'tasks' }), [update]);
+      return null;
+    };
+    const { socket } = await inProject(Inside, { presence: { tab: 'boq', cell: null } });
+    expect(seen[0]).toEqual({ tab: 'boq', cell: null });
+    expect(seen.at(-1)).toEqual({ tab: 'tasks', cell: null });
+    expect(socket.got('presence:update')).toEqual([{ project_id: P, state: { tab: 'tasks', cell: null } }]);
+  });
+});
+
 describe('useTyping', () => {
   it('tells who types at that target, not oneself, until they stop', async () => {
     const Show = () => {
@@ -455,6 +623,18 @@ describe('useCursors', () => {
     expect(ben.style.visibility).toBe('hidden');
     expect(renders).toBe(before);
     await say(socket, 'user:left', { user_id: 'ben', project_id: P });
+    expect(screen.queryByTestId('ben')).toBeNull();
+  });
+
+  it('goes when its owner has left while one was away', async () => {
+    vi.stubGlobal('matchMedia', () => ({ matches: false }));
+    const { moved, socket } = await setUp();
+    await act(async () => moved(0));
+    screen.getByTestId('ben');
+    await act(async () => socket.drop());
+    await act(async () => socket.accept());
+    screen.getByTestId('ben'); // as far as one knows
+    await say(socket, 'joined_project', joined());
     expect(screen.queryByTestId('ben')).toBeNull();
   });
 
