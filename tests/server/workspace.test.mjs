@@ -81,6 +81,19 @@ describe('the first minute', { skip }, () => {
     await dora.page.getByText(/no access|not found|no such|there is no/i).first().waitFor();
     await dora.close();
   });
+
+  it('whoever signs in after somebody else sees nothing of theirs', async () => {
+    const anna = await person('anna');
+    const { page } = anna;
+    await page.getByRole('button', { name: 'Import' }).waitFor();
+    await page.getByRole('button', { name: 'Your account' }).click();
+    await page.getByRole('menuitem', { name: 'Sign out' }).click();
+    await page.getByRole('button', { name: 'Priya' }).click();
+    await anna.live();
+    await page.getByRole('button', { name: 'Export' }).waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Import' }).count(), 0, 'Priya may only look');
+    await anna.close();
+  });
 });
 
 describe('the bill of quantities', { skip }, () => {
@@ -395,6 +408,38 @@ describe('tasks, comments, notifications, activity', { skip }, () => {
     await anna.shot('five-people');
     pool.close();
     await anna.page.waitForFunction(() => document.querySelectorAll('.here .face').length === 0);
+    await anna.close();
+  });
+
+  const made = async (body) => (await server.api('POST', `/api/projects/${PROJECT}/tasks`, { as: 'ben', body })).json;
+  const change = async (id, as, body) => {
+    const { version } = (await server.api('GET', `/api/projects/${PROJECT}/tasks/${id}`, { as })).json;
+    return server.api('PATCH', `/api/projects/${PROJECT}/tasks/${id}`, { as, body: { ...body, version } });
+  };
+  const changesOf = async (id) => (await server.history(PROJECT)).filter((e) => e.type === 'task:updated' && Number(e.data.task_id) === id);
+
+  it('a task whose title somebody else changes: tabbing through takes nothing back, typing over it is refused', async () => {
+    const { task_id: id } = await made({ title: 'Order the lifts' });
+    const anna = await person('anna', { tab: 'tasks' });
+    const { page } = anna;
+    await page.locator(`li[data-task="${id}"] .card-handle`).click();
+    const [title, due] = [page.getByLabel('Title'), page.getByLabel('Due')];
+    await title.focus();
+    await change(id, 'ben', { title: 'Order two lifts' });
+    await page.waitForFunction(() => document.activeElement.value === 'Order two lifts');
+    await page.keyboard.press('Tab');
+    // The year as it is typed is nobody's due date.
+    await due.pressSequentially('12122026');
+    assert.equal((await changesOf(id)).length, 1);
+    await page.keyboard.press('Enter');
+    await page.locator(`li[data-task="${id}"]`, { hasText: '12 Dec' }).waitFor();
+    await title.fill('Order three lifts');
+    await change(id, 'ben', { title: 'Order no lift' });
+    await page.locator(`li[data-task="${id}"]`, { hasText: 'Order no lift' }).waitFor();
+    await page.getByRole('button', { name: 'Done', exact: true }).click();
+    await page.locator('.refused').getByText('“Order three lifts” in a change of “Order no lift” was not saved: Ben Okafor has changed').waitFor();
+    await page.locator('.refused').getByRole('button', { name: 'OK' }).click();
+    assert.deepEqual((await changesOf(id)).map((e) => e.data.updates), [{ title: 'Order two lifts' }, { due_date: '2026-12-12' }, { title: 'Order no lift' }]);
     await anna.close();
   });
 });

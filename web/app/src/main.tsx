@@ -8,7 +8,7 @@ import { createTheme, MantineProvider } from '@mantine/core';
 import { Notifications } from '@mantine/notifications';
 import { RealtimeError, RealtimeProvider } from '@skybuild/realtime-react';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { lazy, StrictMode, Suspense } from 'react';
+import { lazy, type ReactNode, StrictMode, Suspense, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Redirect, Route, Switch } from 'wouter';
 import { parseExact } from './lib/decimal';
@@ -25,21 +25,29 @@ const components = { Modal: { defaultProps: close }, Drawer: { defaultProps: clo
 const theme = createTheme({ fontFamily: "'Inter Variable', system-ui, sans-serif", primaryColor: 'blue', primaryShade: 8, defaultRadius: 'sm', cursorType: 'pointer', components });
 // A refusal stays one when it is asked for again; a network that is away comes back.
 const isForGood = (error: Error) => error instanceof RealtimeError && error.status !== undefined && error.status < 500;
-const queries = new QueryClient({ defaultOptions: { queries: { retry: (n, error) => !isForGood(error) && n < 5, refetchOnWindowFocus: false, networkMode: 'always' } } });
+const newQueries = () => new QueryClient({ defaultOptions: { queries: { retry: (n, error) => !isForGood(error) && n < 5, refetchOnWindowFocus: false, networkMode: 'always' } } });
+
+/** What was read was read as somebody: whoever signs in next begins with nothing. */
+function Queries({ children }: { children: ReactNode }) {
+  const [queries] = useState(newQueries);
+  return <QueryClientProvider client={queries}>{children}</QueryClientProvider>;
+}
 
 function Workspace() {
   const { session, isExpired } = useSession();
   if (!session) return <SignIn />;
   return (
     <RealtimeProvider url="" getToken={getToken} session={session.userId} parse={parseExact}>
-      <Switch>
-        <Route path="/">{() => <Projects />}</Route>
-        <Route path="/p/:id">{({ id }) => <Redirect to={`/p/${id}/boq`} replace />}</Route>
-        <Route path="/p/:id/:tab">{({ id, tab }) => <Project id={id} tab={tab} userId={session.userId} />}</Route>
-        <Route>
-          <Redirect to="/" replace />
-        </Route>
-      </Switch>
+      <Queries key={session.userId}>
+        <Switch>
+          <Route path="/">{() => <Projects />}</Route>
+          <Route path="/p/:id">{({ id }) => <Redirect to={`/p/${id}/boq`} replace />}</Route>
+          <Route path="/p/:id/:tab">{({ id, tab }) => <Project id={id} tab={tab} userId={session.userId} />}</Route>
+          <Route>
+            <Redirect to="/" replace />
+          </Route>
+        </Switch>
+      </Queries>
       {isExpired && (
         <Suspense>
           <SignInAgain />
@@ -52,19 +60,17 @@ function Workspace() {
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
     <MantineProvider theme={theme} defaultColorScheme="auto">
-      <QueryClientProvider client={queries}>
-        <Notifications position="bottom-right" />
-        <Suspense fallback={null}>
-          <Switch>
-            <Route path="/ops">
-              <Ops />
-            </Route>
-            <Route>
-              <Workspace />
-            </Route>
-          </Switch>
-        </Suspense>
-      </QueryClientProvider>
+      <Notifications position="bottom-right" />
+      <Suspense fallback={null}>
+        <Switch>
+          <Route path="/ops">
+            <Ops />
+          </Route>
+          <Route>
+            <Workspace />
+          </Route>
+        </Switch>
+      </Suspense>
     </MantineProvider>
   </StrictMode>,
 );
