@@ -720,6 +720,40 @@ describe('when the network fails', { skip }, () => {
     await anna.close();
   });
 
+  it('a tab that was never opened opens without a network: its script is there already', async () => {
+    const anna = await person('anna', { tab: null });
+    const { page } = anna;
+    const scripts = ['Board', 'Activity', 'BulkDialog'].map((name) => page.waitForResponse(new RegExp(`/assets/${name}-`)));
+    await page.goto(`${server.url}/p/${PROJECT}/boq`);
+    await anna.text('item-0101', 'code').waitFor();
+    await Promise.all(scripts.map(async (script) => (await script).finished()));
+    await anna.context.setOffline(true);
+    await page.getByRole('link', { name: 'Tasks' }).click();
+    await page.locator('[data-status="todo"] li[data-task]').first().waitFor();
+    await anna.close();
+  });
+
+  it('a tab whose script cannot be had says so; the rest of the page goes on', async () => {
+    const anna = await person('anna', { tab: null });
+    const { page } = anna;
+    await anna.context.route('**/assets/Board-*', (route) => route.abort());
+    await page.goto(`${server.url}/p/${PROJECT}/boq`);
+    await anna.text('item-0101', 'code').waitFor();
+    await page.getByRole('link', { name: 'Tasks' }).click();
+    const says = page.getByRole('alert').filter({ hasText: 'could not be loaded' });
+    await says.waitFor();
+    await anna.accessibility();
+    await page.getByRole('link', { name: 'BoQ' }).click();
+    await anna.text('item-0101', 'code').waitFor();
+    await page.getByRole('link', { name: 'Tasks' }).click();
+    await says.waitFor();
+    await anna.context.unroute('**/assets/Board-*');
+    await says.getByRole('button', { name: 'Load again' }).click();
+    await page.locator('[data-status="todo"] li[data-task]').first().waitFor();
+    anna.complaints = anna.complaints.filter((c) => !/dynamically imported module/.test(c)); // React tells what the boundary has caught
+    await anna.close();
+  });
+
   it('over long-polling alone', async () => {
     const [anna, ben] = [await person('anna', { init: () => delete window.WebSocket }), await person('ben')];
     await ben.type('item-0115', 'qty', '91');

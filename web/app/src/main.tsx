@@ -8,16 +8,18 @@ import { createTheme, MantineProvider } from '@mantine/core';
 import { Notifications } from '@mantine/notifications';
 import { RealtimeError, RealtimeProvider } from '@skybuild/realtime-react';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { lazy, type ReactNode, StrictMode, Suspense, useState } from 'react';
+import { lazy, type ReactNode, StrictMode, Suspense, useEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Redirect, Route, Switch } from 'wouter';
 import { parseExact } from './lib/decimal';
+import { lazily, loadAhead } from './lib/lazily';
 import { getToken, useSession } from './lib/session';
+import { Boundary } from './parts/Boundary';
 
-const Project = lazy(() => import('./pages/Project').then((m) => ({ default: m.Project })));
-const SignIn = lazy(() => import('./pages/SignIn').then((m) => ({ default: m.SignIn })));
-const SignInAgain = lazy(() => import('./pages/SignIn').then((m) => ({ default: m.SignInAgain })));
-const Projects = lazy(() => import('./pages/Projects').then((m) => ({ default: m.Projects })));
+const Project = lazily(() => import('./pages/Project').then((m) => m.Project));
+const SignIn = lazily(() => import('./pages/SignIn').then((m) => m.SignIn));
+const SignInAgain = lazily(() => import('./pages/SignIn').then((m) => m.SignInAgain));
+const Projects = lazily(() => import('./pages/Projects').then((m) => m.Projects));
 const Ops = lazy(() => import('./pages/Ops').then((m) => ({ default: m.Ops })));
 
 const close = { closeButtonProps: { 'aria-label': 'Close' } };
@@ -35,6 +37,10 @@ function Queries({ children }: { children: ReactNode }) {
 
 function Workspace() {
   const { session, isExpired } = useSession();
+  const isSignedIn = session !== null;
+  useEffect(() => {
+    if (isSignedIn) void loadAhead();
+  }, [isSignedIn]);
   if (!session) return <SignIn />;
   return (
     <RealtimeProvider url="" getToken={getToken} session={session.userId} parse={parseExact}>
@@ -61,16 +67,18 @@ createRoot(document.getElementById('root')!).render(
   <StrictMode>
     <MantineProvider theme={theme} defaultColorScheme="auto">
       <Notifications position="bottom-right" />
-      <Suspense fallback={null}>
-        <Switch>
-          <Route path="/ops">
-            <Ops />
-          </Route>
-          <Route>
-            <Workspace />
-          </Route>
-        </Switch>
-      </Suspense>
+      <Boundary>
+        <Suspense fallback={null}>
+          <Switch>
+            <Route path="/ops">
+              <Ops />
+            </Route>
+            <Route>
+              <Workspace />
+            </Route>
+          </Switch>
+        </Suspense>
+      </Boundary>
     </MantineProvider>
   </StrictMode>,
 );
