@@ -720,6 +720,20 @@ describe('when the network fails', { skip }, () => {
     await anna.close();
   });
 
+  it('the server refuses the token: sign in again, and everything is read', async () => {
+    const anna = await person('anna', { tab: null, token: server.token('anna', { secret: 'what-the-secret-was-until-yesterday-0000' }) });
+    const { page } = anna;
+    await page.goto(`${server.url}/p/${PROJECT}/boq`);
+    const ask = page.getByRole('dialog', { name: 'Your session has ended' });
+    await ask.waitFor();
+    await ask.locator('input[type=password]').fill('demo-anna');
+    await ask.getByRole('button', { name: 'Go on' }).click();
+    await ask.waitFor({ state: 'detached' });
+    await anna.text('item-0101', 'code').waitFor();
+    await anna.live();
+    await anna.close();
+  });
+
   it('a tab that was never opened opens without a network: its script is there already', async () => {
     const anna = await person('anna', { tab: null });
     const { page } = anna;

@@ -14,6 +14,7 @@ import { Redirect, Route, Switch } from 'wouter';
 import { parseExact } from './lib/decimal';
 import { lazily, loadAhead } from './lib/lazily';
 import { getToken, useSession } from './lib/session';
+import { useTokenOfConnection } from './lib/useRequest';
 import { Boundary } from './parts/Boundary';
 
 const Project = lazily(() => import('./pages/Project').then((m) => m.Project));
@@ -35,6 +36,11 @@ function Queries({ children }: { children: ReactNode }) {
   return <QueryClientProvider client={queries}>{children}</QueryClientProvider>;
 }
 
+function TokenOfConnection() {
+  useTokenOfConnection();
+  return null;
+}
+
 function Workspace() {
   const { session, isExpired } = useSession();
   const isSignedIn = session !== null;
@@ -54,6 +60,7 @@ function Workspace() {
           </Route>
         </Switch>
       </Queries>
+      <TokenOfConnection />
       {isExpired && (
         <Suspense>
           <SignInAgain />

@@ -1,7 +1,7 @@
 // Project.tsx -- a project: its header, its four tabs, and what they share.
 import { Button, Menu, Skeleton, Text, UnstyledButton } from '@mantine/core';
 import { useIdle } from '@mantine/hooks';
-import { type Member, ProjectProvider, useEvent, useMyPresence, useOthers, useProject, useRequest } from '@skybuild/realtime-react';
+import { type Member, ProjectProvider, useEvent, useMyPresence, useOthers, useProject } from '@skybuild/realtime-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Suspense, useCallback, useEffect, useMemo, useState } from 'react';
 import { Link, Redirect, useLocation } from 'wouter';
@@ -12,6 +12,7 @@ import { lazily } from '../lib/lazily';
 import type { Letters } from '../lib/letters';
 import { firstName, peopleOf } from '../lib/people';
 import { type CellRef, type Presence, type Tab, TABS } from '../lib/presence';
+import { useRequest } from '../lib/useRequest';
 import { Bar, Here } from '../parts/Bar';
 import { Boundary } from '../parts/Boundary';
 import { Pill } from '../parts/Pill';
