@@ -81,6 +81,19 @@ describe('the first minute', { skip }, () => {
     await dora.page.getByText(/no access|not found|no such|there is no/i).first().waitFor();
     await dora.close();
   });
+
+  it('whoever signs in after somebody else sees nothing of theirs', async () => {
+    const anna = await person('anna');
+    const { page } = anna;
+    await page.getByRole('button', { name: 'Import' }).waitFor();
+    await page.getByRole('button', { name: 'Your account' }).click();
+    await page.getByRole('menuitem', { name: 'Sign out' }).click();
+    await page.getByRole('button', { name: 'Priya' }).click();
+    await anna.live();
+    await page.getByRole('button', { name: 'Export' }).waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Import' }).count(), 0, 'Priya may only look');
+    await anna.close();
+  });
 });
 
 describe('the bill of quantities', { skip }, () => {
@@ -397,6 +410,38 @@ describe('tasks, comments, notifications, activity', { skip }, () => {
     await anna.page.waitForFunction(() => document.querySelectorAll('.here .face').length === 0);
     await anna.close();
   });
+
+  const made = async (body) => (await server.api('POST', `/api/projects/${PROJECT}/tasks`, { as: 'ben', body })).json;
+  const change = async (id, as, body) => {
+    const { version } = (await server.api('GET', `/api/projects/${PROJECT}/tasks/${id}`, { as })).json;
+    return server.api('PATCH', `/api/projects/${PROJECT}/tasks/${id}`, { as, body: { ...body, version } });
+  };
+  const changesOf = async (id) => (await server.history(PROJECT)).filter((e) => e.type === 'task:updated' && Number(e.data.task_id) === id);
+
+  it('a task whose title somebody else changes: tabbing through takes nothing back, typing over it is refused', async () => {
+    const { task_id: id } = await made({ title: 'Order the lifts' });
+    const anna = await person('anna', { tab: 'tasks' });
+    const { page } = anna;
+    await page.locator(`li[data-task="${id}"] .card-handle`).click();
+    const [title, due] = [page.getByLabel('Title'), page.getByLabel('Due')];
+    await title.focus();
+    await change(id, 'ben', { title: 'Order two lifts' });
+    await page.waitForFunction(() => document.activeElement.value === 'Order two lifts');
+    await page.keyboard.press('Tab');
+    // The year as it is typed is nobody's due date.
+    await due.pressSequentially('12122026');
+    assert.equal((await changesOf(id)).length, 1);
+    await page.keyboard.press('Enter');
+    await page.locator(`li[data-task="${id}"]`, { hasText: '12 Dec' }).waitFor();
+    await title.fill('Order three lifts');
+    await change(id, 'ben', { title: 'Order no lift' });
+    await page.locator(`li[data-task="${id}"]`, { hasText: 'Order no lift' }).waitFor();
+    await page.getByRole('button', { name: 'Done', exact: true }).click();
+    await page.locator('.refused').getByText('“Order three lifts” in a change of “Order no lift” was not saved: Ben Okafor has changed').waitFor();
+    await page.locator('.refused').getByRole('button', { name: 'OK' }).click();
+    assert.deepEqual((await changesOf(id)).map((e) => e.data.updates), [{ title: 'Order two lifts' }, { due_date: '2026-12-12' }, { title: 'Order no lift' }]);
+    await anna.close();
+  });
 });
 
 describe('five people, each in a browser of their own', { skip }, () => {
@@ -672,6 +717,54 @@ describe('when the network fails', { skip }, () => {
     await ask.waitFor({ state: 'detached' });
     await anna.live();
     assert.equal((await itemOf('item-0114')).qty, 81);
+    await anna.close();
+  });
+
+  it('the server refuses the token: sign in again, and everything is read', async () => {
+    const anna = await person('anna', { tab: null, token: server.token('anna', { secret: 'what-the-secret-was-until-yesterday-0000' }) });
+    const { page } = anna;
+    await page.goto(`${server.url}/p/${PROJECT}/boq`);
+    const ask = page.getByRole('dialog', { name: 'Your session has ended' });
+    await ask.waitFor();
+    await ask.locator('input[type=password]').fill('demo-anna');
+    await ask.getByRole('button', { name: 'Go on' }).click();
+    await ask.waitFor({ state: 'detached' });
+    await anna.text('item-0101', 'code').waitFor();
+    await anna.live();
+    await anna.close();
+  });
+
+  it('a tab that was never opened opens without a network: its script is there already', async () => {
+    const anna = await person('anna', { tab: null });
+    const { page } = anna;
+    const scripts = ['Board', 'Activity', 'BulkDialog'].map((name) => page.waitForResponse(new RegExp(`/assets/${name}-`)));
+    await page.goto(`${server.url}/p/${PROJECT}/boq`);
+    await anna.text('item-0101', 'code').waitFor();
+    await Promise.all(scripts.map(async (script) => (await script).finished()));
+    await anna.context.setOffline(true);
+    await page.getByRole('link', { name: 'Tasks' }).click();
+    await page.locator('[data-status="todo"] li[data-task]').first().waitFor();
+    await anna.close();
+  });
+
+  it('a tab whose script cannot be had says so; the rest of the page goes on', async () => {
+    const anna = await person('anna', { tab: null });
+    const { page } = anna;
+    await anna.context.route('**/assets/Board-*', (route) => route.abort());
+    await page.goto(`${server.url}/p/${PROJECT}/boq`);
+    await anna.text('item-0101', 'code').waitFor();
+    await page.getByRole('link', { name: 'Tasks' }).click();
+    const says = page.getByRole('alert').filter({ hasText: 'could not be loaded' });
+    await says.waitFor();
+    await anna.accessibility();
+    await page.getByRole('link', { name: 'BoQ' }).click();
+    await anna.text('item-0101', 'code').waitFor();
+    await page.getByRole('link', { name: 'Tasks' }).click();
+    await says.waitFor();
+    await anna.context.unroute('**/assets/Board-*');
+    await says.getByRole('button', { name: 'Load again' }).click();
+    await page.locator('[data-status="todo"] li[data-task]').first().waitFor();
+    anna.complaints = anna.complaints.filter((c) => !/dynamically imported module/.test(c)); // React tells what the boundary has caught
     await anna.close();
   });
 

@@ -8,16 +8,19 @@ import { createTheme, MantineProvider } from '@mantine/core';
 import { Notifications } from '@mantine/notifications';
 import { RealtimeError, RealtimeProvider } from '@skybuild/realtime-react';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { lazy, StrictMode, Suspense } from 'react';
+import { lazy, type ReactNode, StrictMode, Suspense, useEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Redirect, Route, Switch } from 'wouter';
 import { parseExact } from './lib/decimal';
+import { lazily, loadAhead } from './lib/lazily';
 import { getToken, useSession } from './lib/session';
+import { useTokenOfConnection } from './lib/useRequest';
+import { Boundary } from './parts/Boundary';
 
-const Project = lazy(() => import('./pages/Project').then((m) => ({ default: m.Project })));
-const SignIn = lazy(() => import('./pages/SignIn').then((m) => ({ default: m.SignIn })));
-const SignInAgain = lazy(() => import('./pages/SignIn').then((m) => ({ default: m.SignInAgain })));
-const Projects = lazy(() => import('./pages/Projects').then((m) => ({ default: m.Projects })));
+const Project = lazily(() => import('./pages/Project').then((m) => m.Project));
+const SignIn = lazily(() => import('./pages/SignIn').then((m) => m.SignIn));
+const SignInAgain = lazily(() => import('./pages/SignIn').then((m) => m.SignInAgain));
+const Projects = lazily(() => import('./pages/Projects').then((m) => m.Projects));
 const Ops = lazy(() => import('./pages/Ops').then((m) => ({ default: m.Ops })));
 
 const close = { closeButtonProps: { 'aria-label': 'Close' } };
@@ -25,21 +28,39 @@ const components = { Modal: { defaultProps: close }, Drawer: { defaultProps: clo
 const theme = createTheme({ fontFamily: "'Inter Variable', system-ui, sans-serif", primaryColor: 'blue', primaryShade: 8, defaultRadius: 'sm', cursorType: 'pointer', components });
 // A refusal stays one when it is asked for again; a network that is away comes back.
 const isForGood = (error: Error) => error instanceof RealtimeError && error.status !== undefined && error.status < 500;
-const queries = new QueryClient({ defaultOptions: { queries: { retry: (n, error) => !isForGood(error) && n < 5, refetchOnWindowFocus: false, networkMode: 'always' } } });
+const newQueries = () => new QueryClient({ defaultOptions: { queries: { retry: (n, error) => !isForGood(error) && n < 5, refetchOnWindowFocus: false, networkMode: 'always' } } });
+
+/** What was read was read as somebody: whoever signs in next begins with nothing. */
+function Queries({ children }: { children: ReactNode }) {
+  const [queries] = useState(newQueries);
+  return <QueryClientProvider client={queries}>{children}</QueryClientProvider>;
+}
+
+function TokenOfConnection() {
+  useTokenOfConnection();
+  return null;
+}
 
 function Workspace() {
   const { session, isExpired } = useSession();
+  const isSignedIn = session !== null;
+  useEffect(() => {
+    if (isSignedIn) void loadAhead();
+  }, [isSignedIn]);
   if (!session) return <SignIn />;
   return (
     <RealtimeProvider url="" getToken={getToken} session={session.userId} parse={parseExact}>
-      <Switch>
-        <Route path="/">{() => <Projects />}</Route>
-        <Route path="/p/:id">{({ id }) => <Redirect to={`/p/${id}/boq`} replace />}</Route>
-        <Route path="/p/:id/:tab">{({ id, tab }) => <Project id={id} tab={tab} userId={session.userId} />}</Route>
-        <Route>
-          <Redirect to="/" replace />
-        </Route>
-      </Switch>
+      <Queries key={session.userId}>
+        <Switch>
+          <Route path="/">{() => <Projects />}</Route>
+          <Route path="/p/:id">{({ id }) => <Redirect to={`/p/${id}/boq`} replace />}</Route>
+          <Route path="/p/:id/:tab">{({ id, tab }) => <Project id={id} tab={tab} userId={session.userId} />}</Route>
+          <Route>
+            <Redirect to="/" replace />
+          </Route>
+        </Switch>
+      </Queries>
+      <TokenOfConnection />
       {isExpired && (
         <Suspense>
           <SignInAgain />
@@ -52,8 +73,8 @@ function Workspace() {
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
     <MantineProvider theme={theme} defaultColorScheme="auto">
-      <QueryClientProvider client={queries}>
-        <Notifications position="bottom-right" />
+      <Notifications position="bottom-right" />
+      <Boundary>
         <Suspense fallback={null}>
           <Switch>
             <Route path="/ops">
@@ -64,7 +85,7 @@ createRoot(document.getElementById('root')!).render(
             </Route>
           </Switch>
         </Suspense>
-      </QueryClientProvider>
+      </Boundary>
     </MantineProvider>
   </StrictMode>,
 );

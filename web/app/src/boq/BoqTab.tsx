@@ -2,9 +2,10 @@
 import { ActionIcon, Button, CloseButton, FileButton, Skeleton, Text, TextInput } from '@mantine/core';
 import { useLocalStorage, useMediaQuery } from '@mantine/hooks';
 import { IconBaselineDensitySmall, IconDownload, IconPercentage, IconSearch, IconUpload } from '../parts/icons';
-import { lazy, Suspense, memo, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
+import { Suspense, memo, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { canEdit } from '../lib/api';
 import { shown, totalOf } from '../lib/decimal';
+import { lazily } from '../lib/lazily';
 import type { CellRef } from '../lib/presence';
 import { useWorkspace } from '../parts/workspace';
 import type { Work } from './BulkDialog';
@@ -12,10 +13,10 @@ import { CostChart } from './CostChart';
 import { Grid, type GridHandle, type Selection } from './Grid';
 import { type Boq, useOrder, useReadStatus, useTopic } from './useBoq';
 
-const ItemPanel = lazy(() => import('./ItemPanel').then((m) => ({ default: m.ItemPanel })));
+const ItemPanel = lazily(() => import('./ItemPanel').then((m) => m.ItemPanel));
 const ROW_PX = 32;
 const COMPACT_PX = 26;
-const BulkDialog = lazy(() => import('./BulkDialog').then((m) => ({ default: m.BulkDialog })));
+const BulkDialog = lazily(() => import('./BulkDialog').then((m) => m.BulkDialog));
 
 export function BoqTab() {
   const { project, boq, people, setCell, followed } = useWorkspace();

@@ -1,9 +1,9 @@
 // BulkDialog.tsx -- one dialog for long work: what to do, how far it is, what came of it.
 import { Button, Group, Modal, NumberInput, Progress as Bar, ScrollArea, SegmentedControl, Stack, Table, Text } from '@mantine/core';
-import { useRequest } from '@skybuild/realtime-react';
 import { useRef, useState } from 'react';
 import type { Item } from '../lib/api';
 import { byPercent, shown } from '../lib/decimal';
+import { useRequest } from '../lib/useRequest';
 import { changeByPercent, csvOf, download, importRows, type Progress, readCsv } from './bulk';
 
 export type Work = { kind: 'percent'; items: readonly Item[] } | { kind: 'import'; file: File; items: readonly Item[] };

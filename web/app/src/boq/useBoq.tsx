@@ -1,10 +1,11 @@
 // useBoq.tsx -- the bill of quantities in components: the model, what feeds it, and hooks that draw
 // a component anew for what it shows alone.
-import { useConnection, useEvent, useReload, useRequest } from '@skybuild/realtime-react';
+import { useConnection, useEvent, useReload } from '@skybuild/realtime-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useSyncExternalStore } from 'react';
 import { type Item, listAll, pathOf } from '../lib/api';
 import type { Edit } from '../lib/outbox';
+import { useRequest } from '../lib/useRequest';
 import { Boq, type Row } from './boq';
 import { itemKey, type Order, sectionKey, type Topic } from './items';
 

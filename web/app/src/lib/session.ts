@@ -1,8 +1,8 @@
 // session.ts -- who is signed in, in this window.
 //
 // The token is kept for the window (sessionStorage), so two windows may be two people.  When it
-// is about to end, whoever needs a token waits until the person has signed in again: the page
-// stays as it is, with everything that was typed.
+// is about to end, or the server has refused it, whoever needs a token waits until the person has
+// signed in again: the page stays as it is, with everything that was typed.
 import { useSyncExternalStore } from 'react';
 import { SESSION_KEY as KEY } from './early';
 
@@ -70,11 +70,17 @@ export function signOut(): void {
 
 /** The token; when it is over, the one of the next sign-in. */
 export function getToken(): Promise<string | null> {
-  const { session } = state;
+  const { session, isExpired } = state;
   if (!session) return Promise.resolve(null);
-  if (secondsLeft(session.token) > EARLY_S) return Promise.resolve(session.token);
-  if (!state.isExpired) set({ session, isExpired: true });
+  if (!isExpired && secondsLeft(session.token) > EARLY_S) return Promise.resolve(session.token);
+  refuse(session.token);
   return new Promise((resolve) => waiting.push(resolve));
+}
+
+/** That token is over, whatever the clock says; nothing when another one has come meanwhile. */
+export function refuse(token: string): void {
+  const { session, isExpired } = state;
+  if (session?.token === token && !isExpired) set({ session, isExpired: true });
 }
 
 export const useSession = (): State =>

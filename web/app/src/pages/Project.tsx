@@ -1,25 +1,28 @@
 // Project.tsx -- a project: its header, its four tabs, and what they share.
 import { Button, Menu, Skeleton, Text, UnstyledButton } from '@mantine/core';
 import { useIdle } from '@mantine/hooks';
-import { type Member, ProjectProvider, useEvent, useMyPresence, useOthers, useProject, useRequest } from '@skybuild/realtime-react';
+import { type Member, ProjectProvider, useEvent, useMyPresence, useOthers, useProject } from '@skybuild/realtime-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react';
+import { Suspense, useCallback, useEffect, useMemo, useState } from 'react';
 import { Link, Redirect, useLocation } from 'wouter';
 import { BoqTab } from '../boq/BoqTab';
 import { type Boq, BoqFeed, useBoq, useEdits } from '../boq/useBoq';
 import { type Collaborator, listAll, pathOf, type ProjectRow, readOne } from '../lib/api';
+import { lazily } from '../lib/lazily';
 import type { Letters } from '../lib/letters';
 import { firstName, peopleOf } from '../lib/people';
 import { type CellRef, type Presence, type Tab, TABS } from '../lib/presence';
+import { useRequest } from '../lib/useRequest';
 import { Bar, Here } from '../parts/Bar';
+import { Boundary } from '../parts/Boundary';
 import { Pill } from '../parts/Pill';
 import { useLetterList, useLetters } from '../parts/useLetters';
 import { useComments, useTasks } from '../parts/useLists';
 import { WorkspaceContext, type Workspace } from '../parts/workspace';
 
-const Board = lazy(() => import('../parts/Board').then((m) => ({ default: m.Board })));
-const Comments = lazy(() => import('../parts/Comments').then((m) => ({ default: m.Comments })));
-const Activity = lazy(() => import('../parts/Activity').then((m) => ({ default: m.Activity })));
+const Board = lazily(() => import('../parts/Board').then((m) => m.Board));
+const Comments = lazily(() => import('../parts/Comments').then((m) => m.Comments));
+const Activity = lazily(() => import('../parts/Activity').then((m) => m.Activity));
 const IDLE_MS = 60_000;
 
 export function Project({ id, tab, userId }: { id: string; tab: string; userId: string }) {
@@ -139,16 +142,18 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
               <Link href="/">All projects</Link>
             </div>
           ) : (
-            <Suspense fallback={<Skeleton height={240} m="md" width="auto" />}>
-              {tab === 'boq' && <BoqTab />}
-              {tab === 'tasks' && <Board />}
-              {tab === 'comments' && (
-                <section className="tab talk" aria-label="Comments of the project">
-                  <Comments target={{}} all />
-                </section>
-              )}
-              {tab === 'activity' && <Activity />}
-            </Suspense>
+            <Boundary key={tab}>
+              <Suspense fallback={<Skeleton height={240} m="md" width="auto" />}>
+                {tab === 'boq' && <BoqTab />}
+                {tab === 'tasks' && <Board />}
+                {tab === 'comments' && (
+                  <section className="tab talk" aria-label="Comments of the project">
+                    <Comments target={{}} all />
+                  </section>
+                )}
+                {tab === 'activity' && <Activity />}
+              </Suspense>
+            </Boundary>
           )}
         </main>
       </div>

@@ -1,10 +1,10 @@
 // Projects.tsx -- the projects one is in.
 import { Badge, Button, Group, Modal, Skeleton, Stack, Text, TextInput, Title } from '@mantine/core';
-import { useRequest } from '@skybuild/realtime-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { listAll, type ProjectRow } from '../lib/api';
+import { useRequest } from '../lib/useRequest';
 import { Bar } from '../parts/Bar';
 
 export function Projects() {

@@ -10,6 +10,7 @@ import { laidOver, type Letter, type TaskChange } from '../lib/letters';
 import { Comments } from './Comments';
 import { Face } from './Face';
 import { Refused } from './Refused';
+import { useDraft } from './useDraft';
 import { useLetterList } from './useLetters';
 import { useWorkspace } from './workspace';
 
@@ -46,10 +47,9 @@ export function Board() {
   );
   const columnOf = (status: TaskStatus) => rows.filter((t) => t.status === status).sort(byPosition);
 
-  const edit = (task: Task, patch: TaskChange) => {
-    const was = Object.fromEntries(Object.keys(patch).map((name) => [name, task[name as keyof TaskChange]]));
+  /** `was`: what the person saw, if that is not what there is now. */
+  const edit = (task: Task, patch: TaskChange, was: TaskChange = Object.fromEntries(Object.keys(patch).map((name) => [name, task[name as keyof TaskChange]]))) =>
     letters.post({ kind: 'change', taskId: task.task_id, body: patch, was });
-  };
 
   const drop = ({ active, over }: DragEndEvent) => {
     setDragged(null);
@@ -97,7 +97,7 @@ export function Board() {
         </div>
         <DragOverlay>{dragged && <Card task={dragged} />}</DragOverlay>
       </DndContext>
-      {shown && <TaskDialog key={shown.task_id} task={shown} isEditable={isEditable} onEdit={(patch) => edit(shown, patch)} onClose={() => setOpened(null)} />}
+      {shown && <TaskDialog key={shown.task_id} task={shown} isEditable={isEditable} onEdit={(patch, was) => edit(shown, patch, was)} onClose={() => setOpened(null)} />}
     </section>
   );
 }
@@ -197,20 +197,21 @@ function Card({ task, isWaiting = false }: { task: Task; isWaiting?: boolean }) 
   );
 }
 
-function TaskDialog({ task, isEditable, onEdit, onClose }: { task: Task; isEditable: boolean; onEdit(patch: TaskChange): void; onClose(): void }) {
+function TaskDialog({ task, isEditable, onEdit, onClose }: { task: Task; isEditable: boolean; onEdit(patch: TaskChange, was?: TaskChange): void; onClose(): void }) {
   const { people } = useWorkspace();
-  const [title, setTitle] = useState(task.title);
-  const [description, setDescription] = useState(task.description);
+  const title = useDraft(task.title, (text, base) => text.trim() && text.trim() !== base && onEdit({ title: text.trim() }, { title: base }));
+  const description = useDraft(task.description, (text, base) => onEdit({ description: text }, { description: base }));
+  const due = useDraft(task.due_date ?? '', (text, base) => onEdit({ due_date: text || null }, { due_date: base || null }));
   return (
     <Modal opened onClose={onClose} title={`Task ${task.task_id}`} size="lg">
       <Stack>
-        <TextInput label="Title" readOnly={!isEditable} value={title} onChange={(e) => setTitle(e.currentTarget.value)} onBlur={() => title.trim() && title !== task.title && onEdit({ title: title.trim() })} />
+        <TextInput label="Title" readOnly={!isEditable} {...title} />
         <Group grow>
           <Select label="Assignee" readOnly={!isEditable} clearable searchable value={task.assignee_id} data={people.list.map((p) => ({ value: p.user_id, label: p.name }))} onChange={(assignee_id) => onEdit({ assignee_id })} />
           <Select label="Status" readOnly={!isEditable} allowDeselect={false} value={task.status} data={COLUMNS.map((c) => ({ value: c.id, label: c.title }))} onChange={(status) => status && onEdit({ status: status as TaskStatus })} />
-          <TextInput label="Due" type="date" readOnly={!isEditable} value={task.due_date ?? ''} onChange={(e) => onEdit({ due_date: e.currentTarget.value || null })} />
+          <TextInput label="Due" type="date" readOnly={!isEditable} {...due} />
         </Group>
-        <Textarea label="Description" autosize minRows={2} readOnly={!isEditable} value={description} onChange={(e) => setDescription(e.currentTarget.value)} onBlur={() => description !== task.description && onEdit({ description })} />
+        <Textarea label="Description" autosize minRows={2} readOnly={!isEditable} {...description} />
         <Comments target={{ task_id: task.task_id }} />
         <Group justify="flex-end">
           <Button onClick={onClose}>Done</Button>

@@ -1,7 +1,7 @@
 // Comments.tsx -- what was said about one thing, and a box to say something: with @mentions, and
 // with who is typing below it.
 import { ActionIcon, Button, Combobox, Group, ScrollArea, Skeleton, Stack, Text, Textarea, useCombobox } from '@mantine/core';
-import { useRequest, useTyping } from '@skybuild/realtime-react';
+import { useTyping } from '@skybuild/realtime-react';
 import { IconTrash } from './icons';
 import { useEffect, useRef, useState } from 'react';
 import { canComment, canEdit, type Comment, pathOf } from '../lib/api';
@@ -9,6 +9,7 @@ import { firstName, namesInShort, type People, when } from '../lib/people';
 import { Face } from './Face';
 import { useTopic } from '../boq/useBoq';
 import type { Letter } from '../lib/letters';
+import { useRequest } from '../lib/useRequest';
 import { Refused } from './Refused';
 import { useLetterList } from './useLetters';
 import { useWorkspace } from './workspace';

@@ -5,8 +5,11 @@ import { useWorkspace } from './workspace';
 
 export function Refused({ letter }: { letter: Letter }) {
   const { letters, tasks } = useWorkspace();
-  const what =
-    letter.kind === 'comment' ? `“${letter.body.text}”` : letter.kind === 'task' ? `The task “${letter.body.title}”` : `A change of “${tasks?.find((t) => t.task_id === letter.taskId)?.title ?? `task ${letter.taskId}`}”`;
+  const changed = (l: Extract<Letter, { kind: 'change' }>) => {
+    const text = l.body.title ?? l.body.description; // what was written is shown, so that it can be taken along
+    return `${text === undefined ? 'A change' : `“${text}” in a change`} of “${tasks?.find((t) => t.task_id === l.taskId)?.title ?? `task ${l.taskId}`}”`;
+  };
+  const what = letter.kind === 'comment' ? `“${letter.body.text}”` : letter.kind === 'task' ? `The task “${letter.body.title}”` : changed(letter);
   return (
     <Group className="refused" gap="xs" role="alert" wrap="nowrap">
       <Text size="sm" c="var(--bad)" className="grow">

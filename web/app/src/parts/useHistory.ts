@@ -1,8 +1,9 @@
 // useHistory.ts -- the project's event history, the newest first, going on live.
-import { type HistoryEvent, type HistoryPage, useAnyEvent, useRequest } from '@skybuild/realtime-react';
+import { type HistoryEvent, type HistoryPage, useAnyEvent } from '@skybuild/realtime-react';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import { pathOf } from '../lib/api';
+import { useRequest } from '../lib/useRequest';
 import { useWorkspace } from './workspace';
 
 /** `limit`: events of a page.  Backwards: a page is what is in front of a number. */

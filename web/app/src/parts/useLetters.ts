@@ -1,10 +1,10 @@
 // useLetters.ts -- a project's letters (lib/letters.ts) in components.
-import { useRequest } from '@skybuild/realtime-react';
 import { useEffect, useMemo, useSyncExternalStore } from 'react';
 import { useConnected } from '../boq/useBoq';
 import type { Comment, Task } from '../lib/api';
 import { type Letter, Letters } from '../lib/letters';
 import type { People } from '../lib/people';
+import { useRequest } from '../lib/useRequest';
 import type { LiveList } from './useLists';
 
 export function useLetters(projectId: string, userId: string, people: People, tasks: LiveList<Task>, comments: LiveList<Comment>): Letters {

@@ -2,10 +2,11 @@
 //
 // An event that comes while its list is on the way may or may not be in it: then the list is read
 // once more.
-import { useEvent, useReload, useRequest } from '@skybuild/realtime-react';
+import { useEvent, useReload } from '@skybuild/realtime-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useMemo, useRef } from 'react';
 import { type Comment, listAll, pathOf, type Task } from '../lib/api';
+import { useRequest } from '../lib/useRequest';
 
 export interface LiveList<T> {
   rows: readonly T[] | null;
