@@ -4,9 +4,9 @@
 // As outbox.ts does for items: written to IndexedDB, sent in order, one at a time, each with an
 // idempotency key, and taken out when the server has answered.  What it refuses stays as well, with
 // the reason, until the person has read it: nothing that was written is lost without a word.
-import { isUnreachable, RealtimeError, type Request } from '@skybuild/realtime-react';
+import { RealtimeError, type Request } from '@skybuild/realtime-react';
 import { get, set } from 'idb-keyval';
-import { type Comment, pathOf, type Task } from './api';
+import { type Comment, isLater, pathOf, RETRY_MS, type Task } from './api';
 
 export type TaskChange = Partial<Pick<Task, 'title' | 'description' | 'status' | 'assignee_id' | 'due_date' | 'position'>>;
 type Content =
@@ -18,7 +18,7 @@ export type Letter = Content & { key: string; at: string; refusal?: string };
 
 export interface LetterHooks {
   request: Request;
-  /** Resolves when there is a connection; null: there is one now. */
+  /** Resolves when there is a connection, never for a page that has ended; null: there is one now. */
   connected(): Promise<void> | null;
   taskOf(id: number): Task | undefined;
   nameOf(userId: string): string;
@@ -27,7 +27,6 @@ export interface LetterHooks {
   onTask(row: Task): void;
 }
 
-const RETRY_MS = 1000;
 const VERSIONS_MAX = 20;
 const isWaiting = (l: Letter) => l.refusal === undefined;
 
@@ -126,8 +125,7 @@ export class Letters {
       try {
         return await this.hooks.request<T>(method, path, body, { idempotencyKey });
       } catch (error) {
-        const isLater = isUnreachable(error) || (error instanceof RealtimeError && (error.status ?? 0) >= 500);
-        if (!isLater) throw error;
+        if (!isLater(error)) throw error;
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
