@@ -60,6 +60,21 @@ describe('the outbox', () => {
     expect([keys.length, kept()]).toEqual([1, ['5', '7']]);
   });
 
+  it('of one window leaves alone what another has kept, and writes many edits at once', async () => {
+    const [one, other] = [make(() => item({ qty: '5', version: 4 })), make(() => refusal(401))];
+    await one.outbox.restore();
+    await other.outbox.restore();
+    other.outbox.add(edit('7'), edit('8'));
+    one.outbox.add(edit('5'));
+    expect(writes.length).toBe(2);
+    await one.outbox.send(edit('5'), item);
+    expect(kept()).toEqual(['7', '8']);
+    const later = make(() => item());
+    later.outbox.add(edit('9'));
+    expect((await later.outbox.restore()).map((e) => e.value)).toEqual(['7', '8']);
+    expect(later.outbox.list().map((e) => e.value)).toEqual(['7', '8', '9']);
+  });
+
   it('takes out what is refused', async () => {
     const { outbox } = make(() => refusal(422));
     outbox.add(edit('5'));

@@ -54,12 +54,13 @@ export class Outbox {
     return kept;
   }
 
-  add(edit: Edit): void {
-    this.change((edits) => [...edits, edit]);
+  /** All of them in one write: a paste is many. */
+  add(...more: Edit[]): void {
+    this.keep((edits) => [...edits, ...more]);
   }
 
   /** Here and in what is kept, where there may be others'. */
-  private change(make: (edits: readonly Edit[]) => readonly Edit[]): void {
+  private keep(make: (edits: readonly Edit[]) => readonly Edit[]): void {
     void update<readonly Edit[]>(this.store, (kept = []) => make(kept)).catch(() => {}); // a private window may have no store: then the page keeps them
     this.set(make(this.edits));
   }
@@ -79,7 +80,7 @@ export class Outbox {
       if (this.tail === tail) this.tail = null;
     });
     this.tail = tail;
-    return done.finally(() => this.change((edits) => edits.filter((e) => e.key !== edit.key)));
+    return done.finally(() => this.keep((edits) => edits.filter((e) => e.key !== edit.key)));
   }
 
   private async attempt(edit: Edit, newest: () => Item): Promise<Item> {
