@@ -5,7 +5,7 @@ import type { Task } from '../src/lib/api';
 import { laidOver, type LetterHooks, Letters } from '../src/lib/letters';
 
 const { disk } = vi.hoisted(() => ({ disk: new Map<string, unknown>() }));
-vi.mock('idb-keyval', () => ({ get: async (key: string) => structuredClone(disk.get(key)), set: async (key: string, value: unknown) => void disk.set(key, structuredClone(value)) }));
+vi.mock('idb-keyval', () => ({ get: async (key: string) => structuredClone(disk.get(key)), update: async (key: string, make: (old: unknown) => unknown) => void disk.set(key, structuredClone(make(structuredClone(disk.get(key))))) }));
 
 const task = (more: Partial<Task> = {}): Task => ({ task_id: 7, title: 'Crane', description: '', status: 'todo', assignee_id: null, due_date: null, position: 1, item_id: null, version: 3, updated_by: 'anna', ...more });
 const settle = () => vi.advanceTimersByTimeAsync(0);
@@ -18,7 +18,7 @@ interface Call {
 }
 
 /** A server that answers as the test says. */
-function make(answer: (call: Call, n: number) => unknown, { row = task() as Task | null, isConnected = true } = {}) {
+function make(answer: (call: Call, n: number) => unknown, { row = task() as Task | null, isConnected = true, isRead = true } = {}) {
   const calls: Call[] = [];
   const got: unknown[] = [];
   let connect!: () => void;
@@ -38,7 +38,9 @@ function make(answer: (call: Call, n: number) => unknown, { row = task() as Task
     onComment: (r) => got.push(r),
     onTask: (r) => (got.push(r), (state.row = r)),
   };
-  return { letters: new Letters('s', 'p 1', hooks), calls, got, state, connect: () => ((state.isConnected = true), connect()) };
+  const letters = new Letters('s', 'p 1', hooks);
+  if (isRead) void letters.restore();
+  return { letters, calls, got, state, connect: () => ((state.isConnected = true), connect()) };
 }
 
 beforeEach(() => {
@@ -74,13 +76,26 @@ describe('letters', () => {
     const first = make(() => ({}), { isConnected: false });
     first.letters.post({ kind: 'comment', body: { text: 'old' } });
     const [old] = first.letters.list();
-    const { letters, calls } = make(() => ({}));
+    const { letters, calls } = make(() => ({}), { isRead: false });
+    letters.post({ kind: 'comment', body: { text: 'new' } }); // before the page has read what there is
+    await settle();
+    expect(calls).toEqual([]);
+    expect((disk.get('s') as unknown[]).length).toBe(2);
     await letters.restore();
     await letters.restore();
-    letters.post({ kind: 'comment', body: { text: 'new' } });
     await settle();
     expect(calls.map((c) => c.body.text)).toEqual(['old', 'new']);
     expect(calls[0]!.key).toBe(old!.key);
+  });
+
+  it('of two windows do not write over each other', async () => {
+    const [one, other] = [make(() => ({}), { isConnected: false }), make(() => ({}), { isConnected: false })];
+    await settle();
+    one.letters.post({ kind: 'comment', body: { text: 'one' } });
+    other.letters.post({ kind: 'comment', body: { text: 'other' } });
+    await settle();
+    one.letters.discard(one.letters.list()[0]!.key);
+    expect(disk.get('s')).toMatchObject([{ body: { text: 'other' } }]);
   });
 
   it('that are refused stay with the reason, let the others pass, and go again with another key', async () => {

@@ -50,7 +50,7 @@ export function BulkDialog({ projectId, work, onClose }: Props) {
         {state === 'ask' && work.kind === 'percent' && (
           <>
             <SegmentedControl aria-label="What to change" value={field} onChange={(v) => setField(v as typeof field)} data={[{ value: 'unit_price', label: 'Unit price' }, { value: 'qty', label: 'Quantity' }]} />
-            <NumberInput data-autofocus label="Change by" suffix=" %" placeholder="+5 or -2.5" value={percent} onChange={setPercent} decimalScale={6} onKeyDown={(e) => e.key === 'Enter' && value && void run()} />
+            <NumberInput data-autofocus label="Change by" suffix=" %" placeholder="+5 or -2.5" value={percent} onChange={setPercent} decimalScale={6} allowedDecimalSeparators={['.', ',']} onKeyDown={(e) => e.key === 'Enter' && value && void run()} />
             <Text size="sm" c="dimmed">
               {value && example ? `${example.code}: ${shown(example[field], 2)} becomes ${shown(byPercent(example[field]!, value, field === 'qty' ? 3 : 2), 2)}. ` : ''}
               {field === 'qty' ? 'Rounded to three places.' : 'Rounded to cents.'}

@@ -101,9 +101,8 @@ export function Grid({ boq, people, isEditable, rowPx, filter, selection, onSele
   const begin = (cell: CellRef, text?: string) => {
     const item = boq.items.get(cell.item);
     if (!item || !isEditable || cell.column === 'total') return;
-    const was = editable(item, cell.column);
     isClosed.current = false;
-    setEditing({ item, column: cell.column, text: text ?? was, was, error: null });
+    setEditing({ item, column: cell.column, text: text ?? editable(item, cell.column), was: item[cell.column] ?? '', error: null });
   };
   const focus = () => scroller.current?.focus({ preventScroll: true });
   const close = () => {
@@ -114,7 +113,7 @@ export function Grid({ boq, people, isEditable, rowPx, filter, selection, onSele
   const commit = (move: [number, number] | null): void => {
     if (isClosed.current || !editing || editing.column === 'total') return;
     const got = accept(editing.column, editing.text);
-    if ('error' in got && editing.text.trim() !== editing.was) return setEditing({ ...editing, error: got.error });
+    if ('error' in got && (editing.text.trim() || editing.was)) return setEditing({ ...editing, error: got.error });
     isClosed.current = true;
     if ('value' in got) boq.edit(editing.item, editing.column, got.value, editing.was); // first: it is on its way while this page is drawn
     close();

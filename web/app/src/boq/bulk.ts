@@ -2,7 +2,7 @@
 // account at the end of what was left out and why.
 import type { Request } from '@skybuild/realtime-react';
 import { type Item, pathOf } from '../lib/api';
-import { byPercent, type Decimal } from '../lib/decimal';
+import { byPercent, CONTINENTAL, type Decimal, ENGLISH } from '../lib/decimal';
 import { accept } from './columns';
 
 const PORTION = 100;
@@ -72,12 +72,21 @@ const NAMES: Record<string, (typeof FIELDS)[number]> = { section: 'section', cod
 /** Papa Parse, loaded when a file comes or goes. */
 const papa = async () => (await import('papaparse')).default;
 
+type CsvLine = Record<string, string>;
+
 /** The rows of a file, read beside the page (in a worker). */
 export async function readCsv(file: File): Promise<{ rows: Row[]; skipped: Skipped[] }> {
   const Papa = await papa();
-  const lines = await new Promise<Record<string, string>[]>((resolve, reject) =>
-    Papa.parse<Record<string, string>>(file, { header: true, skipEmptyLines: 'greedy', worker: true, complete: (r) => resolve(r.data), error: reject }),
+  const { data, meta } = await new Promise<{ data: CsvLine[]; meta: { delimiter: string } }>((resolve, reject) =>
+    Papa.parse<CsvLine>(file, { header: true, skipEmptyLines: 'greedy', worker: true, complete: resolve, error: reject }),
   );
+  return rowsOf(data, meta.delimiter);
+}
+
+/** A comma between the cells leaves the point to numbers; where numbers have a comma, a semicolon is between the cells. */
+const MARKS: Record<string, typeof ENGLISH> = { ',': ENGLISH, ';': CONTINENTAL };
+
+export function rowsOf(lines: readonly CsvLine[], delimiter: string): { rows: Row[]; skipped: Skipped[] } {
   const rows: Row[] = [];
   const skipped: Skipped[] = [];
   for (const [i, line] of lines.entries()) {
@@ -86,7 +95,7 @@ export async function readCsv(file: File): Promise<{ rows: Row[]; skipped: Skipp
     for (const [name, text] of Object.entries(line)) {
       const field = NAMES[name.trim().toLowerCase()];
       if (!field || typeof text !== 'string' || text.trim() === '') continue;
-      const got = accept(field, text);
+      const got = accept(field, text, MARKS[delimiter]);
       if ('error' in got) fault = got.error;
       else row[field] = got.value;
     }

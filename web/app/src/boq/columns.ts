@@ -1,6 +1,6 @@
 // columns.ts -- what the table shows of an item, and how a value is read and written.
 import type { Item } from '../lib/api';
-import { shown, totalOf, typed } from '../lib/decimal';
+import { ENGLISH, type Marks, shown, totalOf, typed, untyped } from '../lib/decimal';
 import { type Field, isNumber } from '../lib/outbox';
 import type { Section } from './items';
 
@@ -28,14 +28,15 @@ export const COLUMNS: readonly Column[] = columns.map((c) => ({ ...c, classes: `
 export const titleOf = (id: ColumnId) => COLUMNS.find((c) => c.id === id)?.title ?? id;
 
 /** What a person typed as the server takes it, or what is wrong with it. */
-export function accept(field: Field, text: string): { value: string } | { error: string } {
+export function accept(field: Field, text: string, marks?: Marks): { value: string } | { error: string } {
   if (!isNumber(field)) return { value: text.trim() };
-  const value = typed(text);
-  return value === null ? { error: `“${text}” is not a number` } : { value };
+  const value = typed(text, marks);
+  if (value !== null) return { value };
+  return { error: typed(text, ENGLISH) === null ? `“${text}” is not a number` : `“${text}” can be read in two ways` };
 }
 
 /** A value as a person edits it. */
-export const editable = (item: Item, field: Field): string => item[field] ?? '';
+export const editable = (item: Item, field: Field, marks?: Marks): string => (isNumber(field) ? untyped(item[field] ?? '', marks) : (item[field] ?? ''));
 
 export type Line = { kind: 'section'; key: string; name: string; count: number } | { kind: 'item'; key: string };
 

@@ -12,13 +12,14 @@ import { itemKey, type Order, sectionKey, type Topic } from './items';
 export type { Flash, Row, Trouble } from './boq';
 export { Boq };
 
-/** Resolves when there is a connection; null: there is one now. */
+/** Resolves when there is a connection; null: there is one now.  Once its component is gone it never does: what waits is the next page's. */
 export function useConnected(): () => Promise<void> | null {
   const { status } = useConnection();
   const live = useRef({ isConnected: false, waiting: [] as (() => void)[] });
   useEffect(() => {
     live.current.isConnected = status === 'connected';
     if (status === 'connected') for (const go of live.current.waiting.splice(0)) go();
+    return () => void (live.current.isConnected = false);
   }, [status]);
   return useCallback(() => (live.current.isConnected ? null : new Promise<void>((resolve) => live.current.waiting.push(resolve))), []);
 }

@@ -1,5 +1,5 @@
 // api.ts -- the rows of the API as this application has them, and lists read to their end.
-import type { Request } from '@skybuild/realtime-react';
+import { isUnreachable, RealtimeError, type Request } from '@skybuild/realtime-react';
 import { type Decimal, parseExact } from './decimal';
 import { PAGE_ROWS, takeEarly } from './early';
 
@@ -59,6 +59,10 @@ export interface Collaborator {
 export const canEdit = (role: Role) => role === 'owner' || role === 'editor';
 export const canComment = (role: Role) => role !== 'viewer';
 export const pathOf = (projectId: string) => `/api/projects/${encodeURIComponent(projectId)}`;
+
+export const RETRY_MS = 1000;
+/** Is that no answer to what was asked?  Then it is asked again, with the same key: the server is away, or somebody has to sign in first. */
+export const isLater = (error: unknown): boolean => isUnreachable(error) || (error instanceof RealtimeError && (error.status === 401 || (error.status ?? 0) >= 500));
 
 /** One row, or all pages of a list.  What was asked for early is there already, or on its way. */
 export async function readOne<T>(request: Request, path: string): Promise<T> {

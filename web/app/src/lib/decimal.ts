@@ -26,16 +26,47 @@ export function textOf(value: unknown): Decimal | null {
   return typeof value === 'number' && Math.abs(value) < 1e9 ? new Big(value).toFixed() : null;
 }
 
-/** What a person typed, as the server takes it: "1 234,5" and "1,234.50" too; null: no number. */
-export function typed(text: string): Decimal | null {
-  let t = text.trim().replace(/[\s'\u00a0\u202f]/g, '');
-  const comma = t.lastIndexOf(',');
-  const point = t.lastIndexOf('.');
-  if (comma > point && (point >= 0 || !/,\d{3}$/.test(t))) t = t.replaceAll('.', '').replace(',', '.');
-  t = t.replaceAll(',', '');
-  if (!/^-?(\d+\.?\d*|\.\d+)$/.test(t)) return null;
-  return new Big(t.replace(/^(-?)\./, '$10.').replace(/\.$/, '')).toFixed();
+/** What stands before the places of a number, and between its thousands. */
+export interface Marks {
+  point: string;
+  group: string;
 }
+export const ENGLISH: Marks = { point: '.', group: ',' };
+export const CONTINENTAL: Marks = { point: ',', group: '.' };
+
+/** The marks of a locale; without one, of the user's, which shown() writes with. */
+export function marksOf(locale?: string): Marks {
+  const parts = new Intl.NumberFormat(locale).formatToParts(-1234567.8);
+  const mark = (type: 'decimal' | 'group') => parts.find((p) => p.type === type)?.value ?? '';
+  return { point: mark('decimal'), group: mark('group') };
+}
+const OURS = marksOf();
+
+const NUMBER = /^-?(\d+\.?\d*|\.\d+)$/;
+const WHOLE_IN_GROUPS = /^-?(?!0)\d{1,3}([.,])(\d{2,3}\1)*\d{3}$/;
+
+/**
+ * What a person typed, as the server takes it; null: no number, or one that can be read in two
+ * ways.  The other form than the user's is taken where it cannot be meant otherwise: "1.234,50"
+ * and "1,234.50" anywhere, "0,125" and "12,5" where a comma stands between thousands.
+ */
+export function typed(text: string, marks: Marks = OURS): Decimal | null {
+  const t = text.trim().replace(/[\s'’\u00a0\u202f]/g, '').replace('−', '-');
+  const found: readonly string[] = t.match(/[.,]/g) ?? [];
+  let point = found.at(-1) ?? '.';
+  if (!found.includes('.') || !found.includes(',')) {
+    // Marks of one kind: before the places if it is the user's, or cannot stand between thousands.
+    const isWhole = (found.length > 1 || point !== marks.point) && WHOLE_IN_GROUPS.test(t);
+    if (isWhole && found.length === 1 && point !== marks.group) return null;
+    if (isWhole) point = '';
+  } else if (!WHOLE_IN_GROUPS.test(t.slice(0, t.lastIndexOf(point)))) return null;
+  const plain = [...t].map((c) => (c === point ? '.' : c === '.' || c === ',' ? '' : c)).join('');
+  if (!NUMBER.test(plain)) return null;
+  return new Big(plain.replace(/^(-?)\./, '$10.').replace(/\.$/, '')).toFixed();
+}
+
+/** A decimal as a person edits it: as it is shown, without marks between thousands. */
+export const untyped = (value: Decimal, marks: Marks = OURS): string => value.replace('.', marks.point);
 
 export const sameNumber = (a: Decimal | null, b: Decimal | null) => a === b || (a !== null && b !== null && a !== '' && b !== '' && new Big(a).eq(b));
 

@@ -4,9 +4,10 @@
 // As outbox.ts does for items: written to IndexedDB, sent in order, one at a time, each with an
 // idempotency key, and taken out when the server has answered.  What it refuses stays as well, with
 // the reason, until the person has read it: nothing that was written is lost without a word.
-import { isUnreachable, RealtimeError, type Request } from '@skybuild/realtime-react';
-import { get, set } from 'idb-keyval';
-import { type Comment, pathOf, type Task } from './api';
+// What is kept is one list for all windows of a user: each changes its own letters in it.
+import { RealtimeError, type Request } from '@skybuild/realtime-react';
+import { get, update } from 'idb-keyval';
+import { type Comment, isLater, pathOf, RETRY_MS, type Task } from './api';
 
 export type TaskChange = Partial<Pick<Task, 'title' | 'description' | 'status' | 'assignee_id' | 'due_date' | 'position'>>;
 type Content =
@@ -18,7 +19,7 @@ export type Letter = Content & { key: string; at: string; refusal?: string };
 
 export interface LetterHooks {
   request: Request;
-  /** Resolves when there is a connection; null: there is one now. */
+  /** Resolves when there is a connection, never for a page that has ended; null: there is one now. */
   connected(): Promise<void> | null;
   taskOf(id: number): Task | undefined;
   nameOf(userId: string): string;
@@ -27,7 +28,6 @@ export interface LetterHooks {
   onTask(row: Task): void;
 }
 
-const RETRY_MS = 1000;
 const VERSIONS_MAX = 20;
 const isWaiting = (l: Letter) => l.refusal === undefined;
 
@@ -35,6 +35,7 @@ export class Letters {
   private letters: readonly Letter[] = [];
   private isSending = false;
   private isRestored = false;
+  private isRead = false;
   private readonly watchers = new Set<() => void>();
 
   constructor(private readonly store: string, private readonly projectId: string, public hooks: LetterHooks) {}
@@ -45,37 +46,46 @@ export class Letters {
     return () => this.watchers.delete(watcher);
   };
 
-  /** What an earlier page has left goes out first. */
+  /** What an earlier page has left goes out first: nothing is sent before it was read. */
   async restore(): Promise<void> {
     if (this.isRestored) return;
     this.isRestored = true;
     const kept = (await get<Letter[]>(this.store).catch(() => undefined)) ?? [];
-    this.put([...kept, ...this.letters]);
+    const ours = new Set(this.letters.map((l) => l.key));
+    this.set([...kept.filter((l) => !ours.has(l.key)), ...this.letters]);
+    this.isRead = true;
     void this.sendAll();
   }
 
   post(content: Content): void {
-    this.put([...this.letters, { ...content, key: crypto.randomUUID(), at: new Date().toISOString() }]);
+    const letter: Letter = { ...content, key: crypto.randomUUID(), at: new Date().toISOString() };
+    this.keep((letters) => [...letters, letter]);
     void this.sendAll();
   }
 
   /** A refused one: again, or not at all. */
   again(key: string): void {
-    this.put(this.letters.map((l) => (l.key === key ? { ...l, refusal: undefined, key: crypto.randomUUID() } : l)));
+    const another = crypto.randomUUID();
+    this.keep((letters) => letters.map((l) => (l.key === key ? { ...l, refusal: undefined, key: another } : l)));
     void this.sendAll();
   }
   discard(key: string): void {
-    this.put(this.letters.filter((l) => l.key !== key));
+    this.keep((letters) => letters.filter((l) => l.key !== key));
   }
 
-  private put(letters: readonly Letter[]): void {
+  /** Here and in what is kept, where there may be others'. */
+  private keep(make: (letters: readonly Letter[]) => readonly Letter[]): void {
+    void update<readonly Letter[]>(this.store, (kept = []) => make(kept)).catch(() => {}); // a private window may have no store: then the page keeps them
+    this.set(make(this.letters));
+  }
+
+  private set(letters: readonly Letter[]): void {
     this.letters = letters;
-    void set(this.store, letters).catch(() => {}); // a private window may have no store: then the page keeps them
     for (const watcher of this.watchers) watcher();
   }
 
   private async sendAll(): Promise<void> {
-    if (this.isSending) return;
+    if (this.isSending || !this.isRead) return;
     this.isSending = true;
     for (let letter = this.letters.find(isWaiting); letter; letter = this.letters.find(isWaiting)) {
       const { key } = letter;
@@ -86,7 +96,8 @@ export class Letters {
         else this.hooks.onTask(row as Task);
         this.discard(key);
       } catch (error) {
-        this.put(this.letters.map((l) => (l.key === key ? { ...l, refusal: (error as Error).message } : l)));
+        const refusal = (error as Error).message;
+        this.keep((letters) => letters.map((l) => (l.key === key ? { ...l, refusal } : l)));
       }
     }
     this.isSending = false;
@@ -126,8 +137,7 @@ export class Letters {
       try {
         return await this.hooks.request<T>(method, path, body, { idempotencyKey });
       } catch (error) {
-        const isLater = isUnreachable(error) || (error instanceof RealtimeError && (error.status ?? 0) >= 500);
-        if (!isLater) throw error;
+        if (!isLater(error)) throw error;
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }

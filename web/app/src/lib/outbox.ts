@@ -5,9 +5,11 @@
 // time, each with an idempotency key: sent twice is done once.  An edit knows what the value was
 // when it was typed: if somebody changed just that meanwhile it is a conflict, for a person to
 // decide; if they changed something else of the row, it goes through.
-import { isUnreachable, RealtimeError, type Request } from '@skybuild/realtime-react';
-import { get, set } from 'idb-keyval';
-import type { Item } from './api';
+//
+// What is kept is one list for all windows of a user: each changes its own edits in it.
+import { RealtimeError, type Request } from '@skybuild/realtime-react';
+import { get, update } from 'idb-keyval';
+import { isLater, type Item, RETRY_MS } from './api';
 import { sameNumber } from './decimal';
 
 export type Field = 'code' | 'description' | 'unit' | 'qty' | 'unit_price' | 'section';
@@ -24,12 +26,11 @@ export interface Edit {
 
 export interface OutboxHooks {
   request: Request;
-  /** Resolves when there is a connection; null: there is one now. */
+  /** Resolves when there is a connection, never for a page that has ended; null: there is one now. */
   connected(): Promise<void> | null;
   pathOf(itemId: string): string;
 }
 
-const RETRY_MS = 1000;
 const VERSIONS_MAX = 20; // an item that changes at each attempt is given up after so many
 
 export class Outbox {
@@ -45,20 +46,27 @@ export class Outbox {
     return () => this.watchers.delete(watcher);
   };
 
-  /** What an earlier page has left. */
+  /** What an earlier page, or another window, has left. */
   async restore(): Promise<readonly Edit[]> {
-    const kept = (await get<Edit[]>(this.store).catch(() => undefined)) ?? [];
-    this.put([...kept, ...this.edits]);
+    const ours = new Set(this.edits.map((e) => e.key));
+    const kept = ((await get<Edit[]>(this.store).catch(() => undefined)) ?? []).filter((e) => !ours.has(e.key));
+    this.set([...kept, ...this.edits]);
     return kept;
   }
 
-  add(edit: Edit): void {
-    this.put([...this.edits, edit]);
+  /** All of them in one write: a paste is many. */
+  add(...more: Edit[]): void {
+    this.keep((edits) => [...edits, ...more]);
   }
 
-  private put(edits: readonly Edit[]): void {
+  /** Here and in what is kept, where there may be others'. */
+  private keep(make: (edits: readonly Edit[]) => readonly Edit[]): void {
+    void update<readonly Edit[]>(this.store, (kept = []) => make(kept)).catch(() => {}); // a private window may have no store: then the page keeps them
+    this.set(make(this.edits));
+  }
+
+  private set(edits: readonly Edit[]): void {
     this.edits = edits;
-    void set(this.store, edits).catch(() => {}); // a private window may have no store: then the page keeps them
     // A little later, so that an edit is on its way before the page is drawn anew.
     queueMicrotask(() => {
       for (const watcher of this.watchers) watcher();
@@ -72,10 +80,12 @@ export class Outbox {
       if (this.tail === tail) this.tail = null;
     });
     this.tail = tail;
-    return done.finally(() => this.put(this.edits.filter((e) => e.key !== edit.key)));
+    return done.finally(() => this.keep((edits) => edits.filter((e) => e.key !== edit.key)));
   }
 
   private async attempt(edit: Edit, newest: () => Item): Promise<Item> {
+    const connected = this.hooks.connected();
+    if (connected) await connected;
     let row = newest();
     for (let n = 0; n < VERSIONS_MAX; n++) {
       if (isSame(edit.field, row[edit.field], edit.value)) return row;
@@ -83,6 +93,7 @@ export class Outbox {
       try {
         return await this.patch(edit, row.version);
       } catch (error) {
+        await this.hooks.connected(); // a refusal that nobody would see: the next page gets it again
         const current = error instanceof RealtimeError && error.code === 'conflict' ? (error.current as Item | undefined) : undefined;
         if (!current) throw error;
         row = current;
@@ -99,8 +110,7 @@ export class Outbox {
         // The key belongs to one request: with another version it is another.
         return await this.hooks.request<Item>('PATCH', this.hooks.pathOf(edit.itemId), { [edit.field]: edit.value, version }, { idempotencyKey: `${edit.key}-${version}` });
       } catch (error) {
-        const isLater = isUnreachable(error) || (error instanceof RealtimeError && (error.status ?? 0) >= 500);
-        if (!isLater) throw error;
+        if (!isLater(error)) throw error;
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
