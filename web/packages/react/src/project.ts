@@ -3,6 +3,7 @@
 //
 // Joins when somebody holds it and leaves when nobody does.  After each (re)connection the
 // server says who is there now; what was missed comes through sequence.ts before what is new.
+// Whoever comes back hears what came since the project was given back.
 //
 // SPDX-License-Identifier: Apache-2.0
 import type { Client } from './client.js';
@@ -77,22 +78,30 @@ export class Project {
 
   // ---- life ------------------------------------------------------------------------
 
-  /** Be in the project while held.  `seq`: the number that the caller's lists are at, when they are loaded already. */
+  /**
+   * Be in the project while held.  `seq`: the number that the caller's lists are at, when they are loaded already; an
+   * older one than was handled here before is that of lists which have heard of more since.
+   */
   retain(initialPresence?: Presence | null, seq?: number): Stop {
     const giveBack = this.client.retain();
     clearTimeout(this.linger);
     if (this.presence.get() === null && initialPresence) this.presence.set(initialPresence);
-    if (seq !== undefined) this.sequence.known ??= seq;
-    if (this.holders++ === 0 && !this.client.projects.has(this.id)) {
-      this.client.projects.set(this.id, this);
-      if (this.client.connection.get().status === 'connected') this.join();
+    if (this.holders++ === 0) {
+      if (seq !== undefined && seq > (this.sequence.known ?? -1)) this.sequence.known = seq;
+      this.sequence.resume();
+      if (!this.client.projects.has(this.id)) {
+        this.client.projects.set(this.id, this);
+        if (this.client.connection.get().status === 'connected') this.join();
+      }
     }
     let held = true;
     return () => {
       if (!held) return;
       held = false;
       giveBack();
-      if (--this.holders === 0) this.linger = setTimeout(() => this.leave(), LINGER_MS);
+      if (--this.holders > 0) return;
+      this.sequence.pause();
+      this.linger = setTimeout(() => this.leave(), LINGER_MS);
     };
   }
 
@@ -128,7 +137,6 @@ export class Project {
     this.client.ask('leave_project', { project_id: this.id }).catch(() => {});
     this.client.projects.delete(this.id);
     this.sequence.stop();
-    this.sequence.known = null;
     this.sendPresence.cancel();
     this.stopRetry();
     this.failures = 0;

@@ -37,7 +37,7 @@ export interface ProjectProviderProps {
   projectId: string;
   /** What others see of oneself until `useMyPresence` says something else. */
   initialPresence?: Presence;
-  /** The number of the last event that the page's lists hold already (`seq` of the project, read before them). */
+  /** The number of the last event that the page's lists hold already (`seq` of the project, read before them). On a return: or what was handled last, if that is greater. */
   initialSeq?: number;
   children?: ReactNode;
 }

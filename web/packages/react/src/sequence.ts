@@ -39,6 +39,7 @@ interface Held {
   seq: number;
   name: string;
   data: unknown;
+  round: number; // in which it came
 }
 
 export class Sequence {
@@ -47,6 +48,8 @@ export class Sequence {
   private held: Held[] = [];
   private reading = false;
   private round = 0; // what a round before a stop() reads is dropped
+  private isPaused = false;
+  private isBehind = false; // the history has more, to be read later
 
   constructor(private readonly hooks: SequenceHooks, known: number | null = null) {
     this.known = known;
@@ -55,24 +58,41 @@ export class Sequence {
   /** The project was joined; `last` is the number of its newest event before. */
   joined(last: number): void {
     if (this.known === null) this.known = last;
-    if (last > this.known) this.catchUp();
-    else if (last < this.known) this.reload(last); // the database is an older copy
+    if (this.isPaused) this.isBehind = true;
+    else if (last > this.known) {
+      this.isBehind = this.reading; // what is being read may end in front of it
+      this.catchUp();
+    } else if (last < this.known) this.reload(last); // the database is an older copy
     else this.drain();
   }
 
   /** Events stop for now: what is being read is dropped, and asked for anew by joined(). */
   stop(): void {
     this.round++;
-    this.reading = false;
+    this.reading = this.isBehind = false;
     this.held = [];
+  }
+
+  /** Nobody listens: what comes waits. */
+  pause(): void {
+    this.isPaused = true;
+    this.isBehind = this.reading;
+    this.round++;
+    this.reading = false;
+  }
+
+  /** Somebody listens again: what came meanwhile is read, from the number on that was handled last. */
+  resume(): void {
+    this.isPaused = false;
+    if (this.known !== null && (this.isBehind || this.held.length)) this.catchUp();
   }
 
   /** A durable event has come. */
   take(seq: number, name: string, data: unknown): void {
     if (this.known !== null && seq <= this.known) return;
-    if (this.known === null || this.reading || seq > this.known + 1) {
-      this.held.push({ seq, name, data });
-      if (this.known !== null) this.catchUp();
+    if (this.known === null || this.isPaused || this.reading || seq > this.known + 1) {
+      this.held.push({ seq, name, data, round: this.round });
+      if (this.known !== null && !this.isPaused) this.catchUp();
       return;
     }
     this.known = seq;
@@ -86,6 +106,7 @@ export class Sequence {
   private catchUp(): void {
     if (this.reading) return;
     this.reading = true;
+    this.isBehind = false;
     void this.readAll(++this.round);
   }
 
@@ -119,15 +140,22 @@ export class Sequence {
 
   // After a round of reading, what waited either follows or was read.  One that still leaves a
   // gap carries a number that is not the server's (a back end's own `seq`): it goes on as it is.
+  // Unless it came in this round: what is in front of it may be newer than what was read.
   private drain(): void {
     const held = this.held.sort((a, b) => a.seq - b.seq);
     this.held = [];
-    for (const { seq, name, data } of held) {
+    for (const one of held) {
+      const { seq, name, data, round } = one;
       if (seq <= this.known!) continue;
       if (seq === this.known! + 1) this.known = seq;
+      else if (round === this.round) {
+        this.held.push(one);
+        continue;
+      }
       this.hooks.deliver(name, data, false);
     }
-    this.hooks.settled(null);
+    if (this.held.length || this.isBehind) this.catchUp();
+    else this.hooks.settled(null);
   }
 
   private reload(seq: number): void {

@@ -288,6 +288,88 @@ describe('useEvent', () => {
     screen.getByText('caught up 3');
   });
 
+  it('who leaves and comes back hears what came meanwhile, each once, however long it was', async () => {
+    const seen: string[] = [];
+    let go!: (id: string) => void;
+    const Inside = () => {
+      api.useEvent('task:updated', (data, { missed }) => seen.push(`${data.task_id}${missed ? ' missed' : ''}`));
+      return null;
+    };
+    const App = () => {
+      const [id, setId] = useState(P);
+      go = setId;
+      return (
+        <ProjectProvider key={id} projectId={id} initialSeq={1}>
+          {id === P && <Inside />}
+        </ProjectProvider>
+      );
+    };
+    render(
+      <StrictMode>
+        <RealtimeProvider url={freshUrl()} getToken={() => 't'}>
+          <App />
+        </RealtimeProvider>
+      </StrictMode>,
+    );
+    await act(settle);
+    const socket = newest();
+    const event = (seq: number) => ({ project_id: P, task_id: seq, updates: {}, updated_by: 'ben', seq });
+    let last = 2;
+    const calls = fakeFetch((path) => {
+      const after = Number(/after=(\d+)/.exec(path)![1]);
+      const items = Array.from({ length: last - after }, (_, i) => ({ seq: after + 1 + i, type: 'task:updated', data: event(after + 1 + i) }));
+      return { body: { items, oldest_seq: 1, last_seq: last, next_after: null, must_reload: false } };
+    });
+    await act(async () => socket.accept());
+    await say(socket, 'joined_project', joined(people, 1));
+    await say(socket, 'task:updated', event(2));
+    act(() => go('proj-2'));
+    await say(socket, 'task:updated', event((last = 3)));
+    act(() => go(P));
+    await act(settle);
+    await say(socket, 'task:updated', event((last = 4)));
+    expect(seen).toEqual(['2', '3 missed', '4']);
+
+    act(() => go('proj-2'));
+    await pass(2000);
+    last = 6;
+    act(() => go(P));
+    await say(socket, 'joined_project', joined(people, 6));
+    await act(settle);
+    expect(seen).toEqual(['2', '3 missed', '4', '5 missed', '6 missed']);
+    expect([...new Set(calls.map((c) => /after=(\d+)/.exec(c.path)![1]))]).toEqual(['2', '4']); // StrictMode asks twice
+  });
+
+  it('who comes back with lists that are newer hears only what came after them', async () => {
+    const seen: number[] = [];
+    const url = freshUrl();
+    const Inside = () => {
+      api.useEvent('task:updated', (data) => seen.push(Number(data.task_id)));
+      return null;
+    };
+    const tree = (seq: number | null) => (
+      <RealtimeProvider url={url} getToken={() => 't'}>
+        {seq !== null && (
+          <ProjectProvider projectId={P} initialSeq={seq}>
+            <Inside />
+          </ProjectProvider>
+        )}
+      </RealtimeProvider>
+    );
+    const { rerender } = render(tree(0));
+    await act(settle);
+    const socket = newest();
+    const calls = fakeFetch(() => ({ body: { items: [3].map((seq) => ({ seq, type: 'task:updated', data: { task_id: seq } })), oldest_seq: 1, last_seq: 3, next_after: null, must_reload: false } }));
+    await act(async () => socket.accept());
+    await say(socket, 'joined_project', joined(people, 0));
+    rerender(tree(null));
+    for (const seq of [1, 2, 3]) await say(socket, 'task:updated', { project_id: P, task_id: seq, seq });
+    rerender(tree(2));
+    await act(settle);
+    expect(calls.map((c) => /after=(\d+)/.exec(c.path)![1])).toEqual(['2']);
+    expect(seen).toEqual([3]);
+  });
+
   it('useReload is told when the history does not reach back', async () => {
     const seen: unknown[] = [];
     const Inside = () => {

@@ -113,6 +113,40 @@ describe('a sequence of events', () => {
     expect(log).toEqual(['e 2 missed', 'e 3 missed', 'settled']);
   });
 
+  it('while nobody listens keeps what comes: it is read when somebody does, each once', async () => {
+    const { sequence, log, reads, state } = setUp();
+    sequence.joined(1);
+    sequence.pause();
+    sequence.resume();
+    expect([log.splice(0), reads]).toEqual([['settled'], []]); // nothing came
+    sequence.pause();
+    sequence.take(2, 'live', 2);
+    sequence.take(3, 'live', 3);
+    await settle();
+    expect(log).toEqual([]);
+    state.last = 3;
+    sequence.resume();
+    sequence.take(4, 'live', 4);
+    await settle();
+    expect(reads).toEqual([1]);
+    expect(log).toEqual(['e 2 missed', 'e 3 missed', 'live 4', 'settled']);
+  });
+
+  it('paused while it reads, or joined anew while paused, reads again from the same number', async () => {
+    const { sequence, log } = setUp({ known: 1, last: 3 });
+    sequence.joined(3);
+    sequence.pause();
+    await settle();
+    expect(log).toEqual([]);
+    sequence.stop();
+    sequence.joined(3);
+    await settle();
+    expect(log).toEqual([]);
+    sequence.resume();
+    await settle();
+    expect(log).toEqual(['e 2 missed', 'e 3 missed', 'settled']);
+  });
+
   it('hands on an event whose number is not the server’s, without believing the number', async () => {
     const { sequence, log } = setUp({ known: 3, last: 3 });
     sequence.take(900, 'foreign', 900);
@@ -123,18 +157,22 @@ describe('a sequence of events', () => {
   });
 
   it('random losses, joins and doubles: each event once and in order', async () => {
-    for (let seed = 1; seed <= 200; seed++) {
+    for (let seed = 1; seed <= 500; seed++) {
       let x = seed;
       const random = (n: number) => (x = (x * 48271) % 2147483647) % n;
       const { sequence, log, state } = setUp({ size: 1 + random(4) });
       sequence.joined(0);
       for (let step = 0; step < 60; step++) {
-        const what = random(6);
+        const what = random(7);
         if (what < 3) sequence.take(++state.last, 'e', state.last);
         else if (what === 3) state.last += random(3); // lost on the way
         else if (what === 4) {
           sequence.stop();
           sequence.joined(state.last);
+        } else if (what === 5) {
+          sequence.pause();
+          if (random(2)) sequence.take(++state.last, 'e', state.last);
+          sequence.resume();
         } else await settle();
         if (state.last > 0 && random(5) === 0) sequence.take(Math.max(1, state.last - random(3)), 'e', 'again');
       }
