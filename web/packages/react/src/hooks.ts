@@ -10,7 +10,7 @@ import { CursorBoard, type CursorOptions } from './cursors.js';
 import type { Answers, ClientToServerEvents, ServerToClientEvents } from './events.js';
 import { Optimistic, type OptimisticOptions, type Outcome } from './optimistic.js';
 import type { Member, Presence, ProjectState } from './project.js';
-import { useClient, useMaybeProject, useProjectOf } from './provider.js';
+import { useClient, useInitialPresence, useMaybeProject, useProjectOf } from './provider.js';
 import { shallowEqual, type Store, throttle } from './store.js';
 
 type Equal<S> = (a: S, b: S) => boolean;
@@ -188,7 +188,8 @@ export function useSelf<P = Presence>(): Member<P> | null {
 /** Own presence (at most 1 KiB of JSON) and a function that changes members of it. */
 export function useMyPresence<P extends Presence = Presence>(): [P | null, (part: Partial<P>) => void] {
   const project = useProjectOf();
-  const presence = useSelected(project.presence, itself) as P | null;
+  const initial = useInitialPresence();
+  const presence = (useSelected(project.presence, itself) ?? initial) as P | null;
   const update = useCallback((part: Partial<P>) => project.updatePresence(part), [project]);
   return [presence, update];
 }

@@ -85,7 +85,8 @@ export class Project {
   retain(initialPresence?: Presence | null, seq?: number): Stop {
     const giveBack = this.client.retain();
     clearTimeout(this.linger);
-    if (this.presence.get() === null && initialPresence) this.presence.set(initialPresence);
+    // Effects of children come first: what they have set lies over it.
+    if (initialPresence) this.updatePresence({ ...initialPresence, ...this.presence.get() });
     if (this.holders++ === 0) {
       if (seq !== undefined && seq > (this.sequence.known ?? -1)) this.sequence.known = seq;
       this.sequence.resume();

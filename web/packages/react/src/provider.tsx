@@ -10,6 +10,7 @@ import type { Presence, Project } from './project.js';
 
 const ClientContext = createContext<Client | null>(null);
 const ProjectContext = createContext<Project | null>(null);
+const PresenceContext = createContext<Presence | null>(null);
 
 export interface RealtimeProviderProps extends ClientOptions {
   /** Address of the server, `''` for the page's own. */
@@ -45,8 +46,18 @@ export interface ProjectProviderProps {
 export function ProjectProvider({ projectId, initialPresence, initialSeq, children }: ProjectProviderProps) {
   const client = useClient();
   const project = useMemo(() => client.project(projectId), [client, projectId]);
-  useEffect(() => project.retain(initialPresence, initialSeq), [project]); // the initial ones count once
-  return <ProjectContext.Provider value={project}>{children}</ProjectContext.Provider>;
+  const initial = useMemo(() => initialPresence ?? null, [project]); // the initial ones count once
+  useEffect(() => project.retain(initial, initialSeq), [project]);
+  return (
+    <ProjectContext.Provider value={project}>
+      <PresenceContext.Provider value={initial}>{children}</PresenceContext.Provider>
+    </ProjectContext.Provider>
+  );
+}
+
+/** What presence is until effects have run. */
+export function useInitialPresence(): Presence | null {
+  return useContext(PresenceContext);
 }
 
 export function useClient(): Client {

@@ -1,5 +1,5 @@
 import { act, cleanup, render, screen } from '@testing-library/react';
-import { StrictMode, useState } from 'react';
+import { StrictMode, useEffect, useState } from 'react';
 import { renderToString } from 'react-dom/server';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as api from '../src/index.js';
@@ -519,6 +519,22 @@ describe('people', () => {
   });
 });
 
+describe('the initial presence', () => {
+  it('is there in the first render, and what a child sets in an effect lies over it', async () => {
+    const seen: unknown[] = [];
+    const Inside = () => {
+      const [mine, update] = api.useMyPresence<{ tab: string; cell: string | null }>();
+      seen.push(mine);
+      useEffect(() => update({ tab: 'tasks' }), [update]);
+      return null;
+    };
+    const { socket } = await inProject(Inside, { presence: { tab: 'boq', cell: null } });
+    expect(seen[0]).toEqual({ tab: 'boq', cell: null });
+    expect(seen.at(-1)).toEqual({ tab: 'tasks', cell: null });
+    expect(socket.got('presence:update')).toEqual([{ project_id: P, state: { tab: 'tasks', cell: null } }]);
+  });
+});
+
 describe('useTyping', () => {
   it('tells who types at that target, not oneself, until they stop', async () => {
     const Show = () => {
@@ -607,6 +623,18 @@ describe('useCursors', () => {
     expect(ben.style.visibility).toBe('hidden');
     expect(renders).toBe(before);
     await say(socket, 'user:left', { user_id: 'ben', project_id: P });
+    expect(screen.queryByTestId('ben')).toBeNull();
+  });
+
+  it.skip('goes when its owner has left while one was away', async () => {
+    vi.stubGlobal('matchMedia', () => ({ matches: false }));
+    const { moved, socket } = await setUp();
+    await act(async () => moved(0));
+    screen.getByTestId('ben');
+    await act(async () => socket.drop());
+    await act(async () => socket.accept());
+    screen.getByTestId('ben'); // as far as one knows
+    await say(socket, 'joined_project', joined());
     expect(screen.queryByTestId('ben')).toBeNull();
   });
 
