@@ -245,6 +245,8 @@ export class Project {
   }
 
   private setAll(users: readonly Present[]): void {
+    const here = new Set(users.map((u) => u.user_id));
+    for (const { userId } of this.members) if (!here.has(userId)) this.cursors.call(userId, null);
     this.showMembers.cancel();
     this.members = membersOf(users);
     this.state.patch({ members: this.members });

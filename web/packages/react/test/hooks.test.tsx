@@ -626,7 +626,7 @@ describe('useCursors', () => {
     expect(screen.queryByTestId('ben')).toBeNull();
   });
 
-  it.skip('goes when its owner has left while one was away', async () => {
+  it('goes when its owner has left while one was away', async () => {
     vi.stubGlobal('matchMedia', () => ({ matches: false }));
     const { moved, socket } = await setUp();
     await act(async () => moved(0));
