@@ -310,6 +310,7 @@ const clients = new Map<string, Client>();
  * own, which is never opened: nothing of one visitor can reach another.
  */
 export function clientOf(url: string, session: string, path = '/socket.io'): Client {
+  url = url.replace(/\/+$/, ''); // paths begin with one
   if (typeof window === 'undefined') return new Client(url);
   const key = JSON.stringify([url, path, session]);
   let client = clients.get(key);

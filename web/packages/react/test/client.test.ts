@@ -50,6 +50,15 @@ describe('one socket', () => {
     expect(clientOf(url, 'anna', '/other')).not.toBe(clientOf(url, 'anna'));
   });
 
+  it('is the same with a slash at the end of the address, which is not doubled', async () => {
+    const url = freshUrl();
+    const client = clientOf(`${url}/`, 'anna');
+    expect(clientOf(url, 'anna')).toBe(client);
+    const calls = fakeFetch(() => ({ body: {} }));
+    await client.request('GET', '/api/projects');
+    expect(calls[0]!.path).toBe(`${url}/api/projects`);
+  });
+
   it('on a server each call makes one of its own, never opened', () => {
     vi.stubGlobal('window', undefined);
     const url = freshUrl();
