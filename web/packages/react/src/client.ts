@@ -7,7 +7,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
-import { problemOf, RealtimeError } from './error.js';
+import { isUnauthorized, problemOf, RealtimeError } from './error.js';
 import type { Answers, ClientToServerEvents, ServerToClientEvents } from './events.js';
 import { Project } from './project.js';
 import { Listeners, retryMs, type Stop, Store } from './store.js';
@@ -31,8 +31,9 @@ export interface Connection {
   since: number;
 }
 
-/** A token, or null when nobody is signed in. */
-export type GetToken = () => string | null | Promise<string | null>;
+type Token = string | null | undefined;
+/** A token, or null when nobody is signed in.  `force`: the one before was refused or ends soon, so it must be another one. */
+export type GetToken = (about: { force: boolean }) => Token | Promise<Token>;
 
 export interface ClientOptions {
   /** Path of Socket.IO on the server. */
@@ -43,6 +44,8 @@ export interface ClientOptions {
   lostAfterMs?: number;
   /** Reads a JSON answer of the API; a caller who needs every digit of a decimal brings one. */
   parse?: (text: string) => unknown;
+  /** The token was refused, of a request or of the connection, and `getToken` has no better one: sign in anew.  Told once. */
+  onUnauthorized?: (error: RealtimeError) => void;
 }
 
 export interface RequestOptions {
@@ -81,6 +84,9 @@ export class Client {
   private readonly known = new Map<string, Project>();
   private holders = 0;
   private refusals = 0;
+  private isRefused = false; // the token of the last attempt
+  private isToldRefused = false;
+  private forced?: Promise<string | null>;
   private named: string[] = []; // projects that went along with the last CONNECT
   private isLost = false;
   private timers: { linger?: Timer; retry?: Timer; lost?: Timer } = {};
@@ -121,13 +127,14 @@ export class Client {
     this.socket?.offAny();
     this.socket?.disconnect();
     this.socket = null;
-    this.isLost = false;
+    this.isLost = this.isRefused = this.isToldRefused = false;
     this.connection.set(CLOSED);
   }
 
   /** Try again now, after `disconnected`. */
   reconnect(): void {
     this.refusals = 0;
+    this.isRefused = this.isToldRefused = false;
     if (!this.socket || this.socket.active) return;
     this.move('connecting', null);
     this.socket.connect();
@@ -140,16 +147,40 @@ export class Client {
 
   // ---- the token -------------------------------------------------------------------
 
-  // A fresh token for each attempt.  An answer that comes when that attempt is over is dropped.
+  // Whoever needs another one at the same time shares it.
+  private token(force = false): Promise<string | null> {
+    const ask = async () => {
+      try {
+        return (await this.getToken({ force })) ?? null;
+      } catch (cause) {
+        throw new RealtimeError(`There is no token: ${messageOf(cause)}`, 'token_unavailable');
+      }
+    };
+    return force ? (this.forced ??= ask().finally(() => (this.forced = undefined))) : ask();
+  }
+
+  /** What there is in place of a token that was refused; the same when there is nothing better. */
+  private async tokenAfter(refused: string | null): Promise<string | null> {
+    const token = await this.token(); // somebody else may have got one
+    return token === refused ? this.token(true) : token;
+  }
+
+  private onUnauthorized(error: RealtimeError): void {
+    if (this.isToldRefused) return;
+    this.isToldRefused = true;
+    this.options.onUnauthorized?.(error);
+  }
+
+  // The token for each attempt.  An answer that comes when that attempt is over is dropped.
   private async authenticate(send: (data: object) => void): Promise<void> {
     const engine = this.socket?.io.engine;
     const isCurrent = () => engine !== undefined && this.socket?.io.engine === engine;
     let token: string | null;
     try {
-      token = await this.getToken();
-    } catch (cause) {
+      token = await this.token(this.isRefused);
+    } catch (error) {
       if (!isCurrent()) return;
-      this.move(this.connection.get().status, new RealtimeError(`There is no token: ${messageOf(cause)}`, 'token_unavailable'));
+      this.move(this.connection.get().status, error as RealtimeError);
       this.timers.retry = setTimeout(() => isCurrent() && engine?.close(), retryMs(this.refusals++));
       return;
     }
@@ -159,7 +190,7 @@ export class Client {
   }
 
   private async refresh(): Promise<void> {
-    const token = await this.getToken();
+    const token = await this.token(true);
     if (token) await this.ask('auth:refresh', { token });
   }
 
@@ -167,6 +198,7 @@ export class Client {
 
   private onConnect(): void {
     this.refusals = 0;
+    this.isRefused = this.isToldRefused = false;
     clearTimeout(this.timers.lost);
     this.move('connected', null);
     // Projects that were entered while the handshake was under way.
@@ -184,8 +216,11 @@ export class Client {
   private onRefused(error: Error & { data?: { code?: string } }): void {
     if (this.socket?.active) return this.onAway(new RealtimeError(error.message, 'unreachable'));
     const refusal = new RealtimeError(error.message, error.data?.code ?? 'refused');
-    const isToken = refusal.code.startsWith('token_');
-    if (isToken && ++this.refusals >= RETRIES_OF_A_REFUSED_TOKEN) return this.fail(refusal);
+    const isToken = (this.isRefused = isUnauthorized(refusal));
+    if (isToken && ++this.refusals >= RETRIES_OF_A_REFUSED_TOKEN) {
+      this.fail(refusal);
+      return this.onUnauthorized(refusal);
+    }
     this.onAway(refusal);
     this.timers.retry = setTimeout(() => this.socket?.connect(), isToken && this.refusals === 1 ? 0 : retryMs(this.refusals));
     if (!isToken) this.refusals++;
@@ -249,7 +284,25 @@ export class Client {
 
   /** A call of the REST API with the user's token.  `data` undefined: no body.  204 gives undefined. */
   async request<T = unknown>(method: string, path: string, data?: unknown, options: RequestOptions = {}): Promise<T> {
-    const token = await this.getToken();
+    let token = await this.token();
+    for (let isLast = false; ; isLast = true) {
+      try {
+        const answer = await this.call(token, method, path, data, options);
+        this.isToldRefused = false;
+        return answer as T;
+      } catch (error) {
+        if (!isUnauthorized(error)) throw error;
+        const other = isLast ? token : await this.tokenAfter(token);
+        if (other === token) {
+          this.onUnauthorized(error);
+          throw error;
+        }
+        token = other;
+      }
+    }
+  }
+
+  private async call(token: string | null, method: string, path: string, data: unknown, options: RequestOptions): Promise<unknown> {
     let status: number;
     let text: string;
     try {
@@ -271,7 +324,7 @@ export class Client {
     }
     const body = read(text, this.options.parse);
     if (status < 200 || status > 299) throw problemOf(status, body);
-    return body as T;
+    return body;
   }
 
   // ---- projects --------------------------------------------------------------------

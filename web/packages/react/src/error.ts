@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 export class RealtimeError extends Error {
-  /** The server's code, or `timeout`, `not_connected`, `unreachable`, `disconnected`. */
+  /** The server's code, or `timeout`, `not_connected`, `unreachable`, `disconnected`, `token_unavailable`. */
   readonly code: string;
   /** HTTP status of an answer to a request. */
   readonly status?: number;
@@ -26,6 +26,9 @@ export const isConflict = (error: unknown): error is RealtimeError => error inst
 
 /** Did the request not reach the server, as far as one can tell?  Then it may be sent again, with the same key. */
 export const isUnreachable = (error: unknown): error is RealtimeError => error instanceof RealtimeError && error.code === 'unreachable';
+
+/** Is the token no longer good, or was there none?  The same for a request and for the connection. */
+export const isUnauthorized = (error: unknown): error is RealtimeError => error instanceof RealtimeError && /^token_(missing|invalid|expired)$/.test(error.code);
 
 /** The error of an application/problem+json answer. */
 export function problemOf(status: number, body: unknown): RealtimeError {

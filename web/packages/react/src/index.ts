@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 export type { Change, Connection, EventMeta, GetToken, LostListener, RealtimeSocket, RequestOptions, Status } from './client.js';
 export type { CursorOptions, Point } from './cursors.js';
-export { isConflict, isUnreachable, RealtimeError } from './error.js';
+export { isConflict, isUnauthorized, isUnreachable, RealtimeError } from './error.js';
 export type * from './events.js';
 export * from './hooks.js';
 export { Optimistic, type OptimisticOptions, type Outcome } from './optimistic.js';

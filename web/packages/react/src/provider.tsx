@@ -15,20 +15,20 @@ const PresenceContext = createContext<Presence | null>(null);
 export interface RealtimeProviderProps extends ClientOptions {
   /** Address of the server, `''` for the page's own. */
   url: string;
-  /** Asked for each attempt to connect and for each request; null: nobody is signed in. */
+  /** Asked for each attempt to connect and for each request, so it keeps what it has until `force` is said; null: nobody is signed in. */
   getToken: GetToken;
   /** Names the user, or whatever else must not share a connection: another session, another socket. */
   session?: string;
   children?: ReactNode;
 }
 
-export function RealtimeProvider({ url, getToken, session = '', path, socketOptions, lostAfterMs, parse, children }: RealtimeProviderProps) {
+export function RealtimeProvider({ url, getToken, session = '', path, socketOptions, lostAfterMs, parse, onUnauthorized, children }: RealtimeProviderProps) {
   const client = useMemo(() => clientOf(url, session, path), [url, session, path]);
   // What is asked later is asked of the newest props.  Effects of children run before those of
   // their parents, and a child's opens the socket; insertion effects run before all of them.
   useInsertionEffect(() => {
     client.getToken = getToken;
-    client.options = { path, socketOptions, lostAfterMs, parse };
+    client.options = { path, socketOptions, lostAfterMs, parse, onUnauthorized };
   });
   useEffect(() => client.retain(), [client]);
   return <ClientContext.Provider value={client}>{children}</ClientContext.Provider>;

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { clientOf } from '../src/client.js';
+import { isUnauthorized } from '../src/error.js';
 import { fakeFetch, freshUrl, newest, settle, sockets } from './fake.js';
 
 vi.mock('socket.io-client', () => import('./fake.js'));
@@ -184,9 +185,77 @@ describe('the token', () => {
     expect(newest().auths.map((a) => a.token)).toEqual(['new']);
   });
 
+  it('that is refused is asked for with `force`; when that does not help it is told once', async () => {
+    const asked: boolean[] = [];
+    const told: string[] = [];
+    const client = clientOf(freshUrl(), '');
+    client.getToken = ({ force }) => (asked.push(force), 'bad');
+    client.options = { onUnauthorized: (error) => told.push(error.code) };
+    client.retain();
+    for (let i = 0; i < 3; i++) {
+      await settle();
+      newest().refuse('token_expired');
+      vi.advanceTimersByTime(15000);
+    }
+    await settle();
+    expect(asked).toEqual([false, true, true]);
+    expect(told).toEqual(['token_expired']);
+    fakeFetch(() => ({ status: 401, body: { code: 'token_expired', detail: 'The token has expired' } }));
+    await expect(client.request('GET', '/')).rejects.toMatchObject({ status: 401, code: 'token_expired' });
+    expect(told.length).toBe(1);
+  });
+
+  it('that a request was refused for is replaced once, for all of them, and the request made again', async () => {
+    const { client } = await connected();
+    let kept = 'old';
+    let n = 0;
+    client.getToken = async ({ force }) => (force ? (kept = `new-${++n}`) : kept);
+    const calls = fakeFetch((_, init) => {
+      const isOld = (init.headers as Record<string, string>).Authorization === 'Bearer old';
+      return isOld ? { status: 401, body: { code: 'token_invalid', detail: 'no' } } : { body: { ok: true } };
+    });
+    expect(await Promise.all([client.request('POST', '/a', {}), client.request('GET', '/b')])).toEqual([{ ok: true }, { ok: true }]);
+    expect(n).toBe(1);
+    expect(calls.length).toBe(4);
+  });
+
+  it('that is still refused is told once until one is good again; a refusal of another kind is not', async () => {
+    const { client } = await connected();
+    const told: string[] = [];
+    client.options = { onUnauthorized: (error) => told.push(`${error.status} ${error.code}`) };
+    let answer: { status: number; body: object } = { status: 401, body: { code: 'token_invalid', detail: 'no' } };
+    const calls = fakeFetch(() => answer);
+    const fails = () => client.request('GET', '/').catch((error) => isUnauthorized(error));
+    expect(await Promise.all([fails(), fails()])).toEqual([true, true]);
+    expect(calls.length).toBe(2); // the same token is not tried twice
+    expect(told).toEqual(['401 token_invalid']);
+    let i = 0;
+    client.getToken = () => `token-${++i}`;
+    await fails();
+    expect(calls.length).toBe(4); // once more, not for ever
+    answer = { status: 200, body: {} };
+    await client.request('GET', '/');
+    answer = { status: 403, body: { code: 'forbidden' } };
+    expect(await fails()).toBe(false);
+    expect(told.length).toBe(1);
+    answer = { status: 401, body: { code: 'token_invalid' } };
+    await fails();
+    expect(told.length).toBe(2);
+  });
+
+  it('undefined is none; one that cannot be had is an error like others', async () => {
+    const { client } = await connected();
+    const calls = fakeFetch(() => ({ body: {} }));
+    client.getToken = () => undefined;
+    await client.request('GET', '/');
+    expect(calls[0]!.init.headers).toEqual({});
+    client.getToken = () => Promise.reject(new Error('sign-in is down'));
+    await expect(client.request('GET', '/')).rejects.toMatchObject({ code: 'token_unavailable' });
+  });
+
   it('is refreshed when the server says that it ends', async () => {
     const { client, socket } = await connected();
-    client.getToken = async () => 'fresh';
+    client.getToken = async ({ force }) => (force ? 'fresh' : 'kept');
     socket.answers['auth:refresh'] = () => ({ ok: true, expires_in: 60 });
     socket.says('token:expiring', { expires_in: 60 });
     await settle();

@@ -76,3 +76,18 @@ it('every example of the README and the guide fits the types', () => {
   });
   expect(told).toEqual([]);
 });
+
+it('the getToken of the README signs in once, and anew when it must or when signing in has failed', async () => {
+  const app = examples().map(([, code]) => code).find((code) => code.includes('function getToken'))!;
+  const source = app.slice(app.indexOf('const USER'), app.indexOf('function Room'));
+  const answers = [{ ok: false, status: 429 }, { ok: true, token: 'one' }, { ok: true, token: 'two' }];
+  const fetch = async () => {
+    const { ok, status = 200, token } = answers.shift()!;
+    return { ok, status, json: async () => ({ access_token: token }) };
+  };
+  const getToken = new Function('fetch', `${ts.transpile(source, { target: ts.ScriptTarget.ES2022 })}; return getToken;`)(fetch) as (about: { force: boolean }) => Promise<string>;
+  await expect(getToken({ force: false })).rejects.toThrow('429');
+  expect(await Promise.all([getToken({ force: false }), getToken({ force: false })])).toEqual(['one', 'one']);
+  expect(await getToken({ force: true })).toBe('two');
+  expect(await getToken({ force: false })).toBe('two');
+});

@@ -19,10 +19,10 @@ afterAll(() => server?.stop());
 afterEach(cleanup);
 
 /** A page of that user, in the project; `see` is called by each render. */
-function page(user: string, See: () => React.ReactNode, { getToken = () => server.token(user) as string, project = P } = {}) {
+function page(user: string, See: () => React.ReactNode, { getToken = () => server.token(user) as string, project = P, onUnauthorized }: { getToken?: api.GetToken; project?: string; onUnauthorized?: (error: api.RealtimeError) => void } = {}) {
   return render(
     <StrictMode>
-      <RealtimeProvider url={server.url} getToken={getToken} session={`${user}-${Math.random()}`} socketOptions={{ reconnectionDelay: 50, reconnectionDelayMax: 200 }}>
+      <RealtimeProvider url={server.url} getToken={getToken} onUnauthorized={onUnauthorized} session={`${user}-${Math.random()}`} socketOptions={{ reconnectionDelay: 50, reconnectionDelayMax: 200 }}>
         <ProjectProvider projectId={project}>
           <See />
         </ProjectProvider>
@@ -186,6 +186,27 @@ describe('against a real server', () => {
       return null;
     }, { getToken: () => 'nonsense' });
     await until(() => expect(connection).toMatchObject({ status: 'disconnected', error: { code: 'token_invalid', message: 'Authentication required' } }));
+  });
+
+  it('a kept token that is no longer good: another one is asked for, for the connection and for requests; without one it is told', async () => {
+    let status!: api.Status;
+    let request!: api.Request;
+    let kept = 'of an older secret';
+    const See = () => {
+      status = api.useStatus();
+      request = api.useRequest();
+      return null;
+    };
+    page('anna', See, { getToken: ({ force }) => (force ? (kept = server.token('anna')) : kept) });
+    await until(() => expect(status).toBe('connected'));
+    kept = 'of an older secret';
+    expect(await request('GET', '/api/projects')).toHaveProperty('items');
+    cleanup();
+    const told: string[] = [];
+    page('anna', See, { getToken: () => 'nonsense', onUnauthorized: (error) => told.push(error.code) });
+    await expect(request('GET', '/api/projects')).rejects.toMatchObject({ status: 401, code: 'token_invalid' });
+    await until(() => expect(status).toBe('disconnected'));
+    expect(told).toEqual(['token_invalid']);
   });
 
   it('notifications come, and are there after a new start', async () => {
