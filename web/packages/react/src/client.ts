@@ -62,6 +62,8 @@ export interface EventMeta {
   name: string;
   projectId?: string;
   missed: boolean;
+  /** When it happened, in UTC, of an event that was read from the history; any other has just come. */
+  created_at?: string;
 }
 
 const LINGER_MS = 1000; // how long a socket that nobody holds stays open

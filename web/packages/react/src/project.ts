@@ -6,7 +6,7 @@
 // Whoever comes back hears what came since the project was given back.
 //
 // SPDX-License-Identifier: Apache-2.0
-import type { Client } from './client.js';
+import type { Client, EventMeta } from './client.js';
 import { RealtimeError } from './error.js';
 import type { CursorMoved, ErrorData, Joined, Member as Present, PresenceState, StateUpdated, TypingBy, UserInProject } from './events.js';
 import { type HistoryPage, Sequence } from './sequence.js';
@@ -67,9 +67,9 @@ export class Project {
   constructor(readonly client: Client, readonly id: string) {
     this.sequence = new Sequence({
       read: (after) => this.history(after),
-      deliver: (name, data, missed) => {
+      deliver: (name, data, missed, created_at) => {
         if (this.isAway) this.missed++;
-        this.deliver(name, data, missed || this.isAway);
+        this.deliver(name, data, { missed: missed || this.isAway, ...(created_at && { created_at }) });
       },
       reload: (seq) => this.reloads.call(seq),
       settled: (error) => this.onSettled(error),
@@ -187,12 +187,12 @@ export class Project {
     const seq = (data as { seq?: unknown } | null)?.seq;
     const isDurable = name !== 'joined_project' && typeof seq === 'number' && Number.isInteger(seq);
     if (isDurable && !(isGuess && seq <= (this.sequence.known ?? 0))) this.sequence.take(seq, name, data);
-    else this.deliver(name, data, false, isGuess);
+    else this.deliver(name, data, { missed: false }, isGuess);
   }
 
-  private deliver(name: string, data: unknown, missed: boolean, isForeign = false): void {
+  private deliver(name: string, data: unknown, when: Pick<EventMeta, 'missed' | 'created_at'>, isForeign = false): void {
     if (!isForeign) this.handlers[name]?.(data as never);
-    this.client.events.call(data, { name, ...(!isForeign && { projectId: this.id }), missed });
+    this.client.events.call(data, { name, ...(!isForeign && { projectId: this.id }), ...when });
     if (name === 'joined_project') this.sequence.joined((data as Joined).seq);
   }
 

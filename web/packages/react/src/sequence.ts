@@ -28,7 +28,7 @@ export interface SequenceHooks {
   /** A page of the history behind that number. */
   read(after: number): Promise<HistoryPage>;
   /** Handle this event: it is the next. */
-  deliver(name: string, data: unknown, missed: boolean): void;
+  deliver(name: string, data: unknown, missed: boolean, created_at?: string): void;
   /** The history does not reach back: load the lists anew.  They are at `seq` or later. */
   reload(seq: number): void;
   /** Everything up to now is handled; or reading has failed, for now or (`forbidden`, `not_found`) for good. */
@@ -135,7 +135,7 @@ export class Sequence {
   private past(event: HistoryEvent): void {
     if (event.seq <= this.known!) return;
     this.known = event.seq;
-    this.hooks.deliver(event.type, event.data, true);
+    this.hooks.deliver(event.type, event.data, true, event.created_at);
   }
 
   // After a round of reading, what waited either follows or was read.  One that still leaves a

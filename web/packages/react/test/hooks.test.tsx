@@ -265,14 +265,14 @@ describe('useEvent', () => {
   it('missed events come from the history, before live ones, each once; useProject counts them', async () => {
     const seen: string[] = [];
     const Inside = () => {
-      api.useEvent('task:updated', (data, { missed }) => seen.push(`${data.task_id}${missed ? ' missed' : ''}`));
+      api.useEvent('task:updated', (data, { missed, created_at }) => seen.push(`${data.task_id}${missed ? ' missed' : ''}${created_at ? ` at ${created_at}` : ''}`));
       const { caughtUp, isCatchingUp } = api.useProject();
       return <p>{isCatchingUp ? 'catching up' : `caught up ${caughtUp?.changes}`}</p>;
     };
     const { socket } = await inProject(Inside, { seq: 1 });
     const event = (seq: number) => ({ project_id: P, task_id: seq, updates: {}, updated_by: 'ben', seq });
     await say(socket, 'task:updated', event(2));
-    const calls = fakeFetch(() => ({ body: { items: [3, 4].map((seq) => ({ seq, type: 'task:updated', data: event(seq) })), oldest_seq: 1, last_seq: 4, next_after: null, must_reload: false } }));
+    const calls = fakeFetch(() => ({ body: { items: [3, 4].map((seq) => ({ seq, type: 'task:updated', data: event(seq), created_at: `2026-11-28T00:00:0${seq}Z` })), oldest_seq: 1, last_seq: 4, next_after: null, must_reload: false } }));
     await act(async () => socket.drop());
     await act(async () => {
       socket.attempt();
@@ -284,7 +284,7 @@ describe('useEvent', () => {
     });
     await act(settle);
     expect(calls.map((c) => c.path.replace(/^.*\/api/, ''))).toEqual([`/projects/${P}/events?after=2&limit=1000`]);
-    expect(seen).toEqual(['2', '3 missed', '4 missed', '5 missed']);
+    expect(seen).toEqual(['2', '3 missed at 2026-11-28T00:00:03Z', '4 missed at 2026-11-28T00:00:04Z', '5 missed']);
     screen.getByText('caught up 3');
   });
 
