@@ -4,9 +4,9 @@
 // may be written in place: the newest one is called, and no hook subscribes again for it.
 //
 // SPDX-License-Identifier: Apache-2.0
-import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
+import { type RefObject, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
 import type { Connection, EventMeta, LostListener, RealtimeSocket, RequestOptions, Status } from './client.js';
-import { CursorBoard, type CursorOptions } from './cursors.js';
+import { CursorBoard, type CursorOptions, type Point } from './cursors.js';
 import type { Answers, ClientToServerEvents, ServerToClientEvents } from './events.js';
 import { Optimistic, type OptimisticOptions, type Outcome } from './optimistic.js';
 import type { Member, Presence, ProjectState } from './project.js';
@@ -180,9 +180,20 @@ export function useOthers<P, S>(select?: (others: readonly Member<P>[]) => S, is
   return useSelected<ProjectState, S | readonly Member<P>[]>(project.state, pick, isEqual as Equal<unknown>);
 }
 
-/** Oneself as the others see it. */
-export function useSelf<P = Presence>(): Member<P> | null {
-  return useMembers<P>().self;
+/** Oneself as the others see it, or what select makes of it; null before one is there. */
+export function useSelf<P = Presence>(): Member<P> | null;
+export function useSelf<P, S>(select: (self: Member<P>) => S, isEqual?: Equal<S>): S | null;
+export function useSelf<P, S>(select?: (self: Member<P>) => S, isEqual: Equal<S> = shallowEqual): S | Member<P> | null {
+  const project = useProjectOf();
+  const userId = useSelected(useClient().connection, (c) => c.userId);
+  const pick = useCallback(
+    (state: ProjectState) => {
+      const self = state.members.find((m) => m.userId === userId) as Member<P> | undefined;
+      return self ? (select ? select(self) : self) : null;
+    },
+    [userId, select],
+  );
+  return useSelected<ProjectState, S | Member<P> | null>(project.state, pick, isEqual as Equal<unknown>);
 }
 
 /** Own presence (at most 1 KiB of JSON) and a function that changes members of it. */
@@ -242,6 +253,14 @@ export function useCursors<C>({ throttleMs = 33, ...options }: UseCursorsOptions
     [users, names, refOf],
   );
 
+  const move = useMove<C>(throttleMs);
+  const refresh = useCallback(() => board.refresh(), [board]);
+  return { cursors, move, refresh };
+}
+
+/** Sends the own cursor, not too often; it is hidden when the component goes. */
+function useMove<C>(throttleMs: number): (cursor: C | null) => void {
+  const project = useProjectOf();
   const move = useMemo(() => throttle((cursor: C | null) => project.client.tell('cursor:move', { project_id: project.id, cursor }, true), throttleMs), [project, throttleMs]);
   useEffect(
     () => () => {
@@ -250,8 +269,27 @@ export function useCursors<C>({ throttleMs = 33, ...options }: UseCursorsOptions
     },
     [move, project],
   );
-  const refresh = useCallback(() => board.refresh(), [board]);
-  return { cursors, move: move as (cursor: C | null) => void, refresh };
+  return move;
+}
+
+/** Sends where the pointer is over that element, in CSS pixels from its top left, and nothing when it is elsewhere. */
+export function useCursor(ref: RefObject<HTMLElement | null>, { throttleMs = 33 }: { throttleMs?: number } = {}): void {
+  const move = useMove<Point>(throttleMs);
+  useEffect(() => {
+    const element = ref.current;
+    if (!element) return;
+    const over = (event: PointerEvent) => {
+      const { left, top } = element.getBoundingClientRect();
+      move({ x: event.clientX - left, y: event.clientY - top });
+    };
+    const leave = () => move(null);
+    element.addEventListener('pointermove', over);
+    element.addEventListener('pointerleave', leave);
+    return () => {
+      element.removeEventListener('pointermove', over);
+      element.removeEventListener('pointerleave', leave);
+    };
+  }, [move, ref]);
 }
 
 const RENEW_MS = 3000; // the server ends typing five seconds after the last word of it

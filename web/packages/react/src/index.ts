@@ -8,5 +8,5 @@ export type * from './events.js';
 export * from './hooks.js';
 export { Optimistic, type OptimisticOptions, type Outcome } from './optimistic.js';
 export type { Member, Presence, ProjectState } from './project.js';
-export { ProjectProvider, type ProjectProviderProps, RealtimeProvider, type RealtimeProviderProps } from './provider.js';
+export { ProjectProvider, type ProjectProviderProps, RealtimeProvider, RealtimeProvider as CollabProvider, type RealtimeProviderProps } from './provider.js';
 export type { HistoryEvent, HistoryPage } from './sequence.js';

@@ -62,8 +62,7 @@ export class Sequence {
     else if (last > this.known) {
       this.isBehind = this.reading; // what is being read may end in front of it
       this.catchUp();
-    }
-    else if (last < this.known) this.reload(last); // the database is an older copy
+    } else if (last < this.known) this.reload(last); // the database is an older copy
     else this.drain();
   }
 

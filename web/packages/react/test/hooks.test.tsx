@@ -1,5 +1,5 @@
 import { act, cleanup, render, screen } from '@testing-library/react';
-import { StrictMode, useEffect, useState } from 'react';
+import { StrictMode, useEffect, useRef, useState } from 'react';
 import { renderToString } from 'react-dom/server';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as api from '../src/index.js';
@@ -489,6 +489,25 @@ describe('people', () => {
     screen.getByText('Ben');
   });
 
+  it('useSelf with a selector renders only when what it selects of oneself changes', async () => {
+    let renders = 0;
+    const Show = () => {
+      renders++;
+      return <p>{String(api.useSelf<{ cell?: string }, string | undefined>((self) => self.presence?.cell))}</p>;
+    };
+    const { socket } = await inProject(Show);
+    screen.getByText('undefined');
+    const before = renders;
+    await say(socket, 'presence:updated', { project_id: P, user_id: 'ben', state: { cell: 'b1' } });
+    await pass(20);
+    expect(renders).toBe(before);
+    await say(socket, 'presence:updated', { project_id: P, user_id: 'anna', state: { cell: 'a9' } });
+    await pass(20);
+    screen.getByText('a9');
+    await say(socket, 'access:revoked', { project_id: P });
+    screen.getByText('null');
+  });
+
   it('useMyPresence: the initial one goes out with the join, parts are merged, the last of many wins; said again after a new session', async () => {
     let update!: (part: { cell?: string; idle?: boolean }) => void;
     const Inside = () => {
@@ -689,6 +708,25 @@ describe('useCursors', () => {
     expect(sent().length - n).toBeGreaterThanOrEqual(3);
     expect(sent().length - n).toBeLessThanOrEqual(5);
     expect(sent().at(-1)).toMatchObject({ isVolatile: true, data: { cursor: { x: 100 } } });
+  });
+});
+
+describe('useCursor', () => {
+  it('sends where the pointer is over an element, and that it has left', async () => {
+    const Inside = () => {
+      const ref = useRef<HTMLDivElement>(null);
+      api.useCursor(ref);
+      return <div ref={ref} data-testid="board" />;
+    };
+    const { socket } = await inProject(Inside);
+    const board = screen.getByTestId('board');
+    board.getBoundingClientRect = () => ({ left: 100, top: 50 }) as DOMRect;
+    const last = () => (socket.got('cursor:move').at(-1) as { cursor: unknown }).cursor;
+    board.dispatchEvent(new MouseEvent('pointermove', { clientX: 103, clientY: 54 }));
+    expect(last()).toEqual({ x: 3, y: 4 });
+    board.dispatchEvent(new MouseEvent('pointerleave'));
+    await pass(50);
+    expect(last()).toBeNull();
   });
 });
 

@@ -2,6 +2,7 @@
 import { act, cleanup, render } from '@testing-library/react';
 import { StrictMode } from 'react';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { clientOf } from '../src/client.js';
 import * as api from '../src/index.js';
 // @ts-expect-error plain JavaScript, made for node --test
 import { Server, serverEnv, startServer } from '../../../../tests/server/lib/harness.mjs';
@@ -109,6 +110,43 @@ describe('against a real server', () => {
     expect(project.caughtUp!.changes).toBe(3);
     expect(socket!.recovered).toBeFalsy();
     expect(tokens.length).toBeGreaterThan(asked);
+  });
+
+  it('a page that leaves a project and comes back, at once or later, hears what came meanwhile, once', async () => {
+    const events: string[] = [];
+    let project!: api.ProjectView;
+    const See = () => {
+      project = api.useProject();
+      api.useEvent('boq:item:created', (data) => events.push(data.item_id));
+      return null;
+    };
+    const session = `anna-${Math.random()}`;
+    const getToken = () => server.token('anna') as string;
+    const tree = (isOpen: boolean) => (
+      <RealtimeProvider url={server.url} getToken={getToken} session={session}>
+        {isOpen && (
+          <ProjectProvider projectId={P}>
+            <See />
+          </ProjectProvider>
+        )}
+      </RealtimeProvider>
+    );
+    const { rerender } = render(tree(true));
+    await until(() => expect(project.joined).toBe(true));
+    await add('leave-1');
+    await until(() => expect(events).toEqual(['leave-1']));
+    rerender(tree(false));
+    await add('leave-2');
+    rerender(tree(true));
+    await add('leave-3');
+    await until(() => expect(events.length).toBe(3));
+    rerender(tree(false));
+    const client = clientOf(server.url, session);
+    await until(() => expect(client.projects.size).toBe(0)); // left
+    await add('leave-4');
+    rerender(tree(true));
+    await until(() => expect(events.length).toBe(4));
+    expect(events).toEqual(['leave-1', 'leave-2', 'leave-3', 'leave-4']);
   });
 
   it('a server that is killed and started again: nothing is lost', async () => {

@@ -1,7 +1,7 @@
 // The types as a user of the package sees them.
 import { describe, expectTypeOf, it } from 'vitest';
 import type { Emit, ItemUpdated, Member, NotificationData, RealtimeProviderProps, Status } from '@skybuild/realtime-react';
-import { useEmit, useEvent, useMembers, useMyPresence, useOptimistic, useOthers, useStatus, useTyping } from '@skybuild/realtime-react';
+import { useEmit, useEvent, useMembers, useMyPresence, useOptimistic, useOthers, useSelf, useStatus, useTyping } from '@skybuild/realtime-react';
 
 describe('types', () => {
   it('useEvent knows each event’s payload by its name', () => {
@@ -36,6 +36,8 @@ describe('types', () => {
     update({ cel: 'x' });
     expectTypeOf(useMembers<P>().others).toEqualTypeOf<readonly Member<P>[]>();
     expectTypeOf(useOthers<P, number>((others) => others.length)).toEqualTypeOf<number>();
+    expectTypeOf(useSelf<P>()).toEqualTypeOf<Member<P> | null>();
+    expectTypeOf(useSelf<P, boolean | undefined>((self) => self.presence?.idle)).toEqualTypeOf<boolean | undefined | null>();
     expectTypeOf(useTyping('x').typing).toEqualTypeOf<readonly Member[]>();
   });
 
