@@ -720,6 +720,35 @@ describe('when the network fails', { skip }, () => {
     await anna.close();
   });
 
+  it('lists that cannot be read say so, and are read when one asks again; what fails in the background takes nothing away', async () => {
+    const anna = await person('anna', { tab: null });
+    const { page } = anna;
+    const lists = /\/api\/projects\/[^/]+\/(tasks|comments|events)\?/;
+    await anna.context.route(lists, (route) => route.fulfill({ status: 400, contentType: 'application/problem+json', body: '{"code":"bad_request","detail":"not today"}' }));
+    await page.goto(`${server.url}/p/${PROJECT}/tasks`);
+    for (const [tab, what, row] of [['Tasks', 'tasks', 'li[data-task]'], ['Comments', 'comments', '.comment'], ['Activity', 'activity', '.feed li']]) {
+      await page.getByRole('link', { name: tab, exact: true }).click();
+      const says = page.getByRole('alert').filter({ hasText: `The ${what} could not be read.` });
+      await says.waitFor();
+      await anna.accessibility();
+      await anna.context.unroute(lists);
+      await says.getByRole('button', { name: 'Try again' }).click();
+      await page.locator(row).first().waitFor();
+      await anna.context.route(lists, (route) => route.fulfill({ status: 400, contentType: 'application/problem+json', body: '{}' }));
+    }
+    await anna.context.unroute(lists);
+    await page.getByRole('link', { name: 'BoQ', exact: true }).click();
+    await anna.text('item-0101', 'code').waitFor();
+    await anna.context.route(`**/api/projects/${PROJECT}`, (route) => route.fulfill({ status: 400, contentType: 'application/problem+json', body: '{}' }));
+    const failed = page.waitForResponse((r) => r.url().endsWith(`/api/projects/${PROJECT}`) && r.status() === 400);
+    const { version } = (await server.api('GET', `/api/projects/${PROJECT}`, { as: 'anna' })).json;
+    await server.api('PATCH', `/api/projects/${PROJECT}`, { as: 'anna', body: { description: 'Twenty-eight floors', version } });
+    await failed;
+    await patch('item-0101', 'ben', { qty: '1.125' });
+    await anna.sees('item-0101', 'qty', '1.125');
+    await anna.close();
+  });
+
   it('the server refuses the token: sign in again, and everything is read', async () => {
     const anna = await person('anna', { tab: null, token: server.token('anna', { secret: 'what-the-secret-was-until-yesterday-0000' }) });
     const { page } = anna;

@@ -9,6 +9,7 @@ import { canEdit, type Task, type TaskStatus } from '../lib/api';
 import { laidOver, type Letter, type TaskChange } from '../lib/letters';
 import { Comments } from './Comments';
 import { Face } from './Face';
+import { NotRead } from './NotRead';
 import { Refused } from './Refused';
 import { useDraft } from './useDraft';
 import { useLetterList } from './useLetters';
@@ -33,7 +34,7 @@ function between(above: Task | undefined, below: Task | undefined): number | nul
 }
 
 export function Board() {
-  const { project, tasks, letters } = useWorkspace();
+  const { project, tasks, lists, letters } = useWorkspace();
   const waiting = useLetterList(letters);
   const rows = useMemo(() => laidOver(tasks ?? NONE, waiting), [tasks, waiting]);
   const isPending = (task: Task) => waiting.some((l) => l.kind === 'change' && l.taskId === task.task_id && l.refusal === undefined);
@@ -83,6 +84,7 @@ export function Board() {
   const add = (title: string) => letters.post({ kind: 'task', body: { title } });
   const shown = rows.find((t) => t.task_id === opened);
 
+  if (lists.tasks.isError) return <NotRead what="The tasks" onAgain={() => void lists.tasks.reload()} />;
   if (!tasks) return <div className="board">{COLUMNS.map((c) => <Skeleton key={c.id} height={240} />)}</div>;
   return (
     <section className="tab" aria-label="Tasks">

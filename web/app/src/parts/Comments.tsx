@@ -10,6 +10,7 @@ import { Face } from './Face';
 import { useTopic } from '../boq/useBoq';
 import type { Letter } from '../lib/letters';
 import { useRequest } from '../lib/useRequest';
+import { NotRead } from './NotRead';
 import { Refused } from './Refused';
 import { useLetterList } from './useLetters';
 import { useWorkspace } from './workspace';
@@ -20,7 +21,7 @@ type OwnComment = Extract<Letter, { kind: 'comment' }>;
 const isAbout = (c: Pick<Partial<Comment>, 'item_id' | 'task_id'>, t: Target) => (t.item_id !== undefined ? c.item_id === t.item_id : t.task_id !== undefined ? c.task_id === t.task_id : !c.item_id && !c.task_id);
 
 export function Comments({ target, all = false }: { target: Target; all?: boolean }) {
-  const { project, comments, people, userId, boq, tasks, letters } = useWorkspace();
+  const { project, comments, lists, people, userId, boq, tasks, letters } = useWorkspace();
   const request = useRequest();
   useTopic(boq, 'texts'); // what they are about has a name
   const [error, setError] = useState('');
@@ -44,7 +45,7 @@ export function Comments({ target, all = false }: { target: Target; all?: boolea
   return (
     <Stack gap="sm" className="comments">
       <ScrollArea className="comment-list" tabIndex={0} aria-label="Comments" role="log">
-        {!list && <Skeleton height={48} />}
+        {!list && (lists.comments.isError ? <NotRead what="The comments" onAgain={() => void lists.comments.reload()} /> : <Skeleton height={48} />)}
         {list?.length === 0 && waiting.length === 0 && (
           <Text size="sm" c="dimmed">
             Nothing has been said yet.
