@@ -828,6 +828,23 @@ describe('everywhere', { skip }, () => {
     await anna.close();
   });
 
+  it('a finger moves a task: it is held a moment, then dragged', async () => {
+    const anna = await person('anna', { tab: 'tasks', viewport: { width: 1100, height: 800 }, hasTouch: true });
+    const { page } = anna;
+    const card = page.locator('[data-status="todo"] li[data-task]').first();
+    const id = await card.getAttribute('data-task');
+    const [from, to] = [await card.boundingBox(), await page.locator('[data-status="in_progress"]').boundingBox()];
+    const cdp = await anna.context.newCDPSession(page);
+    const touch = (type, x, y) => cdp.send('Input.dispatchTouchEvent', { type, touchPoints: type === 'touchEnd' ? [] : [{ x, y }] });
+    await touch('touchStart', from.x + 40, from.y + 20);
+    await page.locator(`li.dragging[data-task="${id}"]`).waitFor();
+    for (let i = 1; i <= 10; i++) await touch('touchMove', from.x + 40 + ((to.x - from.x) * i) / 10, from.y + 20 + 6 * i);
+    await page.getByText(/is over In progress\./).waitFor({ state: 'attached' });
+    await touch('touchEnd');
+    await page.locator(`[data-status="in_progress"] li[data-task="${id}"]`).waitFor();
+    await anna.close();
+  });
+
   it('light and dark follow the system, can be set, and stay', async () => {
     const anna = await person('anna', { colorScheme: 'dark', tab: 'tasks' });
     const { page } = anna;

@@ -1,5 +1,5 @@
 // Board.tsx -- the tasks in four columns, moved by drag and drop or by keyboard.
-import { type Announcements, closestCorners, DndContext, type DragEndEvent, DragOverlay, type DragStartEvent, KeyboardSensor, PointerSensor, TouchSensor, useDroppable, useSensor, useSensors } from '@dnd-kit/core';
+import { type Announcements, closestCorners, DndContext, type DragEndEvent, DragOverlay, type DragStartEvent, KeyboardSensor, MouseSensor, TouchSensor, useDroppable, useSensor, useSensors } from '@dnd-kit/core';
 import { SortableContext, sortableKeyboardCoordinates, useSortable, verticalListSortingStrategy } from '@dnd-kit/sortable';
 import { Badge, Button, Group, Modal, Select, Skeleton, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import { useConnection } from '@skybuild/realtime-react';
@@ -42,7 +42,8 @@ export function Board() {
   const [opened, setOpened] = useState<number | null>(null);
   const isEditable = canEdit(project.role);
   const sensors = useSensors(
-    useSensor(PointerSensor, { activationConstraint: { distance: 4 } }),
+    // Not the pointer's: it would take a finger before the touch sensor can, and lose it to scrolling.
+    useSensor(MouseSensor, { activationConstraint: { distance: 4 } }),
     useSensor(TouchSensor, { activationConstraint: { delay: 200, tolerance: 6 } }),
     useSensor(KeyboardSensor, { coordinateGetter: sortableKeyboardCoordinates, keyboardCodes: { start: ['Space'], end: ['Space'], cancel: ['Escape'] } }),
   );
