@@ -888,9 +888,24 @@ describe('everywhere', { skip }, () => {
     await page.getByLabel('Connections of a user').fill('ben');
     await page.getByRole('button', { name: 'Look' }).click();
     await page.getByText(new RegExp(`in ${PROJECT}`)).waitFor();
+    // What was found goes with the name; it is asked first.
+    await page.getByLabel('Connections of a user').fill('be');
+    await page.getByRole('button', { name: 'Disconnect' }).waitFor({ state: 'detached' });
+    await page.getByLabel('Connections of a user').fill('ben');
+    await page.getByRole('button', { name: 'Look' }).click();
     await page.getByRole('button', { name: 'Disconnect' }).click();
+    await page.getByRole('dialog', { name: 'Disconnect ben?' }).waitFor();
+    await ada.accessibility();
+    await page.getByRole('button', { name: 'End the connection of ben' }).click();
     await page.getByText('1 connection(s) ended').waitFor();
     await ben.page.locator('.pill[data-state="offline"]').waitFor();
+    // The charts are drawn anew in another theme's colours; a server that fails is said to.
+    const drawn = () => page.locator('[data-chart="Connections"] canvas').elementHandle();
+    const light = await drawn();
+    await page.getByRole('button', { name: 'Use dark colours' }).click();
+    await page.waitForFunction((canvas) => !canvas.isConnected && document.querySelector('[data-chart="Connections"] canvas'), light);
+    await ada.context.route('**/metrics', (route) => route.fulfill({ status: 503, body: 'busy' }));
+    await page.getByText('The server answered 503.').waitFor();
     pool.close();
     await ben.close();
     await ada.close();
