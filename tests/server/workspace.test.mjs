@@ -825,6 +825,23 @@ describe('everywhere', { skip }, () => {
     await page.getByRole('button', { name: 'Comments of 01.01' }).tap();
     await page.getByRole('dialog').getByText(/Site establishment/).waitFor();
     await anna.shot('phone-panel');
+    // What has no column is here, by the same rules.
+    const quantity = page.getByRole('dialog').getByLabel('Quantity');
+    await quantity.fill('many');
+    await quantity.press('Enter');
+    await page.getByText('“many” is not a number').waitFor();
+    await quantity.fill('2.5');
+    await quantity.press('Enter');
+    await page.waitForFunction(() => !document.querySelector('.pill')?.textContent.startsWith('Saving'));
+    await anna.live();
+    assert.equal((await itemOf('item-0101')).qty, 2.5);
+    await anna.accessibility();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    for (const it of [page.getByRole('button', { name: /^Notifications/ }), page.getByRole('button', { name: /^Use dark/ }), page.getByRole('checkbox', { name: 'Select 01.01' })]) {
+      const { width, height } = await it.boundingBox();
+      assert.ok(width >= 39 && height >= 39, `${await it.getAttribute('aria-label')}: ${width} × ${height}`); // a cell has a line of 1 px
+    }
     await anna.close();
   });
 
