@@ -411,6 +411,25 @@ describe('tasks, comments, notifications, activity', { skip }, () => {
     await anna.close();
   });
 
+  it('who reads old comments stays there when one comes; to delete one is asked first', async () => {
+    const say = (text, as = 'ben') => server.api('POST', `/api/projects/${PROJECT}/comments`, { as, body: { text } });
+    for (let n = 0; n < 20; n++) await say(`An old one ${n}`);
+    const anna = await person('anna', { tab: 'comments' });
+    const { page } = anna;
+    const last = page.locator('.comment').last();
+    await last.filter({ hasText: 'An old one 19' }).waitFor();
+    await page.waitForFunction(() => document.querySelector('.comment-list .mantine-ScrollArea-viewport').scrollTop > 0);
+    await page.locator('.comment').first().scrollIntoViewIfNeeded();
+    await page.locator('.comment-list .mantine-ScrollArea-viewport').evaluate((e) => e.scrollTo(0, 0));
+    await say('A new one');
+    await last.filter({ hasText: 'A new one' }).waitFor();
+    assert.equal(await page.locator('.comment-list .mantine-ScrollArea-viewport').evaluate((e) => e.scrollTop), 0);
+    await last.getByRole('button', { name: 'Delete the comment' }).click();
+    await page.getByRole('menuitem', { name: 'Delete it for everybody' }).click();
+    await page.locator('.comment', { hasText: 'A new one' }).waitFor({ state: 'detached' });
+    await anna.close();
+  });
+
   const made = async (body) => (await server.api('POST', `/api/projects/${PROJECT}/tasks`, { as: 'ben', body })).json;
   const change = async (id, as, body) => {
     const { version } = (await server.api('GET', `/api/projects/${PROJECT}/tasks/${id}`, { as })).json;
