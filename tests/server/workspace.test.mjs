@@ -411,6 +411,25 @@ describe('tasks, comments, notifications, activity', { skip }, () => {
     await anna.close();
   });
 
+  it('who reads old comments stays there when one comes; to delete one is asked first', async () => {
+    const say = (text, as = 'ben') => server.api('POST', `/api/projects/${PROJECT}/comments`, { as, body: { text } });
+    for (let n = 0; n < 20; n++) await say(`An old one ${n}`);
+    const anna = await person('anna', { tab: 'comments' });
+    const { page } = anna;
+    const last = page.locator('.comment').last();
+    await last.filter({ hasText: 'An old one 19' }).waitFor();
+    await page.waitForFunction(() => document.querySelector('.comment-list .mantine-ScrollArea-viewport').scrollTop > 0);
+    await page.locator('.comment').first().scrollIntoViewIfNeeded();
+    await page.locator('.comment-list .mantine-ScrollArea-viewport').evaluate((e) => e.scrollTo(0, 0));
+    await say('A new one');
+    await last.filter({ hasText: 'A new one' }).waitFor();
+    assert.equal(await page.locator('.comment-list .mantine-ScrollArea-viewport').evaluate((e) => e.scrollTop), 0);
+    await last.getByRole('button', { name: 'Delete the comment' }).click();
+    await page.getByRole('menuitem', { name: 'Delete it for everybody' }).click();
+    await page.locator('.comment', { hasText: 'A new one' }).waitFor({ state: 'detached' });
+    await anna.close();
+  });
+
   const made = async (body) => (await server.api('POST', `/api/projects/${PROJECT}/tasks`, { as: 'ben', body })).json;
   const change = async (id, as, body) => {
     const { version } = (await server.api('GET', `/api/projects/${PROJECT}/tasks/${id}`, { as })).json;
@@ -720,6 +739,35 @@ describe('when the network fails', { skip }, () => {
     await anna.close();
   });
 
+  it('lists that cannot be read say so, and are read when one asks again; what fails in the background takes nothing away', async () => {
+    const anna = await person('anna', { tab: null });
+    const { page } = anna;
+    const lists = /\/api\/projects\/[^/]+\/(tasks|comments|events)\?/;
+    await anna.context.route(lists, (route) => route.fulfill({ status: 400, contentType: 'application/problem+json', body: '{"code":"bad_request","detail":"not today"}' }));
+    await page.goto(`${server.url}/p/${PROJECT}/tasks`);
+    for (const [tab, what, row] of [['Tasks', 'tasks', 'li[data-task]'], ['Comments', 'comments', '.comment'], ['Activity', 'activity', '.feed li']]) {
+      await page.getByRole('link', { name: tab, exact: true }).click();
+      const says = page.getByRole('alert').filter({ hasText: `The ${what} could not be read.` });
+      await says.waitFor();
+      await anna.accessibility();
+      await anna.context.unroute(lists);
+      await says.getByRole('button', { name: 'Try again' }).click();
+      await page.locator(row).first().waitFor();
+      await anna.context.route(lists, (route) => route.fulfill({ status: 400, contentType: 'application/problem+json', body: '{}' }));
+    }
+    await anna.context.unroute(lists);
+    await page.getByRole('link', { name: 'BoQ', exact: true }).click();
+    await anna.text('item-0101', 'code').waitFor();
+    await anna.context.route(`**/api/projects/${PROJECT}`, (route) => route.fulfill({ status: 400, contentType: 'application/problem+json', body: '{}' }));
+    const failed = page.waitForResponse((r) => r.url().endsWith(`/api/projects/${PROJECT}`) && r.status() === 400);
+    const { version } = (await server.api('GET', `/api/projects/${PROJECT}`, { as: 'anna' })).json;
+    await server.api('PATCH', `/api/projects/${PROJECT}`, { as: 'anna', body: { description: 'Twenty-eight floors', version } });
+    await failed;
+    await patch('item-0101', 'ben', { qty: '1.125' });
+    await anna.sees('item-0101', 'qty', '1.125');
+    await anna.close();
+  });
+
   it('the server refuses the token: sign in again, and everything is read', async () => {
     const anna = await person('anna', { tab: null, token: server.token('anna', { secret: 'what-the-secret-was-until-yesterday-0000' }) });
     const { page } = anna;
@@ -796,6 +844,40 @@ describe('everywhere', { skip }, () => {
     await page.getByRole('button', { name: 'Comments of 01.01' }).tap();
     await page.getByRole('dialog').getByText(/Site establishment/).waitFor();
     await anna.shot('phone-panel');
+    // What has no column is here, by the same rules.
+    const quantity = page.getByRole('dialog').getByLabel('Quantity');
+    await quantity.fill('many');
+    await quantity.press('Enter');
+    await page.getByText('“many” is not a number').waitFor();
+    await quantity.fill('2.5');
+    await quantity.press('Enter');
+    await page.waitForFunction(() => !document.querySelector('.pill')?.textContent.startsWith('Saving'));
+    await anna.live();
+    assert.equal((await itemOf('item-0101')).qty, 2.5);
+    await anna.accessibility();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    for (const it of [page.getByRole('button', { name: /^Notifications/ }), page.getByRole('button', { name: /^Use dark/ }), page.getByRole('checkbox', { name: 'Select 01.01' })]) {
+      const { width, height } = await it.boundingBox();
+      assert.ok(width >= 39 && height >= 39, `${await it.getAttribute('aria-label')}: ${width} × ${height}`); // a cell has a line of 1 px
+    }
+    await anna.close();
+  });
+
+  it('a finger moves a task: it is held a moment, then dragged', async () => {
+    const anna = await person('anna', { tab: 'tasks', viewport: { width: 1100, height: 800 }, hasTouch: true });
+    const { page } = anna;
+    const card = page.locator('[data-status="todo"] li[data-task]').first();
+    const id = await card.getAttribute('data-task');
+    const [from, to] = [await card.boundingBox(), await page.locator('[data-status="in_progress"]').boundingBox()];
+    const cdp = await anna.context.newCDPSession(page);
+    const touch = (type, x, y) => cdp.send('Input.dispatchTouchEvent', { type, touchPoints: type === 'touchEnd' ? [] : [{ x, y }] });
+    await touch('touchStart', from.x + 40, from.y + 20);
+    await page.locator(`li.dragging[data-task="${id}"]`).waitFor();
+    for (let i = 1; i <= 10; i++) await touch('touchMove', from.x + 40 + ((to.x - from.x) * i) / 10, from.y + 20 + 6 * i);
+    await page.getByText(/is over In progress\./).waitFor({ state: 'attached' });
+    await touch('touchEnd');
+    await page.locator(`[data-status="in_progress"] li[data-task="${id}"]`).waitFor();
     await anna.close();
   });
 
@@ -842,9 +924,24 @@ describe('everywhere', { skip }, () => {
     await page.getByLabel('Connections of a user').fill('ben');
     await page.getByRole('button', { name: 'Look' }).click();
     await page.getByText(new RegExp(`in ${PROJECT}`)).waitFor();
+    // What was found goes with the name; it is asked first.
+    await page.getByLabel('Connections of a user').fill('be');
+    await page.getByRole('button', { name: 'Disconnect' }).waitFor({ state: 'detached' });
+    await page.getByLabel('Connections of a user').fill('ben');
+    await page.getByRole('button', { name: 'Look' }).click();
     await page.getByRole('button', { name: 'Disconnect' }).click();
+    await page.getByRole('dialog', { name: 'Disconnect ben?' }).waitFor();
+    await ada.accessibility();
+    await page.getByRole('button', { name: 'End the connection of ben' }).click();
     await page.getByText('1 connection(s) ended').waitFor();
     await ben.page.locator('.pill[data-state="offline"]').waitFor();
+    // The charts are drawn anew in another theme's colours; a server that fails is said to.
+    const drawn = () => page.locator('[data-chart="Connections"] canvas').elementHandle();
+    const light = await drawn();
+    await page.getByRole('button', { name: 'Use dark colours' }).click();
+    await page.waitForFunction((canvas) => !canvas.isConnected && document.querySelector('[data-chart="Connections"] canvas'), light);
+    await ada.context.route('**/metrics', (route) => route.fulfill({ status: 503, body: 'busy' }));
+    await page.getByText('The server answered 503.').waitFor();
     pool.close();
     await ben.close();
     await ada.close();

@@ -16,6 +16,7 @@ import { type Boq, useOrder, useReadStatus, useTopic } from './useBoq';
 const ItemPanel = lazily(() => import('./ItemPanel').then((m) => m.ItemPanel));
 const ROW_PX = 32;
 const COMPACT_PX = 26;
+const TOUCH_PX = 40; // as in styles.css
 const BulkDialog = lazily(() => import('./BulkDialog').then((m) => m.BulkDialog));
 
 export function BoqTab() {
@@ -23,7 +24,8 @@ export function BoqTab() {
   const isEditable = canEdit(project.role);
   const isPhone = useMediaQuery('(max-width: 640px)') ?? false;
   const [compact, setCompact] = useLocalStorage({ key: 'skybuild-compact', defaultValue: false, getInitialValueInEffect: false });
-  const isCompact = compact && !isPhone; // a finger needs the height
+  const isTouch = useMediaQuery('(pointer: coarse)', undefined, { getInitialValueInEffect: false }) ?? false;
+  const isCompact = compact && !isPhone && !isTouch; // a finger needs the height
   const [filter, setFilter] = useState('');
   const [selection, setSelection] = useState<Selection>(new Set());
   const [work, setWork] = useState<Work | null>(null);
@@ -48,7 +50,7 @@ export function BoqTab() {
       <div className="bar-line">
         <TextInput size="xs" w={isPhone ? 150 : 220} placeholder="Filter" aria-label="Filter" leftSection={<IconSearch size={14} />} value={filter} onChange={(e) => setFilter(e.currentTarget.value)} rightSection={filter ? <CloseButton size="xs" aria-label="Clear the filter" onClick={() => setFilter('')} /> : null} />
         <span className="grow" />
-        {!isPhone && (
+        {!isPhone && !isTouch && (
           <ActionIcon variant="subtle" color="gray" aria-label="Compact rows" aria-pressed={isCompact} onClick={() => setCompact(!compact)}>
             <IconBaselineDensitySmall size={16} />
           </ActionIcon>
@@ -97,7 +99,7 @@ export function BoqTab() {
           </Button>
         </div>
       )}
-      {status === 'ready' && <Grid handle={grid} boq={boq} rowPx={isCompact ? COMPACT_PX : ROW_PX} people={people} isEditable={isEditable} filter={shownFilter} selection={selection} onSelection={setSelection} onCell={onCell} onOpen={setOpened} />}
+      {status === 'ready' && <Grid handle={grid} boq={boq} rowPx={isTouch ? TOUCH_PX : isCompact ? COMPACT_PX : ROW_PX} people={people} isEditable={isEditable} filter={shownFilter} selection={selection} onSelection={setSelection} onCell={onCell} onOpen={setOpened} />}
 
       <Sums boq={boq} />
 

@@ -27,7 +27,7 @@ export function CellTrouble({ trouble, people, onSettle }: { trouble: Trouble; p
               {titleOf(field)} of {theirs.code}
             </Text>
             <Group gap="xs" grow>
-              <Button size="xs" variant="light" style={{ color: people.colourOf(theirs.updated_by) }} onClick={() => onSettle(trouble, null)}>
+              <Button size="xs" variant="default" style={{ borderColor: people.colourOf(theirs.updated_by) }} onClick={() => onSettle(trouble, null)}>
                 Theirs: {text(theirs[field])}
               </Button>
               <Button size="xs" onClick={() => onSettle(trouble, mine)}>

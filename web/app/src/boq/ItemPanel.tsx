@@ -1,10 +1,14 @@
 // ItemPanel.tsx -- what there is to say about one item: it slides over the table, on a phone as a sheet.
-import { Drawer, Tabs, Text } from '@mantine/core';
+import { Drawer, Group, Tabs, Text, TextInput } from '@mantine/core';
 import { useOthers } from '@skybuild/realtime-react';
+import { useState } from 'react';
+import { canEdit, type Item } from '../lib/api';
 import { namesInShort, when } from '../lib/people';
 import type { Presence } from '../lib/presence';
 import { Comments } from '../parts/Comments';
+import { useDraft } from '../parts/useDraft';
 import { useWorkspace } from '../parts/workspace';
+import { accept, editable, titleOf } from './columns';
 import { ItemHistory } from './ItemHistory';
 import { useRow } from './useBoq';
 
@@ -19,6 +23,12 @@ export function ItemPanel({ id, isPhone, onClose }: { id: string; isPhone: boole
         Version {item.version}, last changed by {people.nameOf(item.updated_by)} {when(item.updated_at)}
         {here.length > 0 && `. ${namesInShort(here)} ${here.length > 1 ? 'are' : 'is'} here now`}
       </Text>
+      {isPhone && (
+        <Group grow mb="sm" align="flex-start">
+          <ItemField item={item} field="qty" />
+          <ItemField item={item} field="unit_price" />
+        </Group>
+      )}
       <Tabs defaultValue="comments" keepMounted={false}>
         <Tabs.List mb="sm">
           <Tabs.Tab value="comments">Comments</Tabs.Tab>
@@ -33,4 +43,16 @@ export function ItemPanel({ id, isPhone, onClose }: { id: string; isPhone: boole
       </Tabs>
     </Drawer>
   );
+}
+
+/** What has no column on a phone, by the rules of its cell. */
+function ItemField({ item, field }: { item: Item; field: 'qty' | 'unit_price' }) {
+  const { boq, project } = useWorkspace();
+  const [error, setError] = useState<string | null>(null);
+  const draft = useDraft(editable(item, field), (text, base) => {
+    const got = accept(field, text);
+    setError('error' in got ? got.error : null);
+    if ('value' in got) boq.edit(item, field, got.value, base);
+  });
+  return <TextInput label={titleOf(field)} inputMode="decimal" readOnly={!canEdit(project.role)} error={error} {...draft} />;
 }

@@ -55,12 +55,13 @@ export function namesInShort(names: readonly string[]): string {
 }
 
 const MINUTE = 60_000;
-/** "just now", "5 min ago", "14:03", "3 Nov" */
+/** "just now", "5 min ago", "14:03", "3 Nov", "3 Nov 2025" */
 export function when(iso: string, now = Date.now()): string {
   const at = new Date(iso);
   const ago = now - at.getTime();
   if (ago < MINUTE) return 'just now';
   if (ago < 60 * MINUTE) return `${Math.floor(ago / MINUTE)} min ago`;
   if (at.toDateString() === new Date(now).toDateString()) return at.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
-  return at.toLocaleDateString(undefined, { day: 'numeric', month: 'short' });
+  const isOld = at.getFullYear() !== new Date(now).getFullYear();
+  return at.toLocaleDateString(undefined, { day: 'numeric', month: 'short', ...(isOld && { year: 'numeric' }) });
 }

@@ -1,5 +1,5 @@
 // Ops.tsx -- the server's own figures, drawn live from /metrics.  For who has the service key.
-import { Anchor, Button, Group, Paper, PasswordInput, SimpleGrid, Stack, Table, Text, TextInput, Title } from '@mantine/core';
+import { Anchor, Button, Group, Modal, Paper, PasswordInput, SimpleGrid, Stack, Table, Text, TextInput, Title, useComputedColorScheme } from '@mantine/core';
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
@@ -89,12 +89,15 @@ function Panel({ serviceKey, onRefused }: { serviceKey: string; onRefused(): voi
       try {
         const answer = await withKey(serviceKey, '/metrics');
         if (answer.status === 401 || answer.status === 403) return onRefused();
-        const figures = readMetrics(await answer.text());
+        const text = await answer.text();
         if (isOver) return;
+        if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
+        const figures = readMetrics(text);
         setPoints((old) => [...old.slice(1 - KEPT), { at: Date.now() / 1000, figures }]);
         setFault('');
-      } catch {
-        if (!isOver) setFault('The server does not answer.');
+      } catch (cause) {
+        // fetch throws a TypeError when there is no answer
+        if (!isOver) setFault(cause instanceof TypeError ? 'The server does not answer.' : (cause as Error).message);
       }
       if (!isOver) timer = setTimeout(() => void read(), EVERY_MS);
     };
@@ -133,6 +136,7 @@ function Panel({ serviceKey, onRefused }: { serviceKey: string; onRefused(): voi
 function Chart({ title, unit, times, values, isMeasured }: { title: string; unit: string; times: number[]; values: (number | null)[]; isMeasured: boolean }) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
+  const scheme = useComputedColorScheme('light'); // another one: drawn anew in its colours
   useEffect(() => {
     const element = box.current!;
     const style = getComputedStyle(element);
@@ -158,8 +162,8 @@ function Chart({ title, unit, times, values, isMeasured }: { title: string; unit
       made.destroy();
       plot.current = null;
     };
-  }, []);
-  useEffect(() => void plot.current?.setData([times, values]), [times, values]);
+  }, [scheme]);
+  useEffect(() => void plot.current?.setData([times, values]), [times, values, scheme]);
   const last = values.at(-1) ?? null;
   return (
     <Paper withBorder p="sm" className="chart" data-chart={title}>
@@ -209,27 +213,40 @@ interface Sockets {
 function Connections({ serviceKey }: { serviceKey: string }) {
   const [user, setUser] = useState('');
   const [found, setFound] = useState<Sockets | null>(null);
+  const [isAsking, setAsking] = useState(false);
   const [said, setSaid] = useState('');
   const path = `/api/users/${encodeURIComponent(user.trim())}`;
+  // What was found is of that name and no other.
+  const asked = useRef('');
+  const change = (name: string) => {
+    setUser(name);
+    setFound(null);
+    setSaid('');
+    asked.current = '';
+  };
   const look = async () => {
+    asked.current = path;
     const answer = await withKey(serviceKey, `${path}/connections`).catch(() => null);
-    setFound(answer?.ok ? ((await answer.json()) as Sockets) : null);
-    setSaid(answer?.ok ? '' : 'The server does not answer.');
+    const sockets = answer?.ok ? ((await answer.json()) as Sockets) : null;
+    if (asked.current !== path) return;
+    setFound(sockets);
+    setSaid(answer?.ok ? '' : answer ? `The server answered ${answer.status}.` : 'The server does not answer.');
   };
   const end = async () => {
     const answer = await withKey(serviceKey, `${path}/disconnect`, 'POST').catch(() => null);
     setSaid(answer?.ok ? `${((await answer.json()) as { disconnected: number }).disconnected} connection(s) ended` : 'It could not be done.');
     setFound(null);
+    setAsking(false);
   };
   return (
     <Paper withBorder p="sm">
       <Group align="flex-end" gap="xs">
-        <TextInput size="xs" label="Connections of a user" value={user} onChange={(e) => setUser(e.currentTarget.value)} onKeyDown={(e) => e.key === 'Enter' && user.trim() && void look()} />
+        <TextInput size="xs" label="Connections of a user" value={user} onChange={(e) => change(e.currentTarget.value)} onKeyDown={(e) => e.key === 'Enter' && user.trim() && void look()} />
         <Button size="xs" variant="default" disabled={!user.trim()} onClick={() => void look()}>
           Look
         </Button>
         {found && found.sockets.length > 0 && (
-          <Button size="xs" color="red" variant="light" onClick={() => void end()}>
+          <Button size="xs" variant="default" c="var(--bad)" onClick={() => setAsking(true)}>
             Disconnect
           </Button>
         )}
@@ -237,6 +254,16 @@ function Connections({ serviceKey }: { serviceKey: string }) {
       <Text size="xs" c="dimmed" mt="xs" role="status">
         {said || (found ? (found.sockets.length ? found.sockets.map((s) => `${s.sid} in ${s.projects.join(', ') || 'no project'}`).join(' · ') : 'not connected') : '')}
       </Text>
+      <Modal opened={isAsking} onClose={() => setAsking(false)} title={`Disconnect ${user.trim()}?`} centered>
+        <Group justify="flex-end">
+          <Button variant="default" onClick={() => setAsking(false)}>
+            Keep
+          </Button>
+          <Button color="red.8" onClick={() => void end()}>
+            End {found?.sockets.length === 1 ? 'the connection' : `${found?.sockets.length ?? 0} connections`} of {user.trim()}
+          </Button>
+        </Group>
+      </Modal>
     </Paper>
   );
 }

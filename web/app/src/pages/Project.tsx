@@ -1,7 +1,7 @@
 // Project.tsx -- a project: its header, its four tabs, and what they share.
 import { Button, Menu, Skeleton, Text, UnstyledButton } from '@mantine/core';
 import { useIdle } from '@mantine/hooks';
-import { type Member, ProjectProvider, useEvent, useMyPresence, useOthers, useProject } from '@skybuild/realtime-react';
+import { type Member, ProjectProvider, useEvent, useMyPresence, useOthers, useProject, useReload } from '@skybuild/realtime-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Suspense, useCallback, useEffect, useMemo, useState } from 'react';
 import { Link, Redirect, useLocation } from 'wouter';
@@ -30,7 +30,7 @@ export function Project({ id, tab, userId }: { id: string; tab: string; userId: 
   // Its number is read before the lists are, so nothing falls between them and the live events.
   const { data, error, refetch } = useQuery({ queryKey: ['project', id], queryFn: () => readOne<ProjectRow>(request, pathOf(id)), staleTime: Infinity });
   if (!TABS.some((t) => t.id === tab)) return <Redirect to={`/p/${id}/boq`} replace />;
-  if (error)
+  if (error && !data)
     return (
       <div className="shell">
         <Bar />
@@ -77,6 +77,7 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
   const again = (key: string) => void queries.invalidateQueries({ queryKey: [key, id] });
   useEvent('collaborator:changed', () => (again('people'), again('project')));
   useEvent('project:updated', () => again('project'));
+  useReload(() => (again('people'), again('project')));
 
   // ---- what the others see of us, and whom we follow ----
   const idle = useIdle(IDLE_MS, { initialState: false });
@@ -94,7 +95,7 @@ function Room({ project, tab, userId }: { project: ProjectRow; tab: Tab; userId:
     document.title = `${project.name} · SkyBuild`;
   }, [project.name]);
 
-  const workspace = useMemo<Workspace>(() => ({ project, userId, people, boq, tasks: tasks.rows, comments: comments.rows, letters, setCell, followed }), [project, userId, people, boq, tasks.rows, comments.rows, letters, setCell, followed]);
+  const workspace = useMemo<Workspace>(() => ({ project, userId, people, boq, tasks: tasks.rows, comments: comments.rows, lists: { tasks, comments }, letters, setCell, followed }), [project, userId, people, boq, tasks, comments, letters, setCell, followed]);
 
   return (
     <WorkspaceContext.Provider value={workspace}>

@@ -3,6 +3,7 @@ import { Button, Group, Skeleton, Text } from '@mantine/core';
 import { when } from '../lib/people';
 import { useTopic } from '../boq/useBoq';
 import { Face } from './Face';
+import { NotRead } from './NotRead';
 import { sentenceOf } from './sentences';
 import { useHistory } from './useHistory';
 import { useWorkspace } from './workspace';
@@ -18,6 +19,7 @@ export function Activity() {
   return (
     <section className="tab feed" aria-label="Activity" tabIndex={0}>
       {history.isPending && Array.from({ length: 8 }, (_, i) => <Skeleton key={i} height={28} m="sm" />)}
+      {history.isError && !history.data && <NotRead what="The activity" onAgain={() => void history.refetch()} />}
       <ol>
         {events.map((e) => {
           const { who, text } = sentenceOf(e, workspace);

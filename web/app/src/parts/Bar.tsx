@@ -132,11 +132,22 @@ export function Here({ people, following, onFollow }: HereProps) {
         </Tooltip>
       ))}
       {rest.length > 0 && (
-        <Tooltip label={rest.map((o) => o.name).join(', ')}>
-          <Avatar size={28} radius="xl">
-            +{rest.length}
-          </Avatar>
-        </Tooltip>
+        <Menu position="bottom-end">
+          <Menu.Target>
+            <UnstyledButton className="face" aria-label={`${rest.length} more`}>
+              <Avatar size={28} radius="xl" aria-hidden="true">
+                +{rest.length}
+              </Avatar>
+            </UnstyledButton>
+          </Menu.Target>
+          <Menu.Dropdown>
+            {rest.map((o) => (
+              <Menu.Item key={o.userId} fw={following === o.userId ? 600 : undefined} onClick={() => onFollow(following === o.userId ? null : o.userId)}>
+                {say(o)}
+              </Menu.Item>
+            ))}
+          </Menu.Dropdown>
+        </Menu>
       )}
     </Group>
   );

@@ -1,5 +1,5 @@
 // Board.tsx -- the tasks in four columns, moved by drag and drop or by keyboard.
-import { type Announcements, closestCorners, DndContext, type DragEndEvent, DragOverlay, type DragStartEvent, KeyboardSensor, PointerSensor, TouchSensor, useDroppable, useSensor, useSensors } from '@dnd-kit/core';
+import { type Announcements, closestCorners, DndContext, type DragEndEvent, DragOverlay, type DragStartEvent, KeyboardSensor, MouseSensor, TouchSensor, useDroppable, useSensor, useSensors } from '@dnd-kit/core';
 import { SortableContext, sortableKeyboardCoordinates, useSortable, verticalListSortingStrategy } from '@dnd-kit/sortable';
 import { Badge, Button, Group, Modal, Select, Skeleton, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import { useConnection } from '@skybuild/realtime-react';
@@ -9,6 +9,7 @@ import { canEdit, type Task, type TaskStatus } from '../lib/api';
 import { laidOver, type Letter, type TaskChange } from '../lib/letters';
 import { Comments } from './Comments';
 import { Face } from './Face';
+import { NotRead } from './NotRead';
 import { Refused } from './Refused';
 import { useDraft } from './useDraft';
 import { useLetterList } from './useLetters';
@@ -33,7 +34,7 @@ function between(above: Task | undefined, below: Task | undefined): number | nul
 }
 
 export function Board() {
-  const { project, tasks, letters } = useWorkspace();
+  const { project, tasks, lists, letters } = useWorkspace();
   const waiting = useLetterList(letters);
   const rows = useMemo(() => laidOver(tasks ?? NONE, waiting), [tasks, waiting]);
   const isPending = (task: Task) => waiting.some((l) => l.kind === 'change' && l.taskId === task.task_id && l.refusal === undefined);
@@ -41,7 +42,8 @@ export function Board() {
   const [opened, setOpened] = useState<number | null>(null);
   const isEditable = canEdit(project.role);
   const sensors = useSensors(
-    useSensor(PointerSensor, { activationConstraint: { distance: 4 } }),
+    // Not the pointer's: it would take a finger before the touch sensor can, and lose it to scrolling.
+    useSensor(MouseSensor, { activationConstraint: { distance: 4 } }),
     useSensor(TouchSensor, { activationConstraint: { delay: 200, tolerance: 6 } }),
     useSensor(KeyboardSensor, { coordinateGetter: sortableKeyboardCoordinates, keyboardCodes: { start: ['Space'], end: ['Space'], cancel: ['Escape'] } }),
   );
@@ -83,6 +85,7 @@ export function Board() {
   const add = (title: string) => letters.post({ kind: 'task', body: { title } });
   const shown = rows.find((t) => t.task_id === opened);
 
+  if (lists.tasks.isError) return <NotRead what="The tasks" onAgain={() => void lists.tasks.reload()} />;
   if (!tasks) return <div className="board">{COLUMNS.map((c) => <Skeleton key={c.id} height={240} />)}</div>;
   return (
     <section className="tab" aria-label="Tasks">

@@ -1,6 +1,6 @@
 // Comments.tsx -- what was said about one thing, and a box to say something: with @mentions, and
 // with who is typing below it.
-import { ActionIcon, Button, Combobox, Group, ScrollArea, Skeleton, Stack, Text, Textarea, useCombobox } from '@mantine/core';
+import { ActionIcon, Button, Combobox, Group, Menu, ScrollArea, Skeleton, Stack, Text, Textarea, useCombobox } from '@mantine/core';
 import { useTyping } from '@skybuild/realtime-react';
 import { IconTrash } from './icons';
 import { useEffect, useRef, useState } from 'react';
@@ -10,26 +10,34 @@ import { Face } from './Face';
 import { useTopic } from '../boq/useBoq';
 import type { Letter } from '../lib/letters';
 import { useRequest } from '../lib/useRequest';
+import { NotRead } from './NotRead';
 import { Refused } from './Refused';
 import { useLetterList } from './useLetters';
 import { useWorkspace } from './workspace';
 
 export type Target = { item_id?: string; task_id?: number };
 
+const NEAR_PX = 40; // that is the end, too
+
 type OwnComment = Extract<Letter, { kind: 'comment' }>;
 const isAbout = (c: Pick<Partial<Comment>, 'item_id' | 'task_id'>, t: Target) => (t.item_id !== undefined ? c.item_id === t.item_id : t.task_id !== undefined ? c.task_id === t.task_id : !c.item_id && !c.task_id);
 
 export function Comments({ target, all = false }: { target: Target; all?: boolean }) {
-  const { project, comments, people, userId, boq, tasks, letters } = useWorkspace();
+  const { project, comments, lists, people, userId, boq, tasks, letters } = useWorkspace();
   const request = useRequest();
   useTopic(boq, 'texts'); // what they are about has a name
   const [error, setError] = useState('');
   const end = useRef<HTMLDivElement>(null);
+  const view = useRef<HTMLDivElement>(null);
+  const isAtEnd = useRef(true); // whoever reads old ones stays there
+  const sent = useRef(0);
   const list = comments?.filter((c) => all || isAbout(c, target)).sort((a, b) => a.comment_id - b.comment_id);
   const own = useLetterList(letters).filter((l): l is OwnComment => l.kind === 'comment' && (all || isAbout(l.body, target)));
   const waiting = own.filter((l) => l.refusal === undefined);
   useEffect(() => {
-    end.current?.scrollIntoView({ block: 'nearest' }); // gives a promise in some browsers, which is no clean-up
+    const isOwn = own.length > sent.current;
+    sent.current = own.length;
+    if (isAtEnd.current || isOwn) end.current?.scrollIntoView({ block: 'nearest' }); // gives a promise in some browsers, which is no clean-up
   }, [list?.length, own.length]);
 
   const about = (c: Comment) => {
@@ -39,12 +47,15 @@ export function Comments({ target, all = false }: { target: Target; all?: boolea
     }
     return c.task_id ? (tasks?.find((t) => t.task_id === c.task_id)?.title ?? `task ${c.task_id}`) : '';
   };
-  const remove = (c: Comment) => request('DELETE', `${pathOf(project.project_id)}/comments/${c.comment_id}`).catch((e: Error) => setError(e.message));
+  const remove = (c: Comment) => {
+    setError('');
+    return request('DELETE', `${pathOf(project.project_id)}/comments/${c.comment_id}`).catch((e: Error) => setError(e.message));
+  };
 
   return (
     <Stack gap="sm" className="comments">
-      <ScrollArea className="comment-list" tabIndex={0} aria-label="Comments" role="log">
-        {!list && <Skeleton height={48} />}
+      <ScrollArea className="comment-list" viewportRef={view} onScrollPositionChange={({ y }) => (isAtEnd.current = y + view.current!.clientHeight > view.current!.scrollHeight - NEAR_PX)} tabIndex={0} aria-label="Comments" role="log">
+        {!list && (lists.comments.isError ? <NotRead what="The comments" onAgain={() => void lists.comments.reload()} /> : <Skeleton height={48} />)}
         {list?.length === 0 && waiting.length === 0 && (
           <Text size="sm" c="dimmed">
             Nothing has been said yet.
@@ -66,9 +77,18 @@ export function Comments({ target, all = false }: { target: Target; all?: boolea
               </Text>
             </div>
             {(c.author_id === userId || canEdit(project.role)) && (
-              <ActionIcon variant="subtle" color="gray" size="sm" aria-label="Delete the comment" onClick={() => void remove(c)}>
-                <IconTrash size={14} />
-              </ActionIcon>
+              <Menu position="bottom-end">
+                <Menu.Target>
+                  <ActionIcon variant="subtle" color="gray" size="sm" aria-label="Delete the comment">
+                    <IconTrash size={14} />
+                  </ActionIcon>
+                </Menu.Target>
+                <Menu.Dropdown>
+                  <Menu.Item c="var(--bad)" onClick={() => void remove(c)}>
+                    Delete it for everybody
+                  </Menu.Item>
+                </Menu.Dropdown>
+              </Menu>
             )}
           </Group>
         ))}

@@ -30,17 +30,23 @@ export function Pill({ kept }: { kept: number }) {
   const edits = kept ? `, ${kept} edit${kept > 1 ? 's' : ''} kept` : '';
   let state = 'live';
   let text = 'Live';
-  if (status === 'disconnected') [state, text] = ['offline', `${error?.message ?? 'Disconnected'}${edits}. Try again`];
-  else if (status === 'initial' || (status === 'connecting' && !edits)) [state, text] = ['waiting', 'Connecting'];
-  else if (status !== 'connected' && (!isOnline || seconds * 1000 >= OFFLINE_AFTER_MS)) [state, text] = ['offline', `Offline${edits}`];
-  else if (status !== 'connected') [state, text] = ['waiting', `Reconnecting${seconds ? ` ${seconds} s` : ''}${edits}`];
-  else if (!isLive) [state, text] = ['waiting', isCatchingUp ? 'Catching up' : 'Joining'];
+  let said = 'Live'; // to a screen reader: the state, without what counts up each second
+  if (status === 'disconnected') [state, text, said] = ['offline', `${error?.message ?? 'Disconnected'}${edits}. Try again`, 'Disconnected'];
+  else if (status === 'initial' || (status === 'connecting' && !edits)) [state, text, said] = ['waiting', 'Connecting', 'Connecting'];
+  else if (status !== 'connected' && (!isOnline || seconds * 1000 >= OFFLINE_AFTER_MS)) [state, text, said] = ['offline', `Offline${edits}`, 'Offline'];
+  else if (status !== 'connected') [state, text, said] = ['waiting', `Reconnecting${seconds ? ` ${seconds} s` : ''}${edits}`, 'Reconnecting'];
+  else if (!isLive) [state, text, said] = ['waiting', isCatchingUp ? 'Catching up' : 'Joining', 'Connecting'];
   else if (isFresh && caughtUp.changes > 0) [state, text] = ['caught-up', `Caught up: ${caughtUp.changes} change${caughtUp.changes > 1 ? 's' : ''}`];
   else if (kept) [state, text] = ['waiting', `Saving ${kept}`];
 
   return (
-    <span role="status" className="pill" data-state={state}>
-      {status === 'disconnected' ? <UnstyledButton fz="inherit" onClick={reconnect}>{text}</UnstyledButton> : text}
-    </span>
+    <>
+      <span className="pill" data-state={state}>
+        {status === 'disconnected' ? <UnstyledButton fz="inherit" onClick={reconnect}>{text}</UnstyledButton> : text}
+      </span>
+      <span role="status" className="visually-hidden">
+        {said}
+      </span>
+    </>
   );
 }

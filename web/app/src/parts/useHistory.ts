@@ -11,10 +11,11 @@ export function useHistory(limit: number) {
   const { project } = useWorkspace();
   const request = useRequest();
   const [fresh, setFresh] = useState<HistoryEvent[]>([]);
-  useAnyEvent((data, { name }) => {
+  useAnyEvent((data, { name, missed }) => {
     const seq = (data as { seq?: unknown } | null)?.seq;
     // The answer to a join names the last number, and is no event of the history itself.
-    if (typeof seq === 'number' && name !== 'joined_project') setFresh((old) => [{ seq, type: name, data, created_at: new Date().toISOString() }, ...old]);
+    if (typeof seq === 'number' && name !== 'joined_project') setFresh((old) => [{ seq, type: name, data, created_at: missed ? '' : new Date().toISOString() }, ...old]);
+    if (missed) void pages.refetch({ cancelRefetch: false }); // when that was, the history knows
   });
   const pages = useInfiniteQuery({
     queryKey: ['history', project.project_id, limit],
@@ -32,7 +33,7 @@ export function useHistory(limit: number) {
   });
   const events = useMemo(() => {
     const seen = new Set<number>();
-    return [...fresh, ...(pages.data?.pages.flatMap((p) => p.items) ?? [])].filter((e) => !seen.has(e.seq) && seen.add(e.seq)).sort((a, b) => b.seq - a.seq);
+    return [...(pages.data?.pages.flatMap((p) => p.items) ?? []), ...fresh].filter((e) => !seen.has(e.seq) && seen.add(e.seq)).sort((a, b) => b.seq - a.seq);
   }, [fresh, pages.data]);
   return { events, pages };
 }

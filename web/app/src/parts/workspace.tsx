@@ -6,6 +6,7 @@ import type { Comment, ProjectRow, Task } from '../lib/api';
 import type { Letters } from '../lib/letters';
 import type { People } from '../lib/people';
 import type { CellRef, Presence } from '../lib/presence';
+import type { LiveList } from './useLists';
 
 export interface Workspace {
   project: ProjectRow;
@@ -14,6 +15,8 @@ export interface Workspace {
   boq: Boq;
   tasks: readonly Task[] | null;
   comments: readonly Comment[] | null;
+  /** For when they could not be read. */
+  lists: { tasks: LiveList<Task>; comments: LiveList<Comment> };
   letters: Letters;
   setCell(cell: CellRef | null): void;
   followed: Member<Presence> | null;
