@@ -1,7 +1,10 @@
 // bulk.ts -- long work on many items: in portions, with progress, to be stopped, and with an
 // account at the end of what was left out and why.
+//
+// A portion without an answer is sent again with its key, so it counts once, until there is one or
+// the person stops.
 import type { Request } from '@skybuild/realtime-react';
-import { type Item, pathOf } from '../lib/api';
+import { isLater, type Item, pathOf, RETRY_MS } from '../lib/api';
 import { byPercent, CONTINENTAL, type Decimal, ENGLISH } from '../lib/decimal';
 import { accept } from './columns';
 
@@ -19,6 +22,8 @@ export interface Progress {
   updated: number;
   created: number;
   skipped: Skipped[];
+  /** The server cannot be reached, and is tried again. */
+  isWaiting?: boolean;
 }
 export type Tell = (progress: Progress) => void;
 
@@ -34,25 +39,70 @@ interface Update {
 
 const start = (total: number): Progress => ({ done: 0, total, updated: 0, created: 0, skipped: [] });
 
-async function update(request: Request, projectId: string, updates: Update[], progress: Progress, tell: Tell, signal: AbortSignal): Promise<Progress> {
-  for (let at = 0; at < updates.length && !signal.aborted; at += PORTION) {
-    const portion = updates.slice(at, at + PORTION);
-    const answer = await request<BulkAnswer>(
-      'POST',
-      `${pathOf(projectId)}/boq/bulk`,
-      { updates: portion.map(({ item, body }) => ({ item_id: item.item_id, version: item.version, ...body })) },
-      { idempotencyKey: crypto.randomUUID() },
-    );
-    const items = new Map(portion.map(({ item }) => [item.item_id, item]));
-    progress = {
-      ...progress,
-      done: progress.done + portion.length,
-      updated: progress.updated + answer.updated,
-      skipped: [...progress.skipped, ...answer.why.map((w) => ({ code: items.get(w.item_id)?.code ?? w.item_id, what: items.get(w.item_id)?.description ?? '', why: w.code === 'conflict' ? 'somebody else has just changed it' : w.message }))],
-    };
+const NOT_REACHED = 'not reached';
+const NO_ANSWER = 'no answer: it may be done or not';
+
+interface Job<T> {
+  path: string;
+  body: object;
+  /** What of it is counted, and told when it is not done. */
+  of: readonly { code?: string; what?: string }[];
+  count(answer: T): Partial<Pick<Progress, 'updated' | 'created' | 'skipped'>>;
+}
+
+/** One after the other; what is refused, or not reached, is told with its reason. */
+async function inTurn<T>(request: Request, jobs: readonly Job<T>[], progress: Progress, tell: Tell, signal: AbortSignal): Promise<Progress> {
+  const leave = (of: Job<T>['of'], why: string) => of.map(({ code = '', what = '' }) => ({ code, what, why }));
+  for (const { path, body, of, count } of jobs) {
+    if (signal.aborted) {
+      progress = { ...progress, skipped: [...progress.skipped, ...leave(of, NOT_REACHED)] };
+      continue;
+    }
+    const idempotencyKey = crypto.randomUUID();
+    for (let isOpen = true; isOpen; ) {
+      try {
+        const { updated = 0, created = 0, skipped = [] } = count(await request<T>('POST', path, body, { idempotencyKey }));
+        progress = { ...progress, done: progress.done + of.length, updated: progress.updated + updated, created: progress.created + created, skipped: [...progress.skipped, ...skipped] };
+        isOpen = false;
+      } catch (error) {
+        if (isLater(error) && !signal.aborted) {
+          tell({ ...progress, isWaiting: true });
+          await pause(signal);
+        }
+        if (isLater(error) && !signal.aborted) continue;
+        const isKnown = !isLater(error);
+        progress = { ...progress, done: progress.done + (isKnown ? of.length : 0), skipped: [...progress.skipped, ...leave(of, isKnown ? (error as Error).message : NO_ANSWER)] };
+        isOpen = false;
+      }
+    }
     tell(progress);
   }
   return progress;
+}
+
+/** A moment, or until the person stops. */
+const pause = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, RETRY_MS);
+    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+  });
+
+function update(request: Request, projectId: string, updates: Update[], progress: Progress, tell: Tell, signal: AbortSignal): Promise<Progress> {
+  const jobs: Job<BulkAnswer>[] = [];
+  for (let at = 0; at < updates.length; at += PORTION) {
+    const portion = updates.slice(at, at + PORTION);
+    const items = new Map(portion.map(({ item }) => [item.item_id, item]));
+    jobs.push({
+      path: `${pathOf(projectId)}/boq/bulk`,
+      body: { updates: portion.map(({ item, body }) => ({ item_id: item.item_id, version: item.version, ...body })) },
+      of: portion.map(({ item }) => ({ code: item.code, what: item.description })),
+      count: ({ updated, why }) => ({
+        updated,
+        skipped: why.map((w) => ({ code: items.get(w.item_id)?.code ?? w.item_id, what: items.get(w.item_id)?.description ?? '', why: w.code === 'conflict' ? 'somebody else has just changed it' : w.message })),
+      }),
+    });
+  }
+  return inTurn(request, jobs, progress, tell, signal);
 }
 
 /** Change one number of each item by so many percent. */
@@ -117,17 +167,8 @@ export async function importRows(request: Request, projectId: string, items: rea
   }
   let progress: Progress = { ...start(rows.length + refused.length), done: refused.length, skipped: refused };
   progress = await update(request, projectId, known, progress, tell, signal);
-  for (const row of fresh) {
-    if (signal.aborted) break;
-    try {
-      await request('POST', `${pathOf(projectId)}/boq`, row, { idempotencyKey: crypto.randomUUID() });
-      progress = { ...progress, done: progress.done + 1, created: progress.created + 1 };
-    } catch (error) {
-      progress = { ...progress, done: progress.done + 1, skipped: [...progress.skipped, { code: row.code ?? '', what: row.description ?? '', why: (error as Error).message }] };
-    }
-    tell(progress);
-  }
-  return progress;
+  const path = `${pathOf(projectId)}/boq`;
+  return inTurn(request, fresh.map((row) => ({ path, body: row, of: [{ code: row.code, what: row.description }], count: () => ({ created: 1 }) })), progress, tell, signal);
 }
 
 export async function csvOf(rows: readonly object[]): Promise<string> {
