@@ -5,8 +5,8 @@
 // item (items.ts), so somebody's change draws one row anew.
 import { type ItemUpdated, Optimistic, type Outcome, type Request } from '@skybuild/realtime-react';
 import { type Item, pathOf } from '../lib/api';
-import { textOf } from '../lib/decimal';
-import { type Edit, type Field, Outbox } from '../lib/outbox';
+import { shown, textOf } from '../lib/decimal';
+import { type Edit, type Field, isNumber, Outbox } from '../lib/outbox';
 import { itemKey, Items } from './items';
 
 /** An edit that did not go through: somebody was quicker, or the server refused it. */
@@ -55,6 +55,8 @@ export class Boq {
   status: 'loading' | 'error' | 'ready' = 'loading';
   /** Reads all items anew; set by who reads them. */
   reload: () => void = () => {};
+  /** Tells the person what no cell can tell; set by who draws. */
+  notify: (text: string) => void = () => {};
 
   private readonly known = new Map<string, Item>(); // as the server has them
   private readonly overlay = new Optimistic<Item>({ keyOf: (i) => i.item_id, versionOf: (i) => i.version });
@@ -204,7 +206,9 @@ export class Boq {
     const now = outcome.ok ? outcome.row : outcome.theirs;
     if (now) this.put(now);
     this.touch(itemId);
-    if (!outcome.ok) this.setTrouble(itemId, field, { itemId, field, mine: edit.value, theirs: outcome.theirs, message: outcome.error.message });
+    if (outcome.ok) return;
+    if (outcome.error.status === 404 || !this.known.has(itemId)) this.tellGone([edit]);
+    else this.setTrouble(itemId, field, { itemId, field, mine: edit.value, theirs: outcome.theirs, message: outcome.error.message });
   }
 
   private begin(itemId: string, field: Field, value: string, was: string | null): void {
@@ -221,11 +225,20 @@ export class Boq {
     if (this.isRestored) return;
     this.isRestored = true;
     void this.outbox.restore().then((kept) => {
+      const gone = kept.filter((edit) => !this.known.has(edit.itemId));
+      if (gone.length) this.outbox.remove(...gone);
+      this.tellGone(gone);
       for (const edit of kept) {
         const row = this.known.get(edit.itemId);
         if (row) void this.send(row, edit);
       }
     });
+  }
+
+  // There is no row any more beside which it could be said.
+  private tellGone(edits: readonly Edit[]): void {
+    const values = edits.map((e) => (isNumber(e.field) ? shown(e.value) : e.value) || '(empty)').join(', ');
+    if (edits.length) this.notify(edits.length === 1 ? `1 edit was of an item that is gone: ${values}` : `${edits.length} edits were of items that are gone: ${values}`);
   }
 
   readonly edit = (item: Item, field: Field, value: string, was: string = item[field] ?? ''): void => {

@@ -1,5 +1,6 @@
 // useBoq.tsx -- the bill of quantities in components: the model, what feeds it, and hooks that draw
 // a component anew for what it shows alone.
+import { notifications } from '@mantine/notifications';
 import { useConnection, useEvent, useReload, useRequest } from '@skybuild/realtime-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useSyncExternalStore } from 'react';
@@ -35,6 +36,9 @@ export function BoqFeed({ boq, projectId }: { boq: Boq; projectId: string }) {
   const queries = useQueryClient();
   const queryKey = useMemo(() => ['boq', projectId], [projectId]);
   const { data, isError, isFetching } = useQuery({ queryKey, queryFn: () => listAll<Item>(request, `${pathOf(projectId)}/boq`), staleTime: Infinity });
+  useLayoutEffect(() => {
+    boq.notify = (message) => notifications.show({ message, autoClose: false });
+  }, [boq]);
   useLayoutEffect(() => {
     if (data) boq.load(data);
   }, [boq, data]);
