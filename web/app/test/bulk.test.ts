@@ -1,7 +1,8 @@
 // Long work on many items: done once, and with an account of all of them, whatever the network does.
 import { RealtimeError } from '@skybuild/realtime-react';
 import { beforeEach, expect, it, vi } from 'vitest';
-import { changeByPercent, importRows, type Progress } from '../src/boq/bulk';
+import Papa from 'papaparse';
+import { changeByPercent, csvOf, importRows, itemsAsCsv, type Progress, rowsOf } from '../src/boq/bulk';
 import type { Item } from '../src/lib/api';
 
 const items = Array.from({ length: 250 }, (_, n): Item => ({ item_id: `i-${n}`, code: `${n}`, description: `Item ${n}`, unit: 'm', qty: '2', unit_price: '1.5', section: '', version: 1, updated_at: '', updated_by: 'anna' }));
@@ -19,7 +20,7 @@ function server(answer: (call: Call, n: number) => unknown) {
     calls.push(call);
     const said = answer(call, calls.length);
     if (said instanceof Error) throw said;
-    return said ?? { updated: body.updates.length, skipped: 0, why: [] };
+    return said ?? { updated: body.updates?.length, skipped: 0, why: [] };
   }) as never;
   return { request, calls };
 }
@@ -59,4 +60,24 @@ it('rows of a file that were not reached are told, too', async () => {
   const { request } = server(() => (stop.abort(), null));
   const rows = [{ code: '3', unit: 'kg' }, { code: 'new', description: 'New' }, { code: 'other' }];
   expect(await importRows(request, 'p', items, rows, [], () => {}, stop.signal)).toMatchObject({ done: 1, total: 3, updated: 1, skipped: [{ code: 'new', what: 'New', why: 'not reached' }, { code: 'other', why: 'not reached' }] });
+});
+
+it('a code that is in a file twice counts once, and is told', async () => {
+  const { request, calls } = server(() => null);
+  const rows = [{ code: '3', unit: 'kg' }, { code: 'new' }, { code: '3', unit: 'm' }, { code: 'new' }, { description: 'without' }, { description: 'without' }];
+  const why = 'its code is in the file twice: the first one counts';
+  expect(await importRows(request, 'p', items, rows, [], () => {}, stop.signal)).toMatchObject({ done: 6, total: 6, updated: 1, created: 3, skipped: [{ code: '3', why }, { code: 'new', why }] });
+  expect(calls[0]!.updates).toEqual([{ item_id: 'i-3', version: 1, code: '3', unit: 'kg' }]);
+});
+
+it('no cell of a file is a formula, numbers stay numbers, and texts come back as they were', async () => {
+  const texts = ["-2+3+cmd|' /C calc'!A0", '=1+1', '@SUM(1)', '+41 44', '-', "'=quoted", "''=twice", "'tis", '-2.5', '-.5', '-2', 'plain'];
+  const rows = texts.map((description, n) => ({ ...items[n]!, description, qty: '-2.5' }));
+  const csv = await itemsAsCsv(rows);
+  const { data, meta } = Papa.parse<Record<string, string>>(csv, { header: true });
+  const formulas = data.map((line) => line.description!).filter((t) => /^[=@+-]/.test(t));
+  expect(formulas).toEqual(['-2.5', '-.5', '-2']);
+  expect(data[0]!.qty).toBe('-2.5');
+  expect(rowsOf(data, meta.delimiter).rows.map((r) => r.description)).toEqual(texts);
+  expect(await csvOf([{ code: '-2+3' }])).toBe('code\r\n"\'-2+3"');
 });

@@ -145,7 +145,7 @@ export function rowsOf(lines: readonly CsvLine[], delimiter: string): { rows: Ro
     for (const [name, text] of Object.entries(line)) {
       const field = NAMES[name.trim().toLowerCase()];
       if (!field || typeof text !== 'string' || text.trim() === '') continue;
-      const got = accept(field, text, MARKS[delimiter]);
+      const got = accept(field, GUARDED.test(text) ? text.slice(1) : text, MARKS[delimiter]);
       if ('error' in got) fault = got.error;
       else row[field] = got.value;
     }
@@ -160,25 +160,36 @@ export function rowsOf(lines: readonly CsvLine[], delimiter: string): { rows: Ro
 export async function importRows(request: Request, projectId: string, items: readonly Item[], rows: Row[], refused: Skipped[], tell: Tell, signal: AbortSignal): Promise<Progress> {
   const byCode = new Map(items.filter((i) => i.code).map((i) => [i.code, i]));
   const [known, fresh]: [Update[], Row[]] = [[], []];
+  const codes = new Set<string>();
+  const twice: Skipped[] = [];
   for (const row of rows) {
+    if (row.code && codes.has(row.code)) {
+      twice.push({ code: row.code, what: row.description ?? '', why: 'its code is in the file twice: the first one counts' });
+      continue;
+    }
+    if (row.code) codes.add(row.code);
     const item = row.code ? byCode.get(row.code) : undefined;
     if (item) known.push({ item, body: row });
     else fresh.push(row);
   }
-  let progress: Progress = { ...start(rows.length + refused.length), done: refused.length, skipped: refused };
+  const skipped = [...refused, ...twice];
+  let progress: Progress = { ...start(rows.length + refused.length), done: skipped.length, skipped };
   progress = await update(request, projectId, known, progress, tell, signal);
   const path = `${pathOf(projectId)}/boq`;
   return inTurn(request, fresh.map((row) => ({ path, body: row, of: [{ code: row.code, what: row.description }], count: () => ({ created: 1 }) })), progress, tell, signal);
 }
 
-export async function csvOf(rows: readonly object[]): Promise<string> {
-  // A cell that begins like a formula would be one in a spreadsheet.
-  return (await papa()).unparse(rows as object[], { escapeFormulae: /^[=@\t\r]|^[+-](?![\d.])/ });
-}
+// A cell that begins like a formula would be one in a spreadsheet: an apostrophe before it makes it a
+// text, and is taken off again on the way in.  One that has such an apostrophe gets another.
+const FORMULA = /^'*(?:[=@\t\r]|[+-](?!\d*\.?\d+$))/;
+const GUARDED = new RegExp(FORMULA.source.replace('*', '+'));
+
+export const csvOf = async (rows: readonly object[]): Promise<string> => (await papa()).unparse(rows as object[], { escapeFormulae: FORMULA });
 export const itemsAsCsv = (items: readonly Item[]) => csvOf(items.map((i) => Object.fromEntries(FIELDS.map((f) => [f, i[f] ?? '']))));
 
 export function download(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
+  // Without the mark at its beginning Excel takes a file for one of an old code page.
+  const url = URL.createObjectURL(new Blob(['\ufeff', text], { type: 'text/csv' }));
   const link = Object.assign(document.createElement('a'), { href: url, download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 1000);
