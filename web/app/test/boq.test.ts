@@ -2,7 +2,9 @@
 import { RealtimeError } from '@skybuild/realtime-react';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { Boq } from '../src/boq/boq';
+import { copied, pasted } from '../src/boq/columns';
 import type { Item } from '../src/lib/api';
+import { marksOf } from '../src/lib/decimal';
 
 const { disk, writes } = vi.hoisted(() => ({ disk: new Map<string, unknown>(), writes: [] as string[] }));
 vi.mock('idb-keyval', () => ({
@@ -58,4 +60,51 @@ describe('an edit of an item that is gone', () => {
     await settle();
     expect([said, boq.outbox.list()]).toEqual([['1 edit was of an item that is gone: 77', '1 edit was of an item that is gone: 78'], []]);
   });
+});
+
+describe('a paste', () => {
+  const list = Array.from({ length: 20 }, (_, n) => item(n));
+
+  it('tells how many cells it leaves out, and why', () => {
+    const { edits, dropped } = pasted('5\t1,5\t99\n\t3\nlots\t4\textra\tmore\n7\t8\r\n', [item(1), item(2, { qty: null }), item(3)], 'qty', marksOf('de'));
+    expect(edits.map((e) => [e.item.item_id, e.field, e.value])).toEqual([['i-1', 'qty', '5'], ['i-1', 'unit_price', '1.5'], ['i-2', 'unit_price', '3'], ['i-3', 'unit_price', '4']]);
+    expect(dropped).toBe('4 cells were left out: 1 without a number, 3 beyond the table');
+    expect(pasted('5\n', list, 'qty').dropped).toBe('');
+  });
+
+  it('of a copy gives the same again, in the way of writing of any locale', () => {
+    const rows = [item(1, { qty: '12.345', description: 'a\tb', unit_price: '1234.5' })];
+    const text = copied(rows, ['code', 'description', 'unit', 'qty', 'unit_price', 'total'], marksOf('de'));
+    expect(text).toBe('1\ta b\tm\t12,345\t1234,5\t15239,9025');
+    expect(pasted(text, rows, 'code', marksOf('de'))).toMatchObject({ edits: [{}, {}, {}, { value: '12.345' }, { value: '1234.5' }], dropped: '' });
+  });
+
+  it('is one write and one step of undo and redo', async () => {
+    const { boq } = make(list);
+    await settle();
+    writes.length = 0;
+    boq.editAll(list.map((i) => ({ item: i, field: 'qty' as const, value: '9' })));
+    expect(writes.length).toBe(1);
+    await settle();
+    const shown = () => new Set(list.map((i) => boq.items.get(i.item_id)!.qty));
+    expect(shown()).toEqual(new Set(['9']));
+    boq.undo();
+    await settle();
+    expect(shown()).toEqual(new Set(['1']));
+    boq.redo();
+    await settle();
+    expect(shown()).toEqual(new Set(['9']));
+  });
+});
+
+it('an edit that is refused is no step of undo', async () => {
+  const { boq } = make([item(1)], (_, { qty }) => (qty === '7' ? new RealtimeError('too many', 'invalid', { status: 422 }) : null));
+  boq.edit(item(1), 'qty', '5');
+  await settle();
+  boq.edit(boq.items.get('i-1')!, 'qty', '7');
+  await settle();
+  expect(boq.row('i-1')!.troubles.size).toBe(1);
+  boq.undo();
+  await settle();
+  expect([boq.items.get('i-1')!.qty, boq.row('i-1')!.troubles.size]).toEqual(['1', 0]);
 });

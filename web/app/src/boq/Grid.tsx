@@ -11,7 +11,7 @@ import { shown } from '../lib/decimal';
 import { firstName, type People, when } from '../lib/people';
 import type { CellRef, Presence } from '../lib/presence';
 import { CellTrouble } from './CellTrouble';
-import { accept, type ColumnId, COLUMNS, editable, fits, type Line, linesOf } from './columns';
+import { accept, type ColumnId, COLUMNS, editable, fits, type Line, linesOf, pasted } from './columns';
 import { type Boq, useOrder, useRow, useSectionSum, useTopic } from './useBoq';
 
 const OVERSCAN = 8;
@@ -151,16 +151,10 @@ export function Grid({ boq, people, isEditable, rowPx, filter, selection, onSele
   const onPaste = (e: ClipboardEvent) => {
     if (e.target !== scroller.current || !active || !isEditable) return;
     e.preventDefault();
-    const at = ids.indexOf(active.item);
-    const first = COLUMNS.findIndex((c) => c.id === active.column);
-    e.clipboardData.getData('text/plain').replace(/\r?\n$/, '').split(/\r?\n/).forEach((line, down) =>
-      line.split('\t').forEach((text, right) => {
-        const [item, column] = [boq.items.get(ids[at + down] ?? ''), COLUMNS[first + right]];
-        if (!item || !column || column.id === 'total') return;
-        const got = accept(column.id, text);
-        if ('value' in got) boq.edit(item, column.id, got.value);
-      }),
-    );
+    const below = ids.slice(ids.indexOf(active.item)).flatMap((id) => boq.items.get(id) ?? []);
+    const { edits, dropped } = pasted(e.clipboardData.getData('text/plain'), below, active.column);
+    boq.editAll(edits);
+    if (dropped) boq.notify(dropped);
   };
 
   const toggle = (id: string) => {
