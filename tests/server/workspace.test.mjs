@@ -259,7 +259,7 @@ describe('the bill of quantities', { skip }, () => {
     await anna.shot('bulk-summary');
     const download = page.waitForEvent('download');
     await page.getByRole('button', { name: 'Skipped as CSV' }).click();
-    assert.match(readFileSync(await (await download).path(), 'utf8'), /^code,what,why\r\n02\.06,.*somebody else/);
+    assert.match(readFileSync(await (await download).path(), 'utf8'), /^\ufeffcode,what,why\r\n02\.06,.*somebody else/);
     await page.getByRole('button', { name: 'Done' }).click();
     const price = items.find((i) => i.item_id === 'item-0205').unit_price; // 62.75
     assert.equal(price, 62.75);
@@ -276,7 +276,7 @@ describe('the bill of quantities', { skip }, () => {
     await page.getByRole('button', { name: 'Export' }).click();
     const text = readFileSync(await (await download).path(), 'utf8');
     const lines = text.split('\r\n');
-    assert.equal(lines[0], 'section,code,description,unit,qty,unit_price');
+    assert.equal(lines[0], '\ufeffsection,code,description,unit,qty,unit_price');
     assert.equal(lines.length - 1, items.length);
     assert.ok(lines.some((l) => l.includes('318.123456')), 'a quantity of six places');
     const file = path.join(server.dir, 'more.csv');
@@ -289,6 +289,10 @@ describe('the bill of quantities', { skip }, () => {
     await anna.accessibility();
     await page.getByRole('button', { name: 'Done' }).click();
     assert.equal((await itemOf('item-0208')).qty, 1234.5);
+    await page.locator('input[type=file]').setInputFiles(file); // once more the same
+    await page.getByRole('dialog').getByRole('button', { name: 'Import' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
     await page.getByLabel('Filter', { exact: true }).fill('99.01');
     await page.getByText('99 New').waitFor();
     await page.getByText('New', { exact: true }).waitFor();
@@ -300,6 +304,60 @@ describe('the bill of quantities', { skip }, () => {
     await anna.shot('chart');
     await anna.close();
     t.diagnostic(`${lines.length - 1} items exported`);
+  });
+
+  it('without a mouse: Shift+Enter opens an item, Ctrl+A takes all, Ctrl+C copies a cell or the rows', async () => {
+    const anna = await person('anna', { permissions: ['clipboard-read', 'clipboard-write'] });
+    const { page } = anna;
+    const clipboard = () => page.evaluate(() => navigator.clipboard.readText());
+    const first = await itemOf('item-0101');
+    await anna.cell('item-0101', 'code').click();
+    await page.keyboard.press('Control+c');
+    assert.equal(await clipboard(), first.code);
+    await page.keyboard.press('Shift+Enter');
+    await page.getByRole('dialog', { name: first.description }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await page.locator('.grid-scroll').focus();
+    await page.keyboard.press('End');
+    await page.keyboard.press('Enter'); // of a total, which nobody edits
+    await page.getByRole('dialog', { name: first.description }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await page.locator('.grid-scroll').focus();
+    await page.keyboard.press('Control+a');
+    await page.getByRole('checkbox', { name: 'Select all' }).and(page.locator(':checked')).waitFor();
+    await page.keyboard.press('Control+c');
+    const lines = (await clipboard()).split('\n');
+    assert.equal(lines.length, (await server.api('GET', `/api/projects/${PROJECT}/boq?limit=1000`, { as: 'anna' })).json.items.length);
+    assert.equal(lines[0].split('\t').length, 6);
+    await anna.close();
+  });
+
+  it('many changes at once are read in one, and once more behind it', async () => {
+    const anna = await person('anna');
+    let reads = 0;
+    let go;
+    const held = new Promise((resolve) => (go = resolve));
+    await anna.page.route(/\/boq\?/, async (route) => {
+      reads++;
+      await held;
+      await route.continue();
+    });
+    // Ten events, and one more that shows when they have all come.
+    for (let n = 0; n < 10; n++) {
+      const { version } = await itemOf('item-0110');
+      const done = await server.api('POST', `/api/projects/${PROJECT}/boq/bulk`, { as: 'ben', body: { updates: [{ item_id: 'item-0110', version, qty: n + 50 }] } });
+      assert.equal(done.json.updated, 1);
+    }
+    await patch('item-0111', 'ben', { qty: 4711 });
+    await anna.sees('item-0111', 'qty', '4,711');
+    assert.equal(reads, 1);
+    go();
+    await anna.sees('item-0110', 'qty', '59');
+    await anna.page.waitForLoadState('networkidle');
+    assert.equal(reads, 2);
+    await anna.close();
   });
 });
 

@@ -31,6 +31,7 @@ export function BoqTab() {
   const [work, setWork] = useState<Work | null>(null);
   const [opened, setOpened] = useState<string | null>(null);
   const grid = useRef<GridHandle>(null);
+  const resetFile = useRef<() => void>(null);
   const shownFilter = useDeferredValue(filter);
 
   // Going after somebody: their cell is shown whenever it changes.
@@ -62,7 +63,14 @@ export function BoqTab() {
           </Button>
         )}
         {isEditable && (
-          <FileButton accept=".csv,text/csv" onChange={(file) => file && setWork({ kind: 'import', file, items: boq.items.all() })}>
+          <FileButton
+            accept=".csv,text/csv"
+            resetRef={resetFile}
+            onChange={(file) => {
+              resetFile.current?.(); // the same file may be chosen again
+              if (file) setWork({ kind: 'import', file, items: boq.items.all() });
+            }}
+          >
             {(props) => (
               <Button {...props} size="xs" variant="default" aria-label="Import" leftSection={<IconUpload size={14} />}>
                 <span className="wide-only">Import</span>

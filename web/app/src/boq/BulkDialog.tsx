@@ -63,7 +63,7 @@ export function BulkDialog({ projectId, work, onClose }: Props) {
             <Bar value={progress.total ? (100 * progress.done) / progress.total : 100} aria-label="Progress" />
             <Text size="sm" role="status">
               {progress.done} of {progress.total}: {progress.updated} changed, {progress.created} made, {progress.skipped.length} skipped
-              {state === 'stopped' ? '. Stopped.' : ''}
+              {state === 'stopped' ? '. Stopped.' : progress.isWaiting ? '. The server cannot be reached: trying again.' : ''}
             </Text>
           </>
         )}

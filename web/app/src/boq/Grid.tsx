@@ -1,6 +1,7 @@
 // Grid.tsx -- the table of thousands of rows: only those in sight exist.
 //
-// One cell is active; arrows move it, typing edits it, Enter goes down and Tab right.  What is
+// One cell is active; arrows move it, typing edits it, Enter goes down and Tab right, Shift+Enter
+// opens the item.  What is
 // drawn of others (their cell, their cursor, what they have just changed) lies over it and
 // never moves a row.
 import { type Member, type Point, useCursors, useOthers } from '@skybuild/realtime-react';
@@ -11,7 +12,7 @@ import { shown } from '../lib/decimal';
 import { firstName, type People, when } from '../lib/people';
 import type { CellRef, Presence } from '../lib/presence';
 import { CellTrouble } from './CellTrouble';
-import { accept, type ColumnId, COLUMNS, editable, fits, type Line, linesOf } from './columns';
+import { accept, type ColumnId, COLUMNS, copied, editable, fits, type Line, linesOf, pasted } from './columns';
 import { type Boq, useOrder, useRow, useSectionSum, useTopic } from './useBoq';
 
 const OVERSCAN = 8;
@@ -137,7 +138,9 @@ export function Grid({ boq, people, isEditable, rowPx, filter, selection, onSele
     if (move) moveBy(...move);
     else if (isCommand && e.key.toLowerCase() === 'z') (e.shiftKey ? boq.redo : boq.undo)();
     else if (isCommand && e.key.toLowerCase() === 'y') boq.redo();
+    else if (isCommand && e.key.toLowerCase() === 'a') onSelection(new Set(ids));
     else if (!active || isCommand || e.altKey) return;
+    else if (e.key === 'Enter' && (e.shiftKey || !isEditable || active.column === 'total')) onOpen(active.item);
     else if (e.key === 'Enter' || e.key === 'F2') begin(active);
     else if (e.key === ' ') toggle(active.item);
     else if (e.key === 'Escape') onSelection(new Set());
@@ -147,20 +150,22 @@ export function Grid({ boq, people, isEditable, rowPx, filter, selection, onSele
     e.preventDefault();
   };
 
+  // The ticked rows, or the active cell.
+  const onCopy = (e: ClipboardEvent) => {
+    if (!active || (e.target as Element).closest('input') || getSelection()?.toString()) return;
+    e.preventDefault();
+    const [rows, columns] = selection.size ? [ids.filter((id) => selection.has(id)), COLUMNS.map((c) => c.id)] : [[active.item], [active.column]];
+    e.clipboardData.setData('text/plain', copied(rows.flatMap((id) => boq.items.get(id) ?? []), columns));
+  };
+
   // A range of a spreadsheet goes into the cells from the active one on.
   const onPaste = (e: ClipboardEvent) => {
     if (e.target !== scroller.current || !active || !isEditable) return;
     e.preventDefault();
-    const at = ids.indexOf(active.item);
-    const first = COLUMNS.findIndex((c) => c.id === active.column);
-    e.clipboardData.getData('text/plain').replace(/\r?\n$/, '').split(/\r?\n/).forEach((line, down) =>
-      line.split('\t').forEach((text, right) => {
-        const [item, column] = [boq.items.get(ids[at + down] ?? ''), COLUMNS[first + right]];
-        if (!item || !column || column.id === 'total') return;
-        const got = accept(column.id, text);
-        if ('value' in got) boq.edit(item, column.id, got.value);
-      }),
-    );
+    const below = ids.slice(ids.indexOf(active.item)).flatMap((id) => boq.items.get(id) ?? []);
+    const { edits, dropped } = pasted(e.clipboardData.getData('text/plain'), below, active.column);
+    boq.editAll(edits);
+    if (dropped) boq.notify(dropped);
   };
 
   const toggle = (id: string) => {
@@ -254,6 +259,7 @@ export function Grid({ boq, people, isEditable, rowPx, filter, selection, onSele
         aria-multiselectable
         aria-activedescendant={active_ ? `cell-${active_.item}-${active_.column}` : undefined}
         onKeyDown={onKey}
+        onCopy={onCopy}
         onPaste={onPaste}
         onPointerDown={onDown}
         onDoubleClick={onDouble}

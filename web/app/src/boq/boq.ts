@@ -5,8 +5,8 @@
 // item (items.ts), so somebody's change draws one row anew.
 import { type ItemUpdated, Optimistic, type Outcome, type Request } from '@skybuild/realtime-react';
 import { type Item, pathOf } from '../lib/api';
-import { textOf } from '../lib/decimal';
-import { type Edit, type Field, Outbox } from '../lib/outbox';
+import { shown, textOf } from '../lib/decimal';
+import { type Edit, type Field, isNumber, Outbox } from '../lib/outbox';
 import { itemKey, Items } from './items';
 
 /** An edit that did not go through: somebody was quicker, or the server refused it. */
@@ -33,12 +33,14 @@ export interface Row {
   troubles: ReadonlyMap<string, Trouble>;
 }
 
-interface Step {
-  itemId: string;
-  field: Field;
-  before: string;
-  after: string;
+interface Change {
+  readonly itemId: string;
+  readonly field: Field;
+  readonly before: string;
+  readonly after: string;
 }
+/** What is undone at once: one edit, or a whole paste. */
+type Step = readonly Change[];
 
 type Created = { item_id: string; item: unknown; updated_by: string };
 
@@ -55,6 +57,8 @@ export class Boq {
   status: 'loading' | 'error' | 'ready' = 'loading';
   /** Reads all items anew; set by who reads them. */
   reload: () => void = () => {};
+  /** Tells the person what no cell can tell; set by who draws. */
+  notify: (text: string) => void = () => {};
 
   private readonly known = new Map<string, Item>(); // as the server has them
   private readonly overlay = new Optimistic<Item>({ keyOf: (i) => i.item_id, versionOf: (i) => i.version });
@@ -191,7 +195,7 @@ export class Boq {
     this.touch(id);
   }
 
-  private async send(row: Item, edit: Edit): Promise<void> {
+  private async send(row: Item, edit: Edit, change?: Change): Promise<void> {
     const { itemId, field } = edit;
     const sent = this.overlay.change(row, { [field]: edit.value }, (newest) =>
       this.outbox.send(edit, () => {
@@ -204,16 +208,23 @@ export class Boq {
     const now = outcome.ok ? outcome.row : outcome.theirs;
     if (now) this.put(now);
     this.touch(itemId);
-    if (!outcome.ok) this.setTrouble(itemId, field, { itemId, field, mine: edit.value, theirs: outcome.theirs, message: outcome.error.message });
+    if (outcome.ok) return;
+    if (change) this.forget(change);
+    if (outcome.error.status === 404 || !this.known.has(itemId)) this.tellGone([edit]);
+    else this.setTrouble(itemId, field, { itemId, field, mine: edit.value, theirs: outcome.theirs, message: outcome.error.message });
   }
 
-  private begin(itemId: string, field: Field, value: string, was: string | null): void {
-    const row = this.known.get(itemId);
-    if (!row) return;
-    this.setTrouble(itemId, field, null);
-    const edit: Edit = { key: crypto.randomUUID(), itemId, field, value, was };
-    this.outbox.add(edit);
-    void this.send(row, edit);
+  private begin(changes: readonly { itemId: string; field: Field; value: string; was: string | null; change?: Change }[]): void {
+    const able = changes.flatMap(({ itemId, field, value, was, change }) => {
+      const row = this.known.get(itemId);
+      const edit: Edit = { key: crypto.randomUUID(), itemId, field, value, was };
+      return row ? [{ row, edit, change }] : [];
+    });
+    this.outbox.add(...able.map(({ edit }) => edit));
+    for (const { row, edit, change } of able) {
+      this.setTrouble(edit.itemId, edit.field, null);
+      void this.send(row, edit, change);
+    }
   }
 
   // Edits that an earlier page has kept: they show, and go out, when the rows are there.
@@ -221,6 +232,9 @@ export class Boq {
     if (this.isRestored) return;
     this.isRestored = true;
     void this.outbox.restore().then((kept) => {
+      const gone = kept.filter((edit) => !this.known.has(edit.itemId));
+      if (gone.length) this.outbox.remove(...gone);
+      this.tellGone(gone);
       for (const edit of kept) {
         const row = this.known.get(edit.itemId);
         if (row) void this.send(row, edit);
@@ -228,11 +242,21 @@ export class Boq {
     });
   }
 
-  readonly edit = (item: Item, field: Field, value: string, was: string = item[field] ?? ''): void => {
-    if (value === was) return;
-    this.done.push({ itemId: item.item_id, field, before: was, after: value });
+  // There is no row any more beside which it could be said.
+  private tellGone(edits: readonly Edit[]): void {
+    const values = edits.map((e) => (isNumber(e.field) ? shown(e.value) : e.value) || '(empty)').join(', ');
+    if (edits.length) this.notify(edits.length === 1 ? `1 edit was of an item that is gone: ${values}` : `${edits.length} edits were of items that are gone: ${values}`);
+  }
+
+  readonly edit = (item: Item, field: Field, value: string, was?: string): void => this.editAll([{ item, field, value, was }]);
+
+  /** Many at once are one step of undo. */
+  readonly editAll = (edits: readonly { item: Item; field: Field; value: string; was?: string | undefined }[]): void => {
+    const step = edits.map(({ item, field, value, was = item[field] ?? '' }): Change => ({ itemId: item.item_id, field, before: was, after: value })).filter((c) => c.before !== c.after);
+    if (step.length === 0) return;
+    this.done.push(step);
     this.undone = [];
-    this.begin(item.item_id, field, value, was);
+    this.go(step);
   };
 
   /** Local, and as careful as any other edit. */
@@ -243,15 +267,25 @@ export class Boq {
     const last = from.pop();
     if (!last) return;
     to.push(last);
-    if (isBack) this.begin(last.itemId, last.field, last.before, last.after);
-    else this.begin(last.itemId, last.field, last.after, last.before);
+    this.go(last, isBack);
+  }
+
+  private go(step: Step, isBack = false): void {
+    this.begin(step.map((change) => (isBack ? { ...change, value: change.before, was: change.after, change } : { ...change, value: change.after, was: change.before, change })));
+  }
+
+  /** What was refused has not been done, and there is nothing to undo. */
+  private forget(change: Change): void {
+    const without = (steps: Step[]) => steps.map((step) => step.filter((c) => c !== change)).filter((step) => step.length > 0);
+    [this.done, this.undone] = [without(this.done), without(this.undone)];
   }
 
   /** After a trouble: that value, or (null) what is there now. */
   readonly settle = (trouble: Trouble, value: string | null): void => {
-    this.setTrouble(trouble.itemId, trouble.field, null);
-    const theirs = this.known.get(trouble.itemId);
-    if (value !== null && theirs) this.begin(trouble.itemId, trouble.field, value, theirs[trouble.field]);
+    const { itemId, field } = trouble;
+    this.setTrouble(itemId, field, null);
+    const theirs = this.known.get(itemId);
+    if (value !== null && theirs) this.begin([{ itemId, field, value, was: theirs[field] }]);
   };
 }
 

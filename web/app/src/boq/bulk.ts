@@ -1,7 +1,10 @@
 // bulk.ts -- long work on many items: in portions, with progress, to be stopped, and with an
 // account at the end of what was left out and why.
+//
+// A portion without an answer is sent again with its key, so it counts once, until there is one or
+// the person stops.
 import type { Request } from '@skybuild/realtime-react';
-import { type Item, pathOf } from '../lib/api';
+import { isLater, type Item, pathOf, RETRY_MS } from '../lib/api';
 import { byPercent, CONTINENTAL, type Decimal, ENGLISH } from '../lib/decimal';
 import { accept } from './columns';
 
@@ -19,6 +22,8 @@ export interface Progress {
   updated: number;
   created: number;
   skipped: Skipped[];
+  /** The server cannot be reached, and is tried again. */
+  isWaiting?: boolean;
 }
 export type Tell = (progress: Progress) => void;
 
@@ -34,25 +39,70 @@ interface Update {
 
 const start = (total: number): Progress => ({ done: 0, total, updated: 0, created: 0, skipped: [] });
 
-async function update(request: Request, projectId: string, updates: Update[], progress: Progress, tell: Tell, signal: AbortSignal): Promise<Progress> {
-  for (let at = 0; at < updates.length && !signal.aborted; at += PORTION) {
-    const portion = updates.slice(at, at + PORTION);
-    const answer = await request<BulkAnswer>(
-      'POST',
-      `${pathOf(projectId)}/boq/bulk`,
-      { updates: portion.map(({ item, body }) => ({ item_id: item.item_id, version: item.version, ...body })) },
-      { idempotencyKey: crypto.randomUUID() },
-    );
-    const items = new Map(portion.map(({ item }) => [item.item_id, item]));
-    progress = {
-      ...progress,
-      done: progress.done + portion.length,
-      updated: progress.updated + answer.updated,
-      skipped: [...progress.skipped, ...answer.why.map((w) => ({ code: items.get(w.item_id)?.code ?? w.item_id, what: items.get(w.item_id)?.description ?? '', why: w.code === 'conflict' ? 'somebody else has just changed it' : w.message }))],
-    };
+const NOT_REACHED = 'not reached';
+const NO_ANSWER = 'no answer: it may be done or not';
+
+interface Job<T> {
+  path: string;
+  body: object;
+  /** What of it is counted, and told when it is not done. */
+  of: readonly { code?: string; what?: string }[];
+  count(answer: T): Partial<Pick<Progress, 'updated' | 'created' | 'skipped'>>;
+}
+
+/** One after the other; what is refused, or not reached, is told with its reason. */
+async function inTurn<T>(request: Request, jobs: readonly Job<T>[], progress: Progress, tell: Tell, signal: AbortSignal): Promise<Progress> {
+  const leave = (of: Job<T>['of'], why: string) => of.map(({ code = '', what = '' }) => ({ code, what, why }));
+  for (const { path, body, of, count } of jobs) {
+    if (signal.aborted) {
+      progress = { ...progress, skipped: [...progress.skipped, ...leave(of, NOT_REACHED)] };
+      continue;
+    }
+    const idempotencyKey = crypto.randomUUID();
+    for (let isOpen = true; isOpen; ) {
+      try {
+        const { updated = 0, created = 0, skipped = [] } = count(await request<T>('POST', path, body, { idempotencyKey }));
+        progress = { ...progress, done: progress.done + of.length, updated: progress.updated + updated, created: progress.created + created, skipped: [...progress.skipped, ...skipped] };
+        isOpen = false;
+      } catch (error) {
+        if (isLater(error) && !signal.aborted) {
+          tell({ ...progress, isWaiting: true });
+          await pause(signal);
+        }
+        if (isLater(error) && !signal.aborted) continue;
+        const isKnown = !isLater(error);
+        progress = { ...progress, done: progress.done + (isKnown ? of.length : 0), skipped: [...progress.skipped, ...leave(of, isKnown ? (error as Error).message : NO_ANSWER)] };
+        isOpen = false;
+      }
+    }
     tell(progress);
   }
   return progress;
+}
+
+/** A moment, or until the person stops. */
+const pause = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, RETRY_MS);
+    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+  });
+
+function update(request: Request, projectId: string, updates: Update[], progress: Progress, tell: Tell, signal: AbortSignal): Promise<Progress> {
+  const jobs: Job<BulkAnswer>[] = [];
+  for (let at = 0; at < updates.length; at += PORTION) {
+    const portion = updates.slice(at, at + PORTION);
+    const items = new Map(portion.map(({ item }) => [item.item_id, item]));
+    jobs.push({
+      path: `${pathOf(projectId)}/boq/bulk`,
+      body: { updates: portion.map(({ item, body }) => ({ item_id: item.item_id, version: item.version, ...body })) },
+      of: portion.map(({ item }) => ({ code: item.code, what: item.description })),
+      count: ({ updated, why }) => ({
+        updated,
+        skipped: why.map((w) => ({ code: items.get(w.item_id)?.code ?? w.item_id, what: items.get(w.item_id)?.description ?? '', why: w.code === 'conflict' ? 'somebody else has just changed it' : w.message })),
+      }),
+    });
+  }
+  return inTurn(request, jobs, progress, tell, signal);
 }
 
 /** Change one number of each item by so many percent. */
@@ -95,7 +145,7 @@ export function rowsOf(lines: readonly CsvLine[], delimiter: string): { rows: Ro
     for (const [name, text] of Object.entries(line)) {
       const field = NAMES[name.trim().toLowerCase()];
       if (!field || typeof text !== 'string' || text.trim() === '') continue;
-      const got = accept(field, text, MARKS[delimiter]);
+      const got = accept(field, GUARDED.test(text) ? text.slice(1) : text, MARKS[delimiter]);
       if ('error' in got) fault = got.error;
       else row[field] = got.value;
     }
@@ -110,34 +160,36 @@ export function rowsOf(lines: readonly CsvLine[], delimiter: string): { rows: Ro
 export async function importRows(request: Request, projectId: string, items: readonly Item[], rows: Row[], refused: Skipped[], tell: Tell, signal: AbortSignal): Promise<Progress> {
   const byCode = new Map(items.filter((i) => i.code).map((i) => [i.code, i]));
   const [known, fresh]: [Update[], Row[]] = [[], []];
+  const codes = new Set<string>();
+  const twice: Skipped[] = [];
   for (const row of rows) {
+    if (row.code && codes.has(row.code)) {
+      twice.push({ code: row.code, what: row.description ?? '', why: 'its code is in the file twice: the first one counts' });
+      continue;
+    }
+    if (row.code) codes.add(row.code);
     const item = row.code ? byCode.get(row.code) : undefined;
     if (item) known.push({ item, body: row });
     else fresh.push(row);
   }
-  let progress: Progress = { ...start(rows.length + refused.length), done: refused.length, skipped: refused };
+  const skipped = [...refused, ...twice];
+  let progress: Progress = { ...start(rows.length + refused.length), done: skipped.length, skipped };
   progress = await update(request, projectId, known, progress, tell, signal);
-  for (const row of fresh) {
-    if (signal.aborted) break;
-    try {
-      await request('POST', `${pathOf(projectId)}/boq`, row, { idempotencyKey: crypto.randomUUID() });
-      progress = { ...progress, done: progress.done + 1, created: progress.created + 1 };
-    } catch (error) {
-      progress = { ...progress, done: progress.done + 1, skipped: [...progress.skipped, { code: row.code ?? '', what: row.description ?? '', why: (error as Error).message }] };
-    }
-    tell(progress);
-  }
-  return progress;
+  const path = `${pathOf(projectId)}/boq`;
+  return inTurn(request, fresh.map((row) => ({ path, body: row, of: [{ code: row.code, what: row.description }], count: () => ({ created: 1 }) })), progress, tell, signal);
 }
 
-export async function csvOf(rows: readonly object[]): Promise<string> {
-  // A cell that begins like a formula would be one in a spreadsheet.
-  return (await papa()).unparse(rows as object[], { escapeFormulae: /^[=@\t\r]|^[+-](?![\d.])/ });
-}
+// A cell that begins like a formula would be one in a spreadsheet: an apostrophe before it makes it a
+// text, and is taken off again on the way in.  One that has such an apostrophe gets another.
+const FORMULA = /^'*(?:[=@\t\r]|[+-](?!\d*\.?\d+$))/;
+const GUARDED = new RegExp(FORMULA.source.replace('*', '+'));
+
+export const csvOf = async (rows: readonly object[]): Promise<string> => (await papa()).unparse(rows as object[], { escapeFormulae: FORMULA });
 export const itemsAsCsv = (items: readonly Item[]) => csvOf(items.map((i) => Object.fromEntries(FIELDS.map((f) => [f, i[f] ?? '']))));
 
 export function download(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
+  // Without the mark at its beginning Excel takes a file for one of an old code page.
+  const url = URL.createObjectURL(new Blob(['\ufeff', text], { type: 'text/csv' }));
   const link = Object.assign(document.createElement('a'), { href: url, download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 1000);

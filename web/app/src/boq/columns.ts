@@ -1,6 +1,6 @@
 // columns.ts -- what the table shows of an item, and how a value is read and written.
 import type { Item } from '../lib/api';
-import { ENGLISH, type Marks, shown, totalOf, typed, untyped } from '../lib/decimal';
+import { ENGLISH, exact, type Marks, shown, totalOf, typed, untyped } from '../lib/decimal';
 import { type Field, isNumber } from '../lib/outbox';
 import type { Section } from './items';
 
@@ -37,6 +37,38 @@ export function accept(field: Field, text: string, marks?: Marks): { value: stri
 
 /** A value as a person edits it. */
 export const editable = (item: Item, field: Field, marks?: Marks): string => (isNumber(field) ? untyped(item[field] ?? '', marks) : (item[field] ?? ''));
+
+export interface Pasted {
+  edits: { item: Item; field: Field; value: string }[];
+  /** Why so many cells were left out; empty: none was. */
+  dropped: string;
+}
+
+/** A range of a spreadsheet, laid into the items (in their order) and columns from that one on. */
+export function pasted(text: string, items: readonly Item[], first: ColumnId, marks?: Marks): Pasted {
+  const columns = COLUMNS.slice(COLUMNS.findIndex((c) => c.id === first));
+  const edits: Pasted['edits'] = [];
+  let [unread, beyond] = [0, 0];
+  for (const [down, line] of text.replace(/\r?\n$/, '').split(/\r?\n/).entries())
+    for (const [right, cell] of line.split('\t').entries()) {
+      const [item, field] = [items[down], columns[right]?.id];
+      if (field === 'total') continue; // it follows from the others
+      if (!item || !field) {
+        beyond++;
+        continue;
+      }
+      if (cell.trim() === '' && !item[field]) continue;
+      const got = accept(field, cell, marks);
+      if ('value' in got) edits.push({ item, field, value: got.value });
+      else unread++;
+    }
+  const why = [unread > 0 && `${unread} without a number`, beyond > 0 && `${beyond} beyond the table`].filter(Boolean).join(', ');
+  return { edits, dropped: why && `${unread + beyond} ${unread + beyond === 1 ? 'cell was' : 'cells were'} left out: ${why}` };
+}
+
+/** Items as a spreadsheet takes them. */
+export const copied = (items: readonly Item[], columns: readonly ColumnId[], marks?: Marks): string =>
+  items.map((item) => columns.map((id) => (id === 'total' ? untyped(exact(totalOf(item)), marks) : editable(item, id, marks)).replace(/\s+/g, ' ')).join('\t')).join('\n');
 
 export type Line = { kind: 'section'; key: string; name: string; count: number } | { kind: 'item'; key: string };
 

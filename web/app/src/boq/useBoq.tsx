@@ -1,5 +1,6 @@
 // useBoq.tsx -- the bill of quantities in components: the model, what feeds it, and hooks that draw
 // a component anew for what it shows alone.
+import { notifications } from '@mantine/notifications';
 import { useConnection, useEvent, useReload } from '@skybuild/realtime-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useSyncExternalStore } from 'react';
@@ -35,7 +36,10 @@ export function BoqFeed({ boq, projectId }: { boq: Boq; projectId: string }) {
   const request = useRequest();
   const queries = useQueryClient();
   const queryKey = useMemo(() => ['boq', projectId], [projectId]);
-  const { data, isError, isFetching } = useQuery({ queryKey, queryFn: () => listAll<Item>(request, `${pathOf(projectId)}/boq`), staleTime: Infinity });
+  const { data, isError, isFetching } = useQuery({ queryKey, queryFn: ({ signal }) => listAll<Item>(request, `${pathOf(projectId)}/boq`, signal), staleTime: Infinity });
+  useLayoutEffect(() => {
+    boq.notify = (message) => notifications.show({ message, autoClose: false });
+  }, [boq]);
   useLayoutEffect(() => {
     if (data) boq.load(data);
   }, [boq, data]);
@@ -43,9 +47,15 @@ export function BoqFeed({ boq, projectId }: { boq: Boq; projectId: string }) {
     if (!data) boq.setStatus(isError ? 'error' : 'loading');
   }, [boq, data, isError]);
 
-  // An event that comes while the list is on its way may or may not be in it: it is read once more.
+  // What comes while the list is on its way may or may not be in it: it is read once more behind that,
+  // however much has come.
   const isStale = useRef(false);
-  const reload = useCallback(() => void queries.invalidateQueries({ queryKey }), [queries, queryKey]);
+  const mark = useCallback(() => {
+    const isReading = queries.isFetching({ queryKey }) > 0;
+    if (isReading) isStale.current = true;
+    return isReading;
+  }, [queries, queryKey]);
+  const reload = useCallback(() => void (mark() || queries.invalidateQueries({ queryKey })), [mark, queries, queryKey]);
   useEffect(() => {
     boq.reload = reload;
   }, [boq, reload]);
@@ -54,9 +64,6 @@ export function BoqFeed({ boq, projectId }: { boq: Boq; projectId: string }) {
     isStale.current = false;
     reload();
   }, [isFetching, reload]);
-  const mark = () => {
-    if (queries.isFetching({ queryKey }) > 0) isStale.current = true;
-  };
   useReload(reload);
   useEvent('boq:bulk:updated', reload);
   useEvent('boq:item:updated', (data) => (mark(), boq.onUpdated(data)));

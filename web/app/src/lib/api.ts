@@ -70,12 +70,12 @@ export async function readOne<T>(request: Request, path: string): Promise<T> {
   return early ? (parseExact(early[0]!) as T) : request<T>('GET', path);
 }
 
-export async function listAll<T>(request: Request, path: string): Promise<T[]> {
+export async function listAll<T>(request: Request, path: string, signal?: AbortSignal): Promise<T[]> {
   const early = await takeEarly(path);
   if (early) return early.flatMap((text) => (parseExact(text) as { items: T[] }).items);
   const all: T[] = [];
   for (let cursor: string | null = ''; cursor !== null; ) {
-    const page: { items: T[]; next_cursor: string | null } = await request('GET', `${path}?limit=${PAGE_ROWS}${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+    const page: { items: T[]; next_cursor: string | null } = await request('GET', `${path}?limit=${PAGE_ROWS}${cursor && `&cursor=${encodeURIComponent(cursor)}`}`, undefined, signal && { signal });
     all.push(...page.items);
     cursor = page.next_cursor;
   }

@@ -59,6 +59,11 @@ export class Outbox {
     this.keep((edits) => [...edits, ...more]);
   }
 
+  remove(...gone: readonly Edit[]): void {
+    const keys = new Set(gone.map((e) => e.key));
+    this.keep((edits) => edits.filter((e) => !keys.has(e.key)));
+  }
+
   /** Here and in what is kept, where there may be others'. */
   private keep(make: (edits: readonly Edit[]) => readonly Edit[]): void {
     void update<readonly Edit[]>(this.store, (kept = []) => make(kept)).catch(() => {}); // a private window may have no store: then the page keeps them
@@ -80,7 +85,7 @@ export class Outbox {
       if (this.tail === tail) this.tail = null;
     });
     this.tail = tail;
-    return done.finally(() => this.keep((edits) => edits.filter((e) => e.key !== edit.key)));
+    return done.finally(() => this.remove(edit));
   }
 
   private async attempt(edit: Edit, newest: () => Item): Promise<Item> {
