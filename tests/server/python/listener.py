@@ -7,11 +7,13 @@ Copyright the SkyBuild Realtime authors"""
 import json
 import os
 import sys
+import threading
 
 import socketio
 
 URL, ROOM = sys.argv[1:3]
 client = socketio.Client(reconnection=False)
+one_line = threading.Lock()  # each packet is handled in a thread of its own
 
 
 def plain(value):
@@ -20,7 +22,8 @@ def plain(value):
 
 @client.on("*")
 def on_any(event, *args):
-    print(json.dumps([event, *args], default=plain), flush=True)
+    with one_line:
+        print(json.dumps([event, *args], default=plain), flush=True)
 
 
 client.connect(URL, transports=["polling"])

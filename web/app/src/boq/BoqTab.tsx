@@ -11,7 +11,7 @@ import { useWorkspace } from '../parts/workspace';
 import type { Work } from './BulkDialog';
 import { CostChart } from './CostChart';
 import { Grid, type GridHandle, type Selection } from './Grid';
-import { type Boq, useOrder, useReadStatus, useTopic } from './useBoq';
+import { type Boq, useOrder, useReadStatus, useTopic, useTroubles } from './useBoq';
 
 const ItemPanel = lazily(() => import('./ItemPanel').then((m) => m.ItemPanel));
 const ROW_PX = 32;
@@ -40,6 +40,15 @@ export function BoqTab() {
     if (target) grid.current?.show(target);
   }, [target?.item, target?.column]);
 
+  // A cell that is asked for, when the filter that may hide it is gone.
+  const [wanted, setWanted] = useState<CellRef | null>(null);
+  useEffect(() => {
+    if (!wanted || shownFilter) return;
+    grid.current?.show(wanted);
+    grid.current?.focus();
+    setWanted(null);
+  }, [wanted, shownFilter]);
+
   const onCell = useCallback((cell: CellRef | null) => setCell(cell), [setCell]);
   useEffect(() => () => setCell(null), [setCell]);
 
@@ -51,6 +60,7 @@ export function BoqTab() {
       <div className="bar-line">
         <TextInput size="xs" w={isPhone ? 150 : 220} placeholder="Filter" aria-label="Filter" leftSection={<IconSearch size={14} />} value={filter} onChange={(e) => setFilter(e.currentTarget.value)} rightSection={filter ? <CloseButton size="xs" aria-label="Clear the filter" onClick={() => setFilter('')} /> : null} />
         <span className="grow" />
+        <Troubles boq={boq} onShow={(cell) => (setFilter(''), setWanted(cell))} />
         {!isPhone && !isTouch && (
           <ActionIcon variant="subtle" color="gray" aria-label="Compact rows" aria-pressed={isCompact} onClick={() => setCompact(!compact)}>
             <IconBaselineDensitySmall size={16} />
@@ -122,6 +132,18 @@ export function BoqTab() {
         </Suspense>
       )}
     </section>
+  );
+}
+
+/** Edits that wait for a decision, which may be out of sight: a click goes to the oldest. */
+function Troubles({ boq, onShow }: { boq: Boq; onShow(cell: CellRef): void }) {
+  const troubles = useTroubles(boq);
+  const first = troubles[0];
+  if (!first) return null;
+  return (
+    <Button size="xs" variant="default" c="var(--bad)" onClick={() => onShow({ item: first.itemId, column: first.field })}>
+      {troubles.length === 1 ? '1 change not saved' : `${troubles.length} changes not saved`}
+    </Button>
   );
 }
 

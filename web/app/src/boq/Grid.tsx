@@ -11,9 +11,9 @@ import type { Item } from '../lib/api';
 import { shown } from '../lib/decimal';
 import { firstName, type People, when } from '../lib/people';
 import type { CellRef, Presence } from '../lib/presence';
-import { CellTrouble } from './CellTrouble';
+import { CellTrouble, enterTrouble } from './CellTrouble';
 import { accept, type ColumnId, COLUMNS, copied, editable, fits, type Line, linesOf, pasted } from './columns';
-import { type Boq, useOrder, useRow, useSectionSum, useTopic } from './useBoq';
+import { type Boq, useOrder, useRow, useSectionSum, useTopic, useTroubles } from './useBoq';
 
 const OVERSCAN = 8;
 
@@ -22,6 +22,7 @@ export type Selection = ReadonlySet<string>;
 
 export interface GridHandle {
   show(cell: CellRef): void;
+  focus(): void;
 }
 
 interface Editing {
@@ -81,7 +82,8 @@ export function Grid({ boq, people, isEditable, rowPx, filter, selection, onSele
     },
     [heads, rowPx],
   );
-  const rows = useVirtualizer({ count: lines.length, getScrollElement: () => scroller.current, estimateSize: useCallback(() => rowPx, [rowPx]), overscan: OVERSCAN, scrollPaddingStart: 2 * rowPx, rangeExtractor });
+  // Sections and rows begin below the head: as much less of them is in sight at the end.
+  const rows = useVirtualizer({ count: lines.length, getScrollElement: () => scroller.current, estimateSize: useCallback(() => rowPx, [rowPx]), overscan: OVERSCAN, scrollPaddingStart: 2 * rowPx, scrollPaddingEnd: rowPx, rangeExtractor });
   useEffect(() => rows.measure(), [rows, rowPx]);
 
   const go = useCallback(
@@ -93,8 +95,14 @@ export function Grid({ boq, people, isEditable, rowPx, filter, selection, onSele
     },
     [placeOf, rows],
   );
-  useImperativeHandle(handle, () => ({ show: go }), [go]);
+  const focus = useCallback(() => scroller.current?.focus({ preventScroll: true }), []);
+  useImperativeHandle(handle, () => ({ show: go, focus }), [go, focus]);
   useEffect(() => onCell(active), [active, onCell]);
+
+  // ---- what did not go through: that of the active cell is asked about, else the oldest ----
+  const troubles = useTroubles(boq);
+  const troubleAt = (cell: CellRef | null) => troubles.find((t) => t.itemId === cell?.item && t.field === cell.column);
+  const asked = troubleAt(active) ?? troubles[0];
 
   // ---- editing ----
   // An editor is closed once: giving the focus back makes its field lose it, which would commit again.
@@ -105,7 +113,6 @@ export function Grid({ boq, people, isEditable, rowPx, filter, selection, onSele
     isClosed.current = false;
     setEditing({ item, column: cell.column, text: text ?? editable(item, cell.column), was: item[cell.column] ?? '', error: null });
   };
-  const focus = () => scroller.current?.focus({ preventScroll: true });
   const close = () => {
     isClosed.current = true;
     setEditing(null);
@@ -140,6 +147,7 @@ export function Grid({ boq, people, isEditable, rowPx, filter, selection, onSele
     else if (isCommand && e.key.toLowerCase() === 'y') boq.redo();
     else if (isCommand && e.key.toLowerCase() === 'a') onSelection(new Set(ids));
     else if (!active || isCommand || e.altKey) return;
+    else if ((e.key === 'Enter' || e.key === 'F2') && !e.shiftKey && troubleAt(active)) enterTrouble();
     else if (e.key === 'Enter' && (e.shiftKey || !isEditable || active.column === 'total')) onOpen(active.item);
     else if (e.key === 'Enter' || e.key === 'F2') begin(active);
     else if (e.key === ' ') toggle(active.item);
@@ -208,6 +216,7 @@ export function Grid({ boq, people, isEditable, rowPx, filter, selection, onSele
     commit,
     revert: close,
     open: onOpen,
+    focus,
   };
   const acts = useRef(now);
   useLayoutEffect(() => {
@@ -292,6 +301,7 @@ export function Grid({ boq, people, isEditable, rowPx, filter, selection, onSele
                 y={v.start}
                 isSelected={selection.has(line.key)}
                 column={active_?.item === line.key ? active_.column : null}
+                asked={asked?.itemId === line.key ? asked.field : null}
                 editing={editing?.item.item_id === line.key ? editing : null}
                 others={cells.get(line.key) ?? NOBODY}
                 people={people}
@@ -341,6 +351,7 @@ interface Acts {
   commit(move: [number, number] | null): void;
   revert(): void;
   open(id: string): void;
+  focus(): void;
 }
 
 interface RowProps {
@@ -350,6 +361,7 @@ interface RowProps {
   y: number;
   isSelected: boolean;
   column: ColumnId | null;
+  asked: string | null; // the field whose trouble is asked about
   editing: Editing | null;
   others: Member<Presence>[];
   people: People;
@@ -358,7 +370,7 @@ interface RowProps {
 
 const titleOf = (item: Item, column: ColumnId, people: People) => `${column === 'description' ? `${item.description}\n` : ''}${people.nameOf(item.updated_by)}, ${when(item.updated_at)}`;
 
-const ItemRow = memo(function ItemRow({ boq, id, index, y, isSelected, column, editing, others, people, acts }: RowProps) {
+const ItemRow = memo(function ItemRow({ boq, id, index, y, isSelected, column, asked, editing, others, people, acts }: RowProps) {
   const row = useRow(boq, id);
   if (!row) return null;
   const { item, pending, flashes, troubles } = row;
@@ -390,7 +402,7 @@ const ItemRow = memo(function ItemRow({ boq, id, index, y, isSelected, column, e
                 {editing.error}
               </span>
             )}
-            {trouble && !isEdited && <CellTrouble key={id} trouble={trouble} people={people} onSettle={boq.settle} />}
+            {trouble && asked === c.id && !isEdited && <CellTrouble key={id} trouble={trouble} people={people} onSettle={boq.settle} onLeave={() => acts.current.focus()} />}
             {c.id === 'description' && (
               <button type="button" className="open no-pick" tabIndex={-1} aria-label={`Comments of ${item.code}`} onClick={() => acts.current.open(id)}>
                 ›

@@ -65,6 +65,7 @@ export class Boq {
   private readonly rows = new Map<string, Row>();
   private readonly flashes = new Map<string, Map<string, Flash>>();
   private readonly troubles = new Map<string, Map<string, Trouble>>();
+  private open: readonly Trouble[] = [];
   private turns = 0;
   private done: Step[] = [];
   private undone: Step[] = [];
@@ -191,9 +192,15 @@ export class Boq {
     const all = new Map(this.troubles.get(id));
     if (trouble) all.set(field, trouble);
     else if (!all.delete(field)) return;
-    this.troubles.set(id, all);
+    if (all.size) this.troubles.set(id, all);
+    else this.troubles.delete(id);
     this.touch(id);
+    this.open = [...this.troubles.values()].flatMap((t) => [...t.values()]);
+    this.items.tell('troubles');
   }
+
+  /** What did not go through and is not decided yet, the oldest first. */
+  readonly openTroubles = (): readonly Trouble[] => this.open;
 
   private async send(row: Item, edit: Edit, change?: Change): Promise<void> {
     const { itemId, field } = edit;

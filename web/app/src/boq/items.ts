@@ -16,8 +16,8 @@ export interface Order {
   readonly count: number;
 }
 
-/** What can be watched beside items and sections: which there are and where, any sum, any text, whether they are read. */
-const TOPICS = ['order', 'sums', 'texts', 'status'] as const;
+/** What can be watched beside items and sections: which there are and where, any sum, any text, whether they are read, what did not go through. */
+const TOPICS = ['order', 'sums', 'texts', 'status', 'troubles'] as const;
 export type Topic = (typeof TOPICS)[number];
 export const itemKey = (id: string) => `item ${id}`;
 export const sectionKey = (name: string) => `section ${name}`;

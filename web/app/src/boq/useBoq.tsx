@@ -7,7 +7,7 @@ import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useSyncExtern
 import { type Item, listAll, pathOf } from '../lib/api';
 import type { Edit } from '../lib/outbox';
 import { useRequest } from '../lib/useRequest';
-import { Boq, type Row } from './boq';
+import { Boq, type Row, type Trouble } from './boq';
 import { itemKey, type Order, sectionKey, type Topic } from './items';
 
 export type { Flash, Row, Trouble } from './boq';
@@ -85,6 +85,11 @@ export function useOrder(boq: Boq): Order {
 
 export function useReadStatus(boq: Boq): Boq['status'] {
   return useSyncExternalStore(useCallback((watcher) => boq.items.watch('status', watcher), [boq]), () => boq.status);
+}
+
+/** Troubles of items that are shown somewhere: one of an item that is gone is told otherwise. */
+export function useTroubles(boq: Boq): readonly Trouble[] {
+  return useSyncExternalStore(useCallback((watcher) => boq.items.watch('troubles', watcher), [boq]), boq.openTroubles);
 }
 
 export function useRow(boq: Boq, id: string): Row | undefined {
