@@ -6,6 +6,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { clientPool } from './lib/clients.mjs';
 import { Server, startServer } from './lib/harness.mjs';
+import { until } from './lib/queue.mjs';
 import { PAGE, Person, PROJECT, skip, startBrowser } from './lib/workspace.mjs';
 
 const FIRST_VIEW_BYTES = 200_000;
@@ -789,6 +790,9 @@ describe('when the network fails', { skip }, () => {
   it('the server is killed and started again under the open page', async () => {
     const [anna, ben] = [await person('anna'), await person('ben')];
     const { dir, env, port } = server;
+    // A stock client that is just moving to WebSocket when the server dies notices nothing until its heartbeat fails, 45 s later:
+    // its poll has ended, and what ends the WebSocket counts as a failed upgrade.
+    await until(async () => (await server.metric('skybuild_sessions{transport="websocket"}')) === 2, 'both have moved to WebSocket');
     server.child.kill('SIGKILL');
     await server.exited;
     await state(anna, 'waiting').waitFor();
