@@ -2,38 +2,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { after, afterEach, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { clientPool } from './lib/clients.mjs';
-import { Server, startServer } from './lib/harness.mjs';
-import { until } from './lib/queue.mjs';
-import { PAGE, Person, PROJECT, skip, startBrowser } from './lib/workspace.mjs';
+import { openSite, PROJECT, skip } from './lib/workspace.mjs';
 
 const FIRST_VIEW_BYTES = 200_000;
-const pool = clientPool();
-let server, browser, items;
-
-before(async () => {
-  if (skip) return;
-  server = await startServer({ fill: 'demo', env: { WEB_ROOT: PAGE, PRESENCE_GRACE: 200 } });
-  browser = await startBrowser();
-  items = (await server.api('GET', `/api/projects/${PROJECT}/boq?limit=1000`, { as: 'anna' })).json.items;
-});
-after(async () => {
-  pool.close();
-  await browser?.close();
-  await server?.stop();
-});
-
-// What a test that failed has left open would be seen by the next one.
-afterEach(() => {
-  pool.close();
-  return Person.closeAll();
-});
-
-const person = (name, options) => Person.open(browser, server, name, options);
-const patch = (id, as, body) => server.api('PATCH', `/api/projects/${PROJECT}/boq/${id}`, { as, body });
-const itemOf = async (id) => (await server.api('GET', `/api/projects/${PROJECT}/boq/${id}`, { as: 'anna' })).json;
+const site = openSite();
+const { pool, person, patch, itemOf } = site;
 
 describe('the first minute', { skip }, () => {
   it('signs in as a demo user and finds the project; the first view is under 200 kB of script', async (t) => {
@@ -43,7 +18,7 @@ describe('the first minute', { skip }, () => {
     const sizes = [];
     const weigh = (r) => r.ok() && /\.js$/.test(new URL(r.url()).pathname) && sizes.push(r.body().then((b) => (bytes += gzipSync(b).length)));
     page.on('response', weigh);
-    await page.goto(server.url);
+    await page.goto(site.server.url);
     await page.getByRole('button', { name: 'Anna' }).waitFor();
     await Promise.all(sizes);
     const first = bytes;
@@ -78,7 +53,7 @@ describe('the first minute', { skip }, () => {
 
   it('who has no access is told so; an unknown project is, too', async () => {
     const dora = await person('dora', { tab: null });
-    await dora.page.goto(`${server.url}/p/${PROJECT}/boq`);
+    await dora.page.goto(`${site.server.url}/p/${PROJECT}/boq`);
     await dora.page.getByText(/no access|not found|no such|there is no/i).first().waitFor();
     await dora.close();
   });
@@ -178,7 +153,7 @@ describe('the bill of quantities', { skip }, () => {
     await ben.type('item-0112', 'unit_price', '7.25');
     await done.first().getByText('Ben Okafor changed unit price to 7.25').waitFor();
     const updates = ['item-0112', 'item-0113', 'item-0114'].map((item_id) => ({ item_id, qty: '13' }));
-    await server.api('POST', `/api/projects/${PROJECT}/boq/bulk`, { as: 'ben', body: { updates } });
+    await site.server.api('POST', `/api/projects/${PROJECT}/boq/bulk`, { as: 'ben', body: { updates } });
     await done.first().getByText('Ben Okafor changed it together with 2 others').waitFor();
     await anna.shot('item-history');
     await anna.accessibility();
@@ -285,7 +260,7 @@ describe('the bill of quantities', { skip }, () => {
     await page.getByRole('button', { name: 'Skipped as CSV' }).click();
     assert.match(readFileSync(await (await download).path(), 'utf8'), /^\ufeffcode,what,why\r\n02\.06,.*somebody else/);
     await page.getByRole('button', { name: 'Done' }).click();
-    const price = items.find((i) => i.item_id === 'item-0205').unit_price; // 62.75
+    const price = site.items.find((i) => i.item_id === 'item-0205').unit_price; // 62.75
     assert.equal(price, 62.75);
     await ben.sees('item-0205', 'unit_price', '69.03'); // 69.025, half up
     await anna.close();
@@ -301,9 +276,9 @@ describe('the bill of quantities', { skip }, () => {
     const text = readFileSync(await (await download).path(), 'utf8');
     const lines = text.split('\r\n');
     assert.equal(lines[0], '\ufeffsection,code,description,unit,qty,unit_price');
-    assert.equal(lines.length - 1, items.length);
+    assert.equal(lines.length - 1, site.items.length);
     assert.ok(lines.some((l) => l.includes('318.123456')), 'a quantity of six places');
-    const file = path.join(server.dir, 'more.csv');
+    const file = path.join(site.server.dir, 'more.csv');
     writeFileSync(file, 'code,description,unit,quantity,rate,section\n02.08,Dewatering,week,"1.234,5",2875,02 Groundworks\n99.01,New,m,1,2,99 New\n99.02,Bad,m,lots,2,99 New\n');
     await page.locator('input[type=file]').setInputFiles(file);
     await page.getByRole('dialog').getByRole('button', { name: 'Import' }).click();
@@ -353,7 +328,7 @@ describe('the bill of quantities', { skip }, () => {
     await page.getByRole('checkbox', { name: 'Select all' }).and(page.locator(':checked')).waitFor();
     await page.keyboard.press('Control+c');
     const lines = (await clipboard()).split('\n');
-    assert.equal(lines.length, (await server.api('GET', `/api/projects/${PROJECT}/boq?limit=1000`, { as: 'anna' })).json.items.length);
+    assert.equal(lines.length, (await site.server.api('GET', `/api/projects/${PROJECT}/boq?limit=1000`, { as: 'anna' })).json.items.length);
     assert.equal(lines[0].split('\t').length, 6);
     await anna.close();
   });
@@ -371,7 +346,7 @@ describe('the bill of quantities', { skip }, () => {
     // Ten events, and one more that shows when they have all come.
     for (let n = 0; n < 10; n++) {
       const { version } = await itemOf('item-0110');
-      const done = await server.api('POST', `/api/projects/${PROJECT}/boq/bulk`, { as: 'ben', body: { updates: [{ item_id: 'item-0110', version, qty: n + 50 }] } });
+      const done = await site.server.api('POST', `/api/projects/${PROJECT}/boq/bulk`, { as: 'ben', body: { updates: [{ item_id: 'item-0110', version, qty: n + 50 }] } });
       assert.equal(done.json.updated, 1);
     }
     await patch('item-0111', 'ben', { qty: 4711 });
@@ -457,7 +432,7 @@ describe('tasks, comments, notifications, activity', { skip }, () => {
   });
 
   it('activity: the history as sentences, going on live, earlier ones on demand', async () => {
-    await server.api('POST', `/api/projects/${PROJECT}/comments`, { as: 'ben', body: { text: 'The hoarding stands', item_id: 'item-0103' } });
+    await site.server.api('POST', `/api/projects/${PROJECT}/comments`, { as: 'ben', body: { text: 'The hoarding stands', item_id: 'item-0103' } });
     const anna = await person('anna', { tab: 'activity' });
     await anna.page.getByText(/wrote about 01\.03 Site hoarding.*: The hoarding stands/).waitFor();
     await patch('item-0110', 'mara', { qty: 77 });
@@ -474,7 +449,7 @@ describe('tasks, comments, notifications, activity', { skip }, () => {
   });
 
   it('who is here: five people, idle ones dimmed, and one is followed', async () => {
-    const others = await Promise.all(['ben', 'mara', 'joao', 'priya'].map((user) => pool.user(server, user, { project: PROJECT })));
+    const others = await Promise.all(['ben', 'mara', 'joao', 'priya'].map((user) => pool.user(site.server, user, { project: PROJECT })));
     const anna = await person('anna');
     await anna.page.waitForFunction(() => document.querySelectorAll('.here .face').length === 4);
     const say = (i, state) => others[i].ask('presence:update', { project_id: PROJECT, state });
@@ -494,7 +469,7 @@ describe('tasks, comments, notifications, activity', { skip }, () => {
   });
 
   it('who reads old comments stays there when one comes; to delete one is asked first', async () => {
-    const say = (text, as = 'ben') => server.api('POST', `/api/projects/${PROJECT}/comments`, { as, body: { text } });
+    const say = (text, as = 'ben') => site.server.api('POST', `/api/projects/${PROJECT}/comments`, { as, body: { text } });
     for (let n = 0; n < 20; n++) await say(`An old one ${n}`);
     const anna = await person('anna', { tab: 'comments' });
     const { page } = anna;
@@ -512,12 +487,12 @@ describe('tasks, comments, notifications, activity', { skip }, () => {
     await anna.close();
   });
 
-  const made = async (body) => (await server.api('POST', `/api/projects/${PROJECT}/tasks`, { as: 'ben', body })).json;
+  const made = async (body) => (await site.server.api('POST', `/api/projects/${PROJECT}/tasks`, { as: 'ben', body })).json;
   const change = async (id, as, body) => {
-    const { version } = (await server.api('GET', `/api/projects/${PROJECT}/tasks/${id}`, { as })).json;
-    return server.api('PATCH', `/api/projects/${PROJECT}/tasks/${id}`, { as, body: { ...body, version } });
+    const { version } = (await site.server.api('GET', `/api/projects/${PROJECT}/tasks/${id}`, { as })).json;
+    return site.server.api('PATCH', `/api/projects/${PROJECT}/tasks/${id}`, { as, body: { ...body, version } });
   };
-  const changesOf = async (id) => (await server.history(PROJECT)).filter((e) => e.type === 'task:updated' && Number(e.data.task_id) === id);
+  const changesOf = async (id) => (await site.server.history(PROJECT)).filter((e) => e.type === 'task:updated' && Number(e.data.task_id) === id);
 
   it('a task whose title somebody else changes: tabbing through takes nothing back, typing over it is refused', async () => {
     const { task_id: id } = await made({ title: 'Order the lifts' });
@@ -592,7 +567,7 @@ describe('five people, each in a browser of their own', { skip }, () => {
     await anna.page.getByText(/2 of 2: 2 changed/).waitFor();
     await anna.page.getByRole('button', { name: 'Done' }).click();
     for (const p of others(anna)) for (const [i, id] of ['item-0205', 'item-0206'].entries()) await p.sees(id, 'unit_price', (2 * before[i]).toFixed(2));
-    const file = path.join(server.dir, 'five.csv');
+    const file = path.join(site.server.dir, 'five.csv');
     writeFileSync(file, 'code,description,unit,quantity,rate,section\n00.01,Made by Ben,m,3,0.1,00 First\n');
     await ben.page.locator('input[type=file]').setInputFiles(file);
     await ben.page.getByRole('dialog').getByRole('button', { name: 'Import' }).click();
@@ -650,265 +625,6 @@ describe('five people, each in a browser of their own', { skip }, () => {
     assert.deepEqual(seqs, seqs.map((_, i) => seqs[0] - i), 'each once, in order');
     await Promise.all(all.map((p) => p.accessibility()));
     await Promise.all(all.map((p) => p.close()));
-  });
-});
-
-describe('when the network fails', { skip }, () => {
-  const state = (p, name) => p.page.locator(`.pill[data-state="${name}"]`);
-
-  it('offline edits are kept and arrive; what was missed comes once; the pill says all of it', async () => {
-    const [anna, ben] = [await person('anna'), await person('ben')];
-    await anna.context.setOffline(true);
-    await state(anna, 'offline').waitFor();
-    await anna.type('item-0106', 'qty', '41');
-    await anna.type('item-0107', 'qty', '42');
-    await anna.page.getByText('Offline, 2 edits kept').waitFor();
-    await anna.shot('offline');
-    await ben.type('item-0109', 'qty', '51');
-    await ben.type('item-0107', 'qty', '52');
-    await ben.live();
-    await anna.context.setOffline(false);
-    await anna.page.getByText(/Caught up: \d+ change/).waitFor();
-    await anna.shot('caught-up');
-    await ben.sees('item-0106', 'qty', '41');
-    await anna.sees('item-0109', 'qty', '51');
-    // Both had changed this one.
-    await anna.page.getByRole('alertdialog').getByText('Ben Okafor changed this, too').waitFor();
-    await anna.page.getByRole('button', { name: 'Mine: 42' }).click();
-    await ben.sees('item-0107', 'qty', '42');
-    await anna.live();
-    const events = (await server.api('GET', `/api/projects/${PROJECT}/events?after=0&limit=1000`, { as: 'anna' })).json.items;
-    assert.equal(events.filter((e) => e.type === 'boq:item:updated' && e.data.item_id === 'item-0106').length, 1);
-    await anna.close();
-    await ben.close();
-  });
-
-  it('comments and tasks of a time without a network are kept, said to wait, and come once', async () => {
-    const [anna, ben] = [await person('anna', { tab: 'tasks' }), await person('ben', { tab: 'tasks' })];
-    const { page } = anna;
-    const card = page.locator('[data-status="done"] li[data-task]').first();
-    await card.waitFor();
-    const [id, title] = [await card.getAttribute('data-task'), await card.locator('.card p').first().textContent()];
-    await anna.context.setOffline(true);
-    await state(anna, 'offline').waitFor();
-    await page.getByLabel('New task').fill('Thought of underground');
-    await page.keyboard.press('Enter');
-    await page.locator('[data-waiting]', { hasText: 'Thought of underground' }).getByText('waiting to be sent').waitFor();
-    await card.locator('.card-handle').click();
-    await page.getByRole('textbox', { name: 'Status' }).click();
-    await page.getByRole('option', { name: 'Blocked' }).click();
-    const dialog = page.getByRole('dialog');
-    await dialog.getByRole('textbox', { name: 'Comment' }).fill('Written underground');
-    await dialog.getByRole('button', { name: 'Send' }).click();
-    await dialog.locator('.comment.waiting', { hasText: 'Written underground' }).getByText('waiting to be sent').waitFor();
-    await anna.shot('comment-waiting');
-    await anna.accessibility();
-    await dialog.getByRole('button', { name: 'Done' }).click();
-    await page.locator(`[data-status="blocked"] li[data-task="${id}"]`).getByText('waiting to be sent').waitFor();
-    await page.getByText('Offline, 3 edits kept').waitFor();
-    await anna.shot('board-offline');
-    await anna.context.setOffline(false);
-    await ben.page.locator(`[data-status="blocked"] li[data-task="${id}"]`, { hasText: title }).waitFor();
-    await ben.page.locator('[data-status="todo"] li[data-task]', { hasText: 'Thought of underground' }).waitFor();
-    await ben.page.getByRole('link', { name: 'Comments' }).click();
-    await ben.page.locator('.comment', { hasText: 'Written underground' }).waitFor();
-    await page.waitForFunction(() => document.querySelectorAll('[data-waiting], li.pending').length === 0);
-    await anna.live();
-    const events = (await server.history(PROJECT)).map((e) => [e.type, e.data]);
-    const n = (what) => events.filter(what).length;
-    assert.deepEqual(
-      [n(([t, d]) => t === 'task:created' && d.task.title === 'Thought of underground'), n(([t, d]) => t === 'comment:created' && d.comment.text === 'Written underground'), n(([t, d]) => t === 'task:updated' && String(d.task_id) === id && d.updates.status === 'blocked')],
-      [1, 1, 1],
-      'each once',
-    );
-    await anna.close();
-    await ben.close();
-  });
-
-  it('a comment is kept while the page is closed; one that is refused says why and is not lost', async () => {
-    const anna = await person('anna', { tab: 'comments' });
-    const { page } = anna;
-    await anna.context.route('**/api/**', (route) => (route.request().method() === 'POST' ? route.abort() : route.continue()));
-    await page.getByRole('textbox', { name: 'Comment' }).fill('Kept overnight');
-    await page.keyboard.press('Control+Enter');
-    await page.locator('.comment.waiting', { hasText: 'Kept overnight' }).waitFor();
-    await anna.context.unroute('**/api/**');
-    await page.reload();
-    await page.locator('.comment[data-comment]', { hasText: 'Kept overnight' }).waitFor();
-    assert.equal((await server.history(PROJECT)).filter((e) => e.data.comment?.text === 'Kept overnight').length, 1);
-    await page.getByRole('textbox', { name: 'Comment' }).fill('x'.repeat(20000));
-    await page.keyboard.press('Control+Enter');
-    const refused = page.locator('.refused');
-    await refused.getByText(/was not saved: /).waitFor();
-    await page.reload();
-    await refused.getByRole('button', { name: 'OK' }).click();
-    await refused.waitFor({ state: 'detached' });
-    await anna.close();
-  });
-
-  it('two move one task at once: who was later without a network is told', async () => {
-    const [anna, ben] = [await person('anna', { tab: 'tasks' }), await person('ben', { tab: 'tasks' })];
-    const card = anna.page.locator('[data-status="in_progress"] li[data-task]').first();
-    await card.waitFor();
-    const [id, title] = [await card.getAttribute('data-task'), await card.locator('.card p').first().textContent()];
-    await anna.context.setOffline(true);
-    await state(anna, 'offline').waitFor();
-    const move = async (p, to) => {
-      await p.page.locator(`li[data-task="${id}"] .card-handle`).click();
-      await p.page.getByRole('textbox', { name: 'Status' }).click();
-      await p.page.getByRole('option', { name: to, exact: true }).click();
-      await p.page.getByRole('button', { name: 'Done', exact: true }).click();
-    };
-    await move(anna, 'To do');
-    await move(ben, 'Done');
-    await ben.live();
-    await anna.context.setOffline(false);
-    await anna.page.locator('.refused').getByText(`A change of “${title}” was not saved: Ben Okafor has changed “${title}” meanwhile: it stays as they left it`).waitFor();
-    await anna.page.locator(`[data-status="done"] li[data-task="${id}"]`).waitFor();
-    await anna.accessibility();
-    await anna.page.locator('.refused').getByRole('button', { name: 'OK' }).click();
-    await anna.close();
-    await ben.close();
-  });
-
-  it('an edit that was kept goes out after the page was closed and opened again', async () => {
-    const anna = await person('anna');
-    // The network goes for requests alone; the page itself can be had.
-    await anna.context.route('**/api/**', (route) => (route.request().method() === 'PATCH' ? route.abort() : route.continue()));
-    await anna.type('item-0108', 'qty', '61');
-    await anna.page.getByText('Saving 1').waitFor();
-    await anna.context.unroute('**/api/**');
-    await anna.page.reload();
-    await anna.live();
-    await anna.sees('item-0108', 'qty', '61');
-    await anna.page.waitForFunction(async () => true);
-    for (let n = 0; (await itemOf('item-0108')).qty !== 61 && n < 100; n++) await anna.page.evaluate(() => new Promise(requestAnimationFrame));
-    assert.equal((await itemOf('item-0108')).qty, 61);
-    await anna.close();
-  });
-
-  it('the server is killed and started again under the open page', async () => {
-    const [anna, ben] = [await person('anna'), await person('ben')];
-    const { dir, env, port } = server;
-    // A stock client that is just moving to WebSocket when the server dies notices nothing until its heartbeat fails, 45 s later:
-    // its poll has ended, and what ends the WebSocket counts as a failed upgrade.
-    await until(async () => (await server.metric('skybuild_sessions{transport="websocket"}')) === 2, 'both have moved to WebSocket');
-    server.child.kill('SIGKILL');
-    await server.exited;
-    await state(anna, 'waiting').waitFor();
-    await anna.shot('reconnecting');
-    await anna.type('item-0113', 'qty', '71');
-    server = await new Server(dir, { ...env, PORT: port }).listening();
-    await ben.sees('item-0113', 'qty', '71');
-    await anna.live();
-    await anna.close();
-    await ben.close();
-  });
-
-  it('the token ends under the open page: sign in again, nothing is lost', async () => {
-    const token = server.token('anna', { ttl: 600 });
-    const anna = await person('anna', { token });
-    const { exp } = JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
-    await anna.page.clock.setSystemTime((exp - 20) * 1000);
-    await anna.type('item-0114', 'qty', '81');
-    const ask = anna.page.getByRole('dialog', { name: 'Your session has ended' });
-    await ask.waitFor();
-    await anna.sees('item-0114', 'qty', '81');
-    await anna.shot('session-ended');
-    await anna.accessibility();
-    await ask.locator('input[type=password]').fill('demo-anna');
-    await ask.getByRole('button', { name: 'Go on' }).click();
-    await ask.waitFor({ state: 'detached' });
-    await anna.live();
-    assert.equal((await itemOf('item-0114')).qty, 81);
-    await anna.close();
-  });
-
-  it('lists that cannot be read say so, and are read when one asks again; what fails in the background takes nothing away', async () => {
-    const anna = await person('anna', { tab: null });
-    const { page } = anna;
-    const lists = /\/api\/projects\/[^/]+\/(tasks|comments|events)\?/;
-    await anna.context.route(lists, (route) => route.fulfill({ status: 400, contentType: 'application/problem+json', body: '{"code":"bad_request","detail":"not today"}' }));
-    await page.goto(`${server.url}/p/${PROJECT}/tasks`);
-    for (const [tab, what, row] of [['Tasks', 'tasks', 'li[data-task]'], ['Comments', 'comments', '.comment'], ['Activity', 'activity', '.feed li']]) {
-      await page.getByRole('link', { name: tab, exact: true }).click();
-      const says = page.getByRole('alert').filter({ hasText: `The ${what} could not be read.` });
-      await says.waitFor();
-      await anna.accessibility();
-      await anna.context.unroute(lists);
-      await says.getByRole('button', { name: 'Try again' }).click();
-      await page.locator(row).first().waitFor();
-      await anna.context.route(lists, (route) => route.fulfill({ status: 400, contentType: 'application/problem+json', body: '{}' }));
-    }
-    await anna.context.unroute(lists);
-    await page.getByRole('link', { name: 'BoQ', exact: true }).click();
-    await anna.text('item-0101', 'code').waitFor();
-    await anna.context.route(`**/api/projects/${PROJECT}`, (route) => route.fulfill({ status: 400, contentType: 'application/problem+json', body: '{}' }));
-    const failed = page.waitForResponse((r) => r.url().endsWith(`/api/projects/${PROJECT}`) && r.status() === 400);
-    const { version } = (await server.api('GET', `/api/projects/${PROJECT}`, { as: 'anna' })).json;
-    await server.api('PATCH', `/api/projects/${PROJECT}`, { as: 'anna', body: { description: 'Twenty-eight floors', version } });
-    await failed;
-    await patch('item-0101', 'ben', { qty: '1.125' });
-    await anna.sees('item-0101', 'qty', '1.125');
-    await anna.close();
-  });
-
-  it('the server refuses the token: sign in again, and everything is read', async () => {
-    const anna = await person('anna', { tab: null, token: server.token('anna', { secret: 'what-the-secret-was-until-yesterday-0000' }) });
-    const { page } = anna;
-    await page.goto(`${server.url}/p/${PROJECT}/boq`);
-    const ask = page.getByRole('dialog', { name: 'Your session has ended' });
-    await ask.waitFor();
-    await ask.locator('input[type=password]').fill('demo-anna');
-    await ask.getByRole('button', { name: 'Go on' }).click();
-    await ask.waitFor({ state: 'detached' });
-    await anna.text('item-0101', 'code').waitFor();
-    await anna.live();
-    await anna.close();
-  });
-
-  it('a tab that was never opened opens without a network: its script is there already', async () => {
-    const anna = await person('anna', { tab: null });
-    const { page } = anna;
-    const scripts = ['Board', 'Activity', 'BulkDialog'].map((name) => page.waitForResponse(new RegExp(`/assets/${name}-`)));
-    await page.goto(`${server.url}/p/${PROJECT}/boq`);
-    await anna.text('item-0101', 'code').waitFor();
-    await Promise.all(scripts.map(async (script) => (await script).finished()));
-    await anna.context.setOffline(true);
-    await page.getByRole('link', { name: 'Tasks' }).click();
-    await page.locator('[data-status="todo"] li[data-task]').first().waitFor();
-    await anna.close();
-  });
-
-  it('a tab whose script cannot be had says so; the rest of the page goes on', async () => {
-    const anna = await person('anna', { tab: null });
-    const { page } = anna;
-    await anna.context.route('**/assets/Board-*', (route) => route.abort());
-    await page.goto(`${server.url}/p/${PROJECT}/boq`);
-    await anna.text('item-0101', 'code').waitFor();
-    await page.getByRole('link', { name: 'Tasks' }).click();
-    const says = page.getByRole('alert').filter({ hasText: 'could not be loaded' });
-    await says.waitFor();
-    await anna.accessibility();
-    await page.getByRole('link', { name: 'BoQ' }).click();
-    await anna.text('item-0101', 'code').waitFor();
-    await page.getByRole('link', { name: 'Tasks' }).click();
-    await says.waitFor();
-    await anna.context.unroute('**/assets/Board-*');
-    await says.getByRole('button', { name: 'Load again' }).click();
-    await page.locator('[data-status="todo"] li[data-task]').first().waitFor();
-    anna.complaints = anna.complaints.filter((c) => !/dynamically imported module/.test(c)); // React tells what the boundary has caught
-    await anna.close();
-  });
-
-  it('over long-polling alone', async () => {
-    const [anna, ben] = [await person('anna', { init: () => delete window.WebSocket }), await person('ben')];
-    await ben.type('item-0115', 'qty', '91');
-    await anna.sees('item-0115', 'qty', '91');
-    await anna.type('item-0116', 'qty', '92');
-    await ben.sees('item-0116', 'qty', '92');
-    await anna.close();
-    await ben.close();
   });
 });
 
@@ -985,19 +701,19 @@ describe('everywhere', { skip }, () => {
   it('operations: the service key, figures that move, a user’s connections', async () => {
     const ada = await person('ada', { tab: null });
     const { page } = ada;
-    await page.goto(`${server.url}/ops`);
+    await page.goto(`${site.server.url}/ops`);
     await page.getByLabel('Service key').fill('wrong-key-altogether');
     await page.getByRole('button', { name: 'Show', exact: true }).click();
     await page.getByText(/key/i).nth(2).waitFor();
     await ada.accessibility();
-    await page.getByLabel('Service key').fill(server.env.SERVICE_API_KEY);
+    await page.getByLabel('Service key').fill(site.server.env.SERVICE_API_KEY);
     await page.getByRole('button', { name: 'Show', exact: true }).click();
     const figure = (title) => page.locator(`[data-chart="${title}"] .number`);
     await figure('Connections').filter({ hasText: /^0/ }).waitFor();
     const ben = await person('ben');
     await figure('Connections').filter({ hasText: /^1/ }).waitFor();
     // Under load: messages go out.
-    const noisy = await pool.user(server, 'mara', { project: PROJECT });
+    const noisy = await pool.user(site.server, 'mara', { project: PROJECT });
     const timer = setInterval(() => noisy.emit('cursor:move', { project_id: PROJECT, cursor: { row: 'item-0101', dy: 1, x: Math.random() } }), 10);
     await figure('Messages sent').filter({ hasText: /^[1-9]\d/ }).waitFor();
     for (const title of ['Broadcast p99', 'Loop lag p99']) await figure(title).filter({ hasText: /^(0\.0*[1-9]|[1-9])[\d.,]* ms$/ }).waitFor();

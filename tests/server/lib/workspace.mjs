@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { after, afterEach, before } from 'node:test';
 import { chromium } from 'playwright-core';
-import { ROOT } from './harness.mjs';
+import { clientPool } from './clients.mjs';
+import { ROOT, startServer } from './harness.mjs';
 
 export const PAGE = path.join(ROOT, 'build/web/page');
 const SHOTS = path.join(ROOT, 'build/screenshots');
@@ -105,4 +107,36 @@ export class Person {
     await this.context.close();
     assert.deepEqual(this.complaints, [], `what the page of ${this.name} complained about`);
   }
+}
+
+/** A server with the demonstration's data and a browser, for all tests of a file. */
+export function openSite() {
+  const pool = clientPool();
+  const item = (id) => `/api/projects/${PROJECT}/boq/${id}`;
+  const site = {
+    pool,
+    server: null, // a test may put another one here
+    browser: null,
+    items: [], // as they were at the beginning
+    person: (name, options) => Person.open(site.browser, site.server, name, options),
+    patch: (id, as, body) => site.server.api('PATCH', item(id), { as, body }),
+    itemOf: async (id) => (await site.server.api('GET', item(id), { as: 'anna' })).json,
+  };
+  before(async () => {
+    if (skip) return;
+    site.server = await startServer({ fill: 'demo', env: { WEB_ROOT: PAGE, PRESENCE_GRACE: 200 } });
+    site.browser = await startBrowser();
+    site.items = (await site.server.api('GET', `/api/projects/${PROJECT}/boq?limit=1000`, { as: 'anna' })).json.items;
+  });
+  // What a test that failed has left open would be seen by the next one.
+  afterEach(() => {
+    pool.close();
+    return Person.closeAll();
+  });
+  after(async () => {
+    pool.close();
+    await site.browser?.close();
+    await site.server?.stop();
+  });
+  return site;
 }

@@ -60,6 +60,16 @@ describe('an edit of an item that is gone', () => {
     await settle();
     expect([said, boq.outbox.list()]).toEqual([['1 edit was of an item that is gone: 77', '1 edit was of an item that is gone: 78'], []]);
   });
+
+  it('is told when the item goes while a conflict about it is open, which ends with it', async () => {
+    const { boq, said } = make([item(1), item(2)], (id) => new RealtimeError('no', 'conflict', { status: 409, current: item(Number(id.slice(2)), { qty: '3', version: 2, updated_by: 'ben' }) }));
+    boq.edit(item(1), 'qty', '77');
+    boq.edit(item(2), 'qty', '78');
+    await settle();
+    expect(boq.openTroubles().map((t) => t.mine)).toEqual(['77', '78']);
+    boq.onDeleted('i-1');
+    expect([said, boq.openTroubles().map((t) => t.mine)]).toEqual([['1 edit was of an item that is gone: 77'], ['78']]);
+  });
 });
 
 describe('a paste', () => {

@@ -1,9 +1,8 @@
 // Grid.tsx -- the table of thousands of rows: only those in sight exist.
 //
 // One cell is active; arrows move it, typing edits it, Enter goes down and Tab right, Shift+Enter
-// opens the item.  What is
-// drawn of others (their cell, their cursor, what they have just changed) lies over it and
-// never moves a row.
+// opens the item.  What is drawn of others (their cell, their cursor, what they have just changed)
+// lies over it and never moves a row.
 import { type Member, type Point, useCursors, useOthers } from '@skybuild/realtime-react';
 import { type Range, useVirtualizer } from '@tanstack/react-virtual';
 import { type ClipboardEvent, type KeyboardEvent, memo, type MouseEvent, type PointerEvent, useCallback, useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from 'react';

@@ -168,7 +168,13 @@ export class Boq {
   }
 
   onDeleted(id: string): void {
-    if (this.known.delete(id)) this.show();
+    if (!this.known.delete(id)) return;
+    this.show();
+    const open = [...(this.troubles.get(id)?.values() ?? [])];
+    if (open.length === 0) return;
+    this.troubles.delete(id);
+    this.tellTroubles();
+    this.tellGone(open.map(({ field, mine }) => ({ field, value: mine })));
   }
 
   private flash(id: string, fields: readonly string[], by: string): void {
@@ -195,6 +201,10 @@ export class Boq {
     if (all.size) this.troubles.set(id, all);
     else this.troubles.delete(id);
     this.touch(id);
+    this.tellTroubles();
+  }
+
+  private tellTroubles(): void {
     this.open = [...this.troubles.values()].flatMap((t) => [...t.values()]);
     this.items.tell('troubles');
   }
@@ -250,7 +260,7 @@ export class Boq {
   }
 
   // There is no row any more beside which it could be said.
-  private tellGone(edits: readonly Edit[]): void {
+  private tellGone(edits: readonly Pick<Edit, 'field' | 'value'>[]): void {
     const values = edits.map((e) => (isNumber(e.field) ? shown(e.value) : e.value) || '(empty)').join(', ');
     if (edits.length) this.notify(edits.length === 1 ? `1 edit was of an item that is gone: ${values}` : `${edits.length} edits were of items that are gone: ${values}`);
   }

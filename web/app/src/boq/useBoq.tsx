@@ -87,7 +87,7 @@ export function useReadStatus(boq: Boq): Boq['status'] {
   return useSyncExternalStore(useCallback((watcher) => boq.items.watch('status', watcher), [boq]), () => boq.status);
 }
 
-/** Troubles of items that are shown somewhere: one of an item that is gone is told otherwise. */
+/** What did not go through and is not decided yet. */
 export function useTroubles(boq: Boq): readonly Trouble[] {
   return useSyncExternalStore(useCallback((watcher) => boq.items.watch('troubles', watcher), [boq]), boq.openTroubles);
 }
