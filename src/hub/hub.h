@@ -351,6 +351,8 @@ SIO_MUST_CHECK int recover_ids(struct sio_connect *req);
  * of it); has other rooms. */
 SIO_MUST_CHECK int recover_begin(struct sio_socket *s, const struct sio_connect *req);
 void recover_end(struct sio_socket *s, const char *reason);
+/* Section 10: is this end a loss, after which a client may come back? */
+bool recover_is_loss(const char *reason);
 void recover_changed(const struct sio_socket *s);
 sio_slice recover_pid(const struct sio_socket *s);   /* empty: none */
 sio_slice recover_sid(const struct saved *saved);

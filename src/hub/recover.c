@@ -116,11 +116,10 @@ static struct sio_history_session facts_of(const struct sio_socket *s, sio_slice
 	};
 }
 
-/* Section 10: ends that are no loss. */
-static bool is_final(const char *reason)
+bool recover_is_loss(const char *reason)
 {
-	return strcmp(reason, "parse error") == 0 || strcmp(reason, "client namespace disconnect") == 0 ||
-	       strcmp(reason, "server namespace disconnect") == 0;
+	return strcmp(reason, "parse error") != 0 && strcmp(reason, "client namespace disconnect") != 0 &&
+	       strcmp(reason, "server namespace disconnect") != 0;
 }
 
 static void tell(const struct sio_socket *s, void (*op)(void *, const struct sio_history_session *, uint64_t))
@@ -150,7 +149,7 @@ void recover_end(struct sio_socket *s, const char *reason)
 		hub->plain_n -= hub->history != NULL;
 		return;
 	}
-	if (reason && !is_final(reason))
+	if (reason && recover_is_loss(reason))
 		tell(s, hub->history->left);
 	else if (reason && hub->history->ended)
 		tell(s, hub->history->ended);

@@ -123,7 +123,7 @@ void socket_end(struct sio_socket *s, const char *reason)
 	struct sio_namespace *nsp = s->nsp;
 	const struct nsp_rules *r;
 
-	if (strcmp(reason, "transport close") == 0 && has_left(s))
+	if (recover_is_loss(reason) && has_left(s))
 		reason = "client namespace disconnect";
 	held_drop(s);
 	unlink_socket(s);

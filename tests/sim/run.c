@@ -184,8 +184,12 @@ static void begin(const struct sim_options *options)
 				.trace = 14695981039346656037ULL };
 	sum = (struct sim_sum){ 0 };
 	chance_begin(options->seed);
-	world.nodes_n = options->nodes_n ? options->nodes_n : between(2, SIM_NODES_MAX);
-	world.clients_n = options->clients_n ? options->clients_n : between(100, 150);
+	world.nodes_n = between(2, SIM_NODES_MAX); /* drawn in any case: who names what was drawn gets the same run */
+	world.clients_n = between(100, 150);
+	if (options->nodes_n)
+		world.nodes_n = options->nodes_n;
+	if (options->clients_n)
+		world.clients_n = options->clients_n;
 	world.users_n = world.clients_n * 2 / 3 + 1;
 	if (world.nodes_n > SIM_NODES_MAX || world.clients_n > SIM_CLIENTS_MAX)
 		sim_fail("at most %d servers and %d clients", SIM_NODES_MAX, SIM_CLIENTS_MAX);

@@ -331,6 +331,29 @@ static void test_a_held_goodbye_is_heard_when_the_connection_ends(void **state)
 	sio_socket_unref(sock);
 }
 
+/* Over long-polling its end has another name. */
+static void test_a_held_goodbye_over_polling(void **state)
+{
+	struct fake_client *polling = hub_open(server, EIO_POLLING);
+	struct sio_socket *s;
+
+	(void)state;
+	fake_post(polling, "40");
+	fake_get(polling);
+	fake_turn(server->fake);
+	fake_get(polling);
+	s = hub_socket(polling);
+	assert_non_null(s);
+	sio_socket_ref(s);
+	sio_socket_pause(s);
+	fake_post(polling, "41");
+	expect_heard("");
+	fake_hang_up(polling, EIO_WIRE_GET);
+	expect_heard("end client namespace disconnect; ");
+	sio_socket_resume(s);
+	sio_socket_unref(s);
+}
+
 static void test_held_bytes_are_bounded(void **state)
 {
 	char text[4001] = "42[\"a\",\"";
@@ -437,6 +460,7 @@ int main(void)
 		TEST(test_handler_of_a_held_event_ends_the_socket),
 		TEST(test_end_while_paused),
 		TEST(test_a_held_goodbye_is_heard_when_the_connection_ends),
+		TEST(test_a_held_goodbye_over_polling),
 		TEST(test_held_bytes_are_bounded),
 		TEST(test_held_bytes_are_counted_back),
 		cmocka_unit_test_setup_teardown(test_rate_limit, setup_limited, teardown),
