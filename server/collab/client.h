@@ -286,9 +286,6 @@ void history_stop(struct collab *collab);
 void history_stamp(struct collab *collab, int64_t position);
 void history_unstamp(struct collab *collab);
 
-/* Could this be a private id of ours? */
-bool history_pid_ok(sio_slice pid);
-
 /* The position in a client's offset, 0 when that is empty.  false: it is no offset of ours. */
 bool history_position(sio_slice offset, int64_t *position);
 /* The store has answered; and: may sessions be there still, when it does not?  For as long as one may come back. */

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/random.h"
 #include "collab/client.h"
 
 enum { TAKEN_MAX = 3 };
@@ -496,7 +497,7 @@ static bool names_session(struct pending *pending)
 	sio_slice user = presence_id(&pending->user->node), offset = sio_bytes("", 0);
 
 	if (sio_json_pick(sio_connect_auth(pending->req), f, 2) < 0 || f[0].type != SIO_JSON_STRING ||
-	    !history_pid_ok(client_unquoted(f[0].value)))
+	    !random_id_ok(client_unquoted(f[0].value).p, client_unquoted(f[0].value).n))
 		return false;
 	memcpy(pending->pid, client_unquoted(f[0].value).p, SIO_ID_LEN);
 	if (f[1].type != SIO_JSON_NONE)

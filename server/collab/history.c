@@ -75,14 +75,6 @@ bool history_position(sio_slice offset, int64_t *position)
 	return sio_json_int(offset, position) == SIO_OK && *position > 0;
 }
 
-bool history_pid_ok(sio_slice pid)
-{
-	for (size_t i = 0; i < pid.n; i++)
-		if (!isalnum((unsigned char)pid.p[i]) && pid.p[i] != '-' && pid.p[i] != '_')
-			return false;
-	return pid.n == SIO_ID_LEN;
-}
-
 /* ---- which clients ---------------------------------------------------------------- */
 
 /* Does the address of the first request have t=<seconds>.<fraction>? */

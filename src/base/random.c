@@ -4,6 +4,7 @@
  * Copyright the SkyBuild Realtime authors */
 #include "base/random.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,4 +51,12 @@ void random_id(char out[RANDOM_ID_LEN + 1])
 	/* An id handed out must not be found in memory a second time. */
 	memset(raw, 0, 15);
 	left -= 15;
+}
+
+bool random_id_ok(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)p[i]) && p[i] != '-' && p[i] != '_')
+			return false;
+	return n == RANDOM_ID_LEN;
 }

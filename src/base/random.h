@@ -5,6 +5,7 @@
 #ifndef BASE_RANDOM_H
 #define BASE_RANDOM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Fill p[0..n) from the kernel's generator.  Does not fail: without randomness a
@@ -15,5 +16,7 @@ void random_bytes(void *p, size_t n);
  * Random bytes come from a buffer of this thread, one system call for many ids. */
 #define RANDOM_ID_LEN 20
 void random_id(char out[RANDOM_ID_LEN + 1]);
+/* Could these bytes be such an id? */
+bool random_id_ok(const char *p, size_t n);
 
 #endif

@@ -19,7 +19,7 @@
 
 #include "hub/cluster.h"
 
-#include <ctype.h>
+#include "base/random.h"
 
 enum {
 	FRESH_MS = 2000,   /* for a node to take a JOIN and to subscribe */
@@ -48,18 +48,10 @@ static sio_slice channel_of(const struct sio_namespace *nsp, sio_slice room, cha
 	return sio_bytes(out, n + 1 + room.n);
 }
 
-/* A socket's own room has none: who is sent to one socket is asked of all. */
-static bool is_id(sio_slice room)
-{
-	for (size_t i = 0; i < room.n; i++)
-		if (!isalnum((unsigned char)room.p[i]) && room.p[i] != '-' && room.p[i] != '_')
-			return false;
-	return room.n == SIO_ID_LEN;
-}
-
+/* A socket's own room has none: what is sent to one socket goes to all. */
 static bool has_channel(sio_slice room)
 {
-	return room.n > 0 && room.n <= SIO_ROOM_MAX && !is_id(room);
+	return room.n > 0 && room.n <= SIO_ROOM_MAX && !random_id_ok(room.p, room.n);
 }
 
 /* ---- lists of channels with a time ------------------------------------------------------ */

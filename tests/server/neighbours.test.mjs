@@ -458,6 +458,8 @@ describe('REDIS_PUBLISH_TO=python,node: our events reach the clients of their se
   const sum = async (name) => (await Promise.all(own.map((s) => s.metric(name)))).reduce((a, b) => a + b, 0);
   const boq = (i, item) => own[i].broadcast('boq-update', { project_id: P, item_id: item, updates: { qty: '1.50', n: [1, -2, 0.5, null] }, user_id: 'anna' });
   const emit = (i, body) => own[i].broadcast('emit', body);
+  // Node's server throws a volatile event away while its client is between two polls, so that one may miss it.
+  const isWhole = (who, got, want) => (who === 'nodePolling' && got.length === 0) || assert.deepEqual(got, want, who);
   let marks = 0;
   // Behind what was sent before, by the same server: then all of it is there.
   const flushed = async (i = 0, room = ROOM) => {
@@ -492,7 +494,7 @@ describe('REDIS_PUBLISH_TO=python,node: our events reach the clients of their se
     for (const i of [0, 1]) await flushed(i);
     for (const [who, c] of theirs) {
       assert.deepEqual(c.all('notification:new').map((d) => d.title), who === 'pythonClient' ? [] : ['hello'], who);
-      assert.deepEqual(c.all('x:volatile'), [{ a: 'ä𝄞\u0001"' }], who);
+      isWhole(who, c.all('x:volatile'), [{ a: 'ä𝄞\u0001"' }]);
       assert.deepEqual(c.all('x:text'), ['plain'], who);
       assert.deepEqual(c.all('x:except').map((d) => d.a), who === 'node' ? [] : [2], who);
       for (const none of ['x:nobody', 'x:club']) assert.deepEqual(c.all(none), [], `${who} ${none}`);
@@ -510,8 +512,8 @@ describe('REDIS_PUBLISH_TO=python,node: our events reach the clients of their se
     const late = await pool.user(own[1], 'cleo', { project: P });
     late.close();
     for (const [who, c] of theirs) {
-      await until(() => c.all('cursor:moved').length && c.all('typing:started').length && c.all('presence:updated').length, `they come to ${who}`);
-      assert.deepEqual(c.all('cursor:moved').map((d) => [d.user_id, d.cursor]), [['anna', { x: 7 }]], who);
+      await until(() => (c.all('cursor:moved').length || who === 'nodePolling') && c.all('typing:started').length && c.all('presence:updated').length, `they come to ${who}`);
+      isWhole(who, c.all('cursor:moved').map((d) => [d.user_id, d.cursor]), [['anna', { x: 7 }]]);
       assert.deepEqual(c.all('typing:started').map((d) => d.user_id), ['ben'], who);
     }
     await ours[0].event('user:joined', (d) => d.user_id === 'cleo');

@@ -30,6 +30,7 @@ static void test_ids(void **state)
 		assert_int_equal(strlen(ids[i]), RANDOM_ID_LEN);
 		assert_int_equal(strspn(ids[i], "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
 				 RANDOM_ID_LEN);
+		assert_true(random_id_ok(ids[i], RANDOM_ID_LEN));
 		for (int k = 0; k < RANDOM_ID_LEN; k++)
 			seen[(unsigned char)ids[i][k]]++;
 	}
@@ -39,6 +40,16 @@ static void test_ids(void **state)
 	/* 40000 letters of 64: each is due 625 times, give or take 25. */
 	for (const char *c = "ABCXYZabcxyz0189-_"; *c; c++)
 		assert_in_range(seen[(unsigned char)*c], 400, 850);
+}
+
+static void test_what_is_no_id(void **state)
+{
+	static const char *const all[] = { "", "abcdefghij012345678", "abcdefghij01234567890", "abcdefghij012345678'", "project:proj-1234567",
+					   "abcdefghij 123456789", "abcdefgh01234567z\xc3\xa4z" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		assert_false(random_id_ok(all[i], strlen(all[i])));
 }
 
 static void test_random_bytes(void **state)
@@ -56,7 +67,7 @@ static void test_random_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_ids), cmocka_unit_test(test_what_is_no_id),
 		cmocka_unit_test(test_random_bytes),
 	};
 
