@@ -2,12 +2,11 @@
 import os
 import queue
 
-import engineio
+from inorder import EngineClient
 
 URL = os.environ["ENGINE_URL"]
 TRANSPORTS = {"polling": ["polling"], "websocket": ["websocket"], "upgrade": None}[os.environ["ENGINE_TRANSPORT"]]
-
-client = engineio.Client()
+client = EngineClient()
 heard = queue.Queue()
 client.on("message", heard.put)
 client.on("disconnect", lambda *reason: heard.put("end"))

@@ -7,13 +7,11 @@ Copyright the SkyBuild Realtime authors"""
 import json
 import os
 import sys
-import threading
 
-import socketio
+from inorder import SocketClient
 
 URL, ROOM = sys.argv[1:3]
-client = socketio.Client(reconnection=False)
-one_line = threading.Lock()  # each packet is handled in a thread of its own
+client = SocketClient(reconnection=False)
 
 
 def plain(value):
@@ -22,8 +20,7 @@ def plain(value):
 
 @client.on("*")
 def on_any(event, *args):
-    with one_line:
-        print(json.dumps([event, *args], default=plain), flush=True)
+    print(json.dumps([event, *args], default=plain), flush=True)
 
 
 client.connect(URL, transports=["polling"])
