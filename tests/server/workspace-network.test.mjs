@@ -1,9 +1,9 @@
 // The workspace when the network, the server, a token or a script is not there: nothing that was typed is lost.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Server } from './lib/harness.mjs';
+import { Server, startServer } from './lib/harness.mjs';
 import { until } from './lib/queue.mjs';
-import { openSite, PROJECT, skip } from './lib/workspace.mjs';
+import { openSite, PAGE, Person, PROJECT, skip } from './lib/workspace.mjs';
 
 const site = openSite();
 const { person, patch, itemOf } = site;
@@ -158,6 +158,34 @@ describe('when the network fails', { skip }, () => {
     await anna.live();
     await anna.close();
     await ben.close();
+  });
+
+  it('away for so long that what was missed is not kept: everything is read anew, one’s role, too', async () => {
+    const own = await startServer({ fill: 'demo', env: { WEB_ROOT: PAGE, EVENTS_KEEP_COUNT: 5 } });
+    try {
+      const call = (method, target, body) => own.api(method, `/api/projects/${PROJECT}${target}`, { as: 'anna', body });
+      const ben = await Person.open(site.browser, own, 'ben');
+      const { page } = ben;
+      await page.getByRole('button', { name: 'Import' }).waitFor();
+      await ben.cell('item-0101', 'qty').waitFor();
+      await ben.context.setOffline(true);
+      await state(ben, 'offline').waitFor();
+      assert.equal((await call('PUT', '/collaborators/ben', { role: 'viewer' })).status, 200);
+      assert.equal((await call('PATCH', '/boq/item-0101', { qty: '4321' })).status, 200);
+      const { seq } = (await call('GET', '')).json;
+      for (let n = 0; n < 10; n++) await call('POST', '/comments', { text: `Comment ${n}` });
+      await until(async () => (await call('GET', `/events?after=${seq}`)).json.oldest_seq > seq + 1, 'the older events are gone', { timeout: 15000 });
+      await ben.context.setOffline(false);
+      await ben.sees('item-0101', 'qty', '4,321');
+      await page.getByRole('button', { name: 'Import' }).waitFor({ state: 'detached' });
+      await ben.type('item-0103', 'qty', '1');
+      assert.equal(await page.locator('.editor').count(), 0, 'Ben may only look now');
+      await page.getByRole('link', { name: 'Comments' }).click();
+      await page.getByText('Comment 9').waitFor();
+      await ben.close();
+    } finally {
+      await own.stop();
+    }
   });
 
   it('the token ends under the open page: sign in again, nothing is lost', async () => {

@@ -155,6 +155,8 @@ describe('the bill of quantities', { skip }, () => {
     const updates = ['item-0112', 'item-0113', 'item-0114'].map((item_id) => ({ item_id, qty: '13' }));
     await site.server.api('POST', `/api/projects/${PROJECT}/boq/bulk`, { as: 'ben', body: { updates } });
     await done.first().getByText('Ben Okafor changed it together with 2 others').waitFor();
+    const times = () => page.locator('.item-history .when').allTextContents();
+    assert.deepEqual((await times()).slice(0, 3), ['just now', 'just now', 'just now']);
     await anna.shot('item-history');
     await anna.accessibility();
     await page.keyboard.press('Escape');
@@ -168,6 +170,12 @@ describe('the bill of quantities', { skip }, () => {
     await page.reload();
     await anna.text('item-0101', 'qty').waitFor();
     assert.equal(await height(), 26);
+    await page.clock.setFixedTime(Date.now() + 7 * 60_000);
+    await anna.cell('item-0112', 'description').hover();
+    await page.getByRole('button', { name: 'Comments of 01.12' }).click();
+    await page.getByRole('tab', { name: 'History' }).click();
+    await done.first().waitFor();
+    assert.match((await times())[0], /^[67] min ago$/);
     await anna.close();
     await ben.close();
   });
@@ -465,6 +473,38 @@ describe('tasks, comments, notifications, activity', { skip }, () => {
     await anna.shot('five-people');
     pool.close();
     await anna.page.waitForFunction(() => document.querySelectorAll('.here .face').length === 0);
+    await anna.close();
+  });
+
+  it('more people than there is room for: the rest are behind “+2”, and can be followed, too', async () => {
+    const share = (user, method, body) => site.server.api(method, `/api/projects/${PROJECT}/collaborators/${user}`, { as: 'anna', body });
+    const more = ['yara', 'zoe'];
+    for (const user of more) {
+      await site.server.cli(['user', 'add', user, '--name', user]);
+      assert.ok((await share(user, 'PUT', { role: 'viewer' })).status < 300);
+    }
+    const names = ['ben', 'joao', 'mara', 'priya', ...more];
+    const others = new Map(await Promise.all(names.map(async (user) => [user, await pool.user(site.server, user, { project: PROJECT })])));
+    const anna = await person('anna');
+    const { page } = anna;
+    await page.getByRole('button', { name: '2 more' }).click();
+    const items = page.getByRole('menuitem');
+    await items.first().waitFor();
+    const shown = await page.locator('.here .face[data-user]').evaluateAll((all) => all.map((e) => e.dataset.user));
+    const rest = names.filter((user) => !shown.includes(user));
+    assert.deepEqual([shown.length, await items.count(), rest.length], [4, 2, 2], 'each once');
+    await anna.shot('more-people');
+    const user = rest.find((u) => u !== 'joao'); // João is not written so
+    await page.getByRole('menuitem', { name: new RegExp(user, 'i') }).click();
+    await page.getByText(/^Following /).waitFor();
+    await others.get(user).ask('presence:update', { project_id: PROJECT, state: { tab: 'comments', cell: null, idle: true } });
+    await page.waitForURL(/\/comments$/);
+    await page.getByRole('button', { name: '2 more' }).click();
+    await page.getByRole('menuitem', { name: /is idle\. Following; click to stop\./ }).click();
+    await page.getByText(/^Following /).waitFor({ state: 'detached' });
+    for (const user of more) await share(user, 'DELETE');
+    await page.waitForFunction(() => document.querySelectorAll('.here .face').length === 4);
+    assert.equal(await page.getByRole('button', { name: /more$/ }).count(), 0);
     await anna.close();
   });
 

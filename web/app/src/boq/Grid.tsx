@@ -76,8 +76,7 @@ export function Grid({ boq, people, isEditable, rowPx, filter, selection, onSele
       const n = Math.min(count, Math.ceil((scroller.current?.clientHeight ?? 0) / rowPx) + 2 * OVERSCAN);
       const from = Math.max(0, Math.min(startIndex - OVERSCAN, count - n));
       sticky.current = heads.findLast((h) => h <= startIndex) ?? 0;
-      const all = Array.from({ length: n }, (_, i) => from + i);
-      return sticky.current < from ? [sticky.current, ...all] : all;
+      return Array.from({ length: n }, (_, i) => from + i);
     },
     [heads, rowPx],
   );
@@ -251,9 +250,8 @@ export function Grid({ boq, people, isEditable, rowPx, filter, selection, onSele
   // which is far less work than to take one away and make another.  Their order in the document is
   // therefore none; `aria-rowindex` says where each is.
   const inSight = rows.getVirtualItems();
-  const isApart = inSight.length > 1 && inSight[1]!.index !== inSight[0]!.index + 1; // the head of the section, far above
-  const slotsN = inSight.length - (isApart ? 1 : 0);
-  const slots = inSight.map((v, i) => ({ v, slot: isApart && i === 0 ? -1 : v.index % slotsN })).sort((a, b) => a.slot - b.slot);
+  const slots = inSight.map((v) => ({ v, slot: v.index % inSight.length })).sort((a, b) => a.slot - b.slot);
+  const head = lines[sticky.current];
   return (
     <div className="grid-frame">
       <div
@@ -287,10 +285,12 @@ export function Grid({ boq, people, isEditable, rowPx, filter, selection, onSele
           ))}
         </div>
         <div className="grid-sheet" ref={sheet} role="rowgroup" style={{ height: rows.getTotalSize() }}>
+          {/* Always there, whatever it says: all rows would be laid out anew when it came or went. */}
+          {head?.kind === 'section' && <SectionRow boq={boq} line={head} index={sticky.current} />}
           {slots.map(({ v, slot }) => {
             const line = lines[v.index];
-            if (!line) return null;
-            if (line.kind === 'section') return <SectionRow key={`s${slot}`} boq={boq} line={line} index={v.index} y={v.start} isSticky={v.index === sticky.current} />;
+            if (!line || v.index === sticky.current) return null;
+            if (line.kind === 'section') return <SectionRow key={`s${slot}`} boq={boq} line={line} index={v.index} y={v.start} />;
             return (
               <ItemRow
                 key={slot}
@@ -329,10 +329,11 @@ const NOBODY: Member<Presence>[] = [];
 
 type SectionLine = Extract<Line, { kind: 'section' }>;
 
-const SectionRow = memo(function SectionRow({ boq, line, index, y, isSticky }: { boq: Boq; line: SectionLine; index: number; y: number; isSticky: boolean }) {
+/** The head of a section; without a place of its own it stays at the top. */
+const SectionRow = memo(function SectionRow({ boq, line, index, y }: { boq: Boq; line: SectionLine; index: number; y?: number }) {
   const total = useSectionSum(boq, line.name);
   return (
-    <div className={`grid-row section${isSticky ? ' sticky' : ''}`} role="row" aria-rowindex={index + 2} data-section={line.name} style={isSticky ? undefined : { transform: `translateY(${y}px)` }}>
+    <div className={`grid-row section${y === undefined ? ' sticky' : ''}`} role="row" aria-rowindex={index + 2} data-section={line.name} style={y === undefined ? undefined : { transform: `translateY(${y}px)` }}>
       <span role="gridcell" className="cell check" />
       <span role="rowheader" className="cell section-name" aria-colspan={5}>
         {line.name || 'Without a section'} <span className="quiet">{line.count}</span>

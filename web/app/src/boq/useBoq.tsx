@@ -36,22 +36,24 @@ export function BoqFeed({ boq, projectId }: { boq: Boq; projectId: string }) {
   const request = useRequest();
   const queries = useQueryClient();
   const queryKey = useMemo(() => ['boq', projectId], [projectId]);
-  const { data, isError, isFetching } = useQuery({ queryKey, queryFn: ({ signal }) => listAll<Item>(request, `${pathOf(projectId)}/boq`, signal), staleTime: Infinity });
+  const { data, dataUpdatedAt, isError, isFetching } = useQuery({ queryKey, queryFn: ({ signal }) => listAll<Item>(request, `${pathOf(projectId)}/boq`, signal), staleTime: Infinity });
   useLayoutEffect(() => {
     boq.notify = (message) => notifications.show({ message, autoClose: false });
   }, [boq]);
+  const loaded = useRef<Item[]>(undefined);
   useLayoutEffect(() => {
     if (data) boq.load(data);
+    loaded.current = data;
   }, [boq, data]);
   useEffect(() => {
     if (!data) boq.setStatus(isError ? 'error' : 'loading');
   }, [boq, data, isError]);
 
-  // What comes while the list is on its way may or may not be in it: it is read once more behind that,
-  // however much has come.
+  // What comes while the list is on its way, or is here but not drawn yet, may or may not be in it: it is
+  // read once more behind that, however much has come.
   const isStale = useRef(false);
   const mark = useCallback(() => {
-    const isReading = queries.isFetching({ queryKey }) > 0;
+    const isReading = queries.isFetching({ queryKey }) > 0 || queries.getQueryData(queryKey) !== loaded.current;
     if (isReading) isStale.current = true;
     return isReading;
   }, [queries, queryKey]);
@@ -63,7 +65,7 @@ export function BoqFeed({ boq, projectId }: { boq: Boq; projectId: string }) {
     if (isFetching || !isStale.current) return;
     isStale.current = false;
     reload();
-  }, [isFetching, reload]);
+  }, [isFetching, dataUpdatedAt, reload]);
   useReload(reload);
   useEvent('boq:bulk:updated', reload);
   useEvent('boq:item:updated', (data) => (mark(), boq.onUpdated(data)));

@@ -22,7 +22,7 @@ export function useLiveList<T>(name: string, projectId: string): LiveList<T> {
   const request = useRequest();
   const queries = useQueryClient();
   const queryKey = useMemo(() => [name, projectId], [name, projectId]);
-  const { data, isError, isFetching } = useQuery({ queryKey, queryFn: () => listAll<T>(request, `${pathOf(projectId)}/${name}`), staleTime: Infinity });
+  const { data, dataUpdatedAt, isError, isFetching } = useQuery({ queryKey, queryFn: () => listAll<T>(request, `${pathOf(projectId)}/${name}`), staleTime: Infinity });
   const isStale = useRef(false);
   const reload = useCallback(() => queries.invalidateQueries({ queryKey }), [queries, queryKey]);
   const put = useCallback(
@@ -36,7 +36,7 @@ export function useLiveList<T>(name: string, projectId: string): LiveList<T> {
     if (isFetching || !isStale.current) return;
     isStale.current = false;
     void reload();
-  }, [isFetching, reload]);
+  }, [isFetching, dataUpdatedAt, reload]);
   const peek = useCallback(() => queries.getQueryData<T[]>(queryKey) ?? [], [queries, queryKey]);
   useReload(() => void reload());
   return useMemo(() => ({ rows: data ?? null, isError: isError && !data, put, peek, reload }), [data, isError, put, peek, reload]);
