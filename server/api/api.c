@@ -4,9 +4,9 @@
  * Copyright the SkyBuild Realtime authors */
 #include "api/api.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <sio/server.h>
 
@@ -14,6 +14,10 @@
 #include "api/files.h"
 #include "api/routes.h"
 #include "base/log.h"
+
+enum { KEYS_RETRY_S = 5 };
+
+static void on_key(struct judge_wait *wait);
 
 /* The argument of one route. */
 struct bound {
@@ -38,28 +42,12 @@ static void refuse_token(struct call *call, enum token_status status, const char
 
 		log_debug("token refused from %.*s: %s", (int)from.n, from.p, reason);
 	}
+	if (status == TOKEN_UNAVAILABLE) { /* nothing was said of the token */
+		respond_later(call, 503, token_status_code(status), KEYS_RETRY_S, "the token cannot be checked now; try again later");
+		return;
+	}
 	sio_reply_header(call->req, SIO_LIT("WWW-Authenticate"), challenge);
 	respond_problem(call, 401, token_status_code(status), "%s", details[status]);
-}
-
-/* False: the call was answered. */
-static bool is_user(struct call *call)
-{
-	struct token_claims claims;
-	sio_slice token = token_of_header(sio_request_header(call->req, "authorization"));
-	enum token_status status = token_verify(call->api->options.verifier, token, (int64_t)time(NULL), &claims);
-
-	if (status == TOKEN_OK && !access_user_id_ok(sio_str(claims.user))) {
-		status = TOKEN_INVALID;
-		strcpy(claims.reason, "its user id has characters that no user id may have");
-	}
-	if (status != TOKEN_OK) {
-		refuse_token(call, status, claims.reason);
-		return false;
-	}
-	memcpy(call->user, claims.user, sizeof(call->user));
-	memcpy(call->name, claims.name, sizeof(call->name));
-	return true;
 }
 
 /* Does given equal key?  Takes as long for every key of given's length. */
@@ -122,6 +110,44 @@ static void judge_project(struct call *call)
 	}
 }
 
+/* Who it is is known. */
+static void pass(struct call *call)
+{
+	if (call->route->action == NO_PROJECT)
+		call->route->handle(call);
+	else
+		judge_project(call);
+}
+
+/* Let the user pass; now, or when the key of the token was fetched. */
+static void judge_user(struct call *call)
+{
+	struct token_claims claims;
+	sio_slice token = token_of_header(sio_request_header(call->req, "authorization"));
+	enum token_status status = judge_token(call->api->options.judge, token, &claims);
+
+	if (status == TOKEN_KEY_UNKNOWN)
+		status = judge_await(call->api->options.judge, &call->wait, on_key);
+	if (status == TOKEN_WAITING)
+		return;
+	if (status == TOKEN_OK && !access_user_id_ok(sio_str(claims.user))) {
+		status = TOKEN_INVALID;
+		strcpy(claims.reason, "its user id has characters that no user id may have");
+	}
+	if (status != TOKEN_OK) {
+		refuse_token(call, status, claims.reason);
+		return;
+	}
+	memcpy(call->user, claims.user, sizeof(call->user));
+	memcpy(call->name, claims.name, sizeof(call->name));
+	pass(call);
+}
+
+static void on_key(struct judge_wait *wait)
+{
+	judge_user((struct call *)(void *)((char *)wait - offsetof(struct call, wait)));
+}
+
 /* Every request to a route of the tables starts here. */
 static void on_request(struct sio_request *req, void *arg)
 {
@@ -136,14 +162,10 @@ static void on_request(struct sio_request *req, void *arg)
 	call->req = req;
 	call->route = bound->route;
 	call->project = call_param(call, "project");
-	if ((call->route->auth == AUTH_USER || call->route->auth == AUTH_MEMBER) && !is_user(call))
-		return;
-	if (call->route->auth == AUTH_SERVICE && !is_service(call))
-		return;
-	if (call->route->action == NO_PROJECT)
-		call->route->handle(call);
-	else
-		judge_project(call);
+	if (call->route->auth == AUTH_USER || call->route->auth == AUTH_MEMBER)
+		judge_user(call);
+	else if (call->route->auth != AUTH_SERVICE || is_service(call))
+		pass(call);
 }
 
 /* ---- life ---------------------------------------------------------------------------- */

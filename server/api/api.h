@@ -22,17 +22,19 @@
 
 struct api;
 struct collab;
+struct issuer;
+struct judge;
 struct sio_server;
 struct store;
 struct store_foreign_event;
-struct token_verifier;
 
 /* Pointers are borrowed and must outlive the api; NULL means what stands behind. */
 struct api_options {
 	struct sio_server *server;
 	struct store *store;
 	struct collab *collab;
-	struct token_verifier *verifier;
+	struct judge *judge;
+	struct issuer *key_issuer;  /* of JWT_JWKS_URL, for status; NULL: none */
 	const char *service_key;    /* NULL: back-end calls are answered 403 */
 	/* Tokens that login hands out; sign_algorithm NULL: login is answered 501. */
 	const char *sign_algorithm;

@@ -18,7 +18,7 @@
 #include "access/access.h"
 #include "api/api.h"
 #include "auth/limit.h"
-#include "auth/token.h"
+#include "auth/judge.h"
 #include "base/buf.h"
 #include "collab/collab.h"
 #include "store/store.h"
@@ -70,6 +70,7 @@ struct call {
 	char name[TOKEN_NAME_MAX + 1]; /* from the token; may be "" */
 	enum role role;               /* in project; AUTH_MEMBER */
 	bool is_unjudged;             /* the role is still to be judged */
+	struct judge_wait wait;       /* for the key of its token */
 	call_done_fn *done;
 	bool wants_failures;          /* done judges every status itself */
 	struct buf text;              /* scratch of the handler, freed with the call */

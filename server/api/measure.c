@@ -11,6 +11,7 @@
 
 #include "api/measure.h"
 #include "api/routes.h"
+#include "auth/issuer.h"
 #include "metrics/text.h"
 
 /* One row a figure of libsio that needs no label. */
@@ -185,8 +186,24 @@ void measure_put(struct buf *b, const struct api *api)
 	put_redis(b, api, &stats);
 }
 
+/* Of the process, as metric_process: its workers have one issuer. */
+static void put_keys(struct buf *b, const struct api *api)
+{
+	struct issuer_stats stats;
+
+	if (!api->options.key_issuer)
+		return;
+	issuer_stats(api->options.key_issuer, &stats);
+	metric(b, "skybuild_jwks_keys", METRIC_GAUGE, "Keys of JWT_JWKS_URL that are used; 0: there were none yet.", stats.keys);
+	metric(b, "skybuild_jwks_age_seconds", METRIC_GAUGE, "Time since they were fetched last.", stats.age_ms / 1000);
+	metric_head(b, "skybuild_jwks_fetches_total", METRIC_COUNTER, "Fetches of JWT_JWKS_URL, by result.");
+	for (unsigned i = 0; i < ISSUER_RESULT_N; i++)
+		metric_labelled(b, "skybuild_jwks_fetches_total", "result", sio_str(issuer_result_name((enum issuer_result)i)), stats.fetches[i]);
+}
+
 void measure_answer(struct call *call, struct buf *b)
 {
+	put_keys(b, call->api);
 	metric_process(b);
 	if (b->failed)
 		respond_later(call, 503, "out_of_memory", 1, "out of memory");

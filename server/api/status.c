@@ -15,6 +15,7 @@
 #include <sio/work.h>
 
 #include "api/routes.h"
+#include "auth/issuer.h"
 
 enum { STORE_WAIT_MS = 2000 };
 
@@ -88,6 +89,17 @@ static const char *redis_state(const struct api *api)
 	return stats.is_up ? "ok" : "down";
 }
 
+/* "off": no JWT_JWKS_URL; "none": no set of keys was ever had; "stale": the last fetch failed. */
+static const char *keys_state(const struct api *api)
+{
+	struct issuer_stats stats;
+
+	if (!api->options.key_issuer)
+		return "off";
+	issuer_stats(api->options.key_issuer, &stats);
+	return !stats.has_keys ? "none" : stats.is_stale ? "stale" : "ok";
+}
+
 /* The guide's five fields, in its order, without the closing brace. */
 static void put_status(struct call *call, int64_t connections, size_t projects)
 {
@@ -103,8 +115,8 @@ static void answer_verbose(struct call *call, const char *store)
 
 	buf_str(&call->text, ",\"node\":");
 	buf_json(&call->text, sio_str(api->options.node));
-	buf_printf(&call->text, ",\"nodes\":%zu,\"workers\":%u,\"redis\":\"%s\",\"store\":\"%s\"",
-		   sio_server_nodes_n(api->options.server), api->options.workers, redis_state(api), store);
+	buf_printf(&call->text, ",\"nodes\":%zu,\"workers\":%u,\"redis\":\"%s\",\"store\":\"%s\",\"keys\":\"%s\"",
+		   sio_server_nodes_n(api->options.server), api->options.workers, redis_state(api), store, keys_state(api));
 	buf_printf(&call->text, ",\"uptime\":%llu,\"version\":",
 		   (unsigned long long)((sio_server_now_ms(api->options.server) - api->started_ms) / 1000));
 	buf_json(&call->text, sio_str(api->options.version));
@@ -134,8 +146,8 @@ void status_get(struct call *call)
 
 static void put_parts(const struct call *call, struct buf *b, const char *state, const char *store)
 {
-	buf_printf(b, "{\"status\":\"%s\",\"store\":\"%s\",\"redis\":\"%s\",\"draining\":%s}", state, store,
-		   redis_state(call->api), call->api->is_draining ? "true" : "false");
+	buf_printf(b, "{\"status\":\"%s\",\"store\":\"%s\",\"redis\":\"%s\",\"keys\":\"%s\",\"draining\":%s}", state, store,
+		   redis_state(call->api), keys_state(call->api), call->api->is_draining ? "true" : "false");
 }
 
 /* Alive: the loop answers.  A restart would not mend the store, so it does not count. */
@@ -157,7 +169,8 @@ void status_healthz(struct call *call)
 static void answer_ready(struct call *call, const char *store)
 {
 	struct buf b = { 0 };
-	bool is_ready = !call->api->is_draining && store[0] == 'o'; /* "ok" */
+	bool has_keys = keys_state(call->api)[0] != 'n'; /* "none": whoever comes would be sent away */
+	bool is_ready = !call->api->is_draining && store[0] == 'o' && has_keys; /* "ok" */
 
 	put_parts(call, &b, is_ready ? redis_state(call->api)[0] == 'd' ? "degraded" : "ok" : call->api->is_draining ? "draining" : "unavailable", store);
 	if (!is_ready)

@@ -1,4 +1,4 @@
-/* cli_http.c -- see cli_http.h.  The only file of the program with libcurl.
+/* cli_http.c -- see cli_http.h.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -8,9 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <curl/curl.h>
-
 #include "app/command.h"
+#include "fetch/fetch.h"
 
 /* ---- where ------------------------------------------------------------------------- */
 
@@ -70,90 +69,27 @@ void cli_path_part(struct buf *b, const char *text)
 
 /* ---- one request --------------------------------------------------------------------- */
 
-static size_t on_bytes(char *p, size_t size, size_t n, void *arg)
-{
-	struct buf *b = arg;
-
-	if (b->n + size * n > CLI_ANSWER_MAX)
-		return 0;
-	buf_put(b, p, size * n);
-	return b->failed ? 0 : size * n;
-}
-
-/* The header lines, or NULL when memory is short. */
-static struct curl_slist *headers(const struct cli_request *request)
-{
-	struct curl_slist *list = curl_slist_append(NULL, "Accept: application/json"), *more = list;
-	struct buf b = { 0 };
-
-	if (more && request->is_post) /* curl's own would be a form's */
-		more = curl_slist_append(list, "Content-Type: application/json");
-	if (more && request->key) {
-		buf_printf(&b, "Authorization: Bearer %s", request->key);
-		buf_byte(&b, '\0');
-		more = b.failed ? NULL : curl_slist_append(list, b.p);
-		if (b.n > 0)
-			explicit_bzero(b.p, b.n);
-		buf_fini(&b);
-	}
-	if (more)
-		return list;
-	curl_slist_free_all(list);
-	return NULL;
-}
-
-static CURLcode perform(CURL *curl, const struct cli_request *request, const char *url, struct curl_slist *list,
-			struct buf *body, char *why)
-{
-	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
-	if (request->target->ca_file)
-		curl_easy_setopt(curl, CURLOPT_CAINFO, request->target->ca_file);
-	if (request->target->is_unverified) {
-		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
-		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
-	}
-	curl_easy_setopt(curl, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)CLI_WAIT_S);
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
-	if (request->is_post) {
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.n);
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body.n ? request->body.p : "");
-	}
-	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
-	return curl_easy_perform(curl);
-}
-
 long cli_ask(const struct cli_request *request, struct buf *body, char error[CLI_ERROR_MAX])
 {
-	char why[CURL_ERROR_SIZE] = "";
+	struct fetch_request ask = {
+		.answer_max = CLI_ANSWER_MAX,
+		.total_ms = CLI_WAIT_S * 1000,
+		.key = request->key,
+		.json = request->is_post ? &request->body : NULL,
+		.ca_file = request->target->ca_file,
+		.is_unverified = request->target->is_unverified,
+		.uses_proxies = true,
+	};
 	struct buf url = { 0 };
-	struct curl_slist *list;
-	CURL *curl;
-	CURLcode code = CURLE_OUT_OF_MEMORY;
 	long status = 0;
 
-	curl_global_init(CURL_GLOBAL_DEFAULT); /* counted; undone below */
-	list = headers(request);
-	curl = curl_easy_init();
 	buf_printf(&url, "%s%s", request->target->url, request->path);
 	buf_byte(&url, '\0');
-	if (curl && list && !url.failed)
-		code = perform(curl, request, url.p, list, body, why);
-	if (code == CURLE_OK)
-		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	else if (code == CURLE_WRITE_ERROR)
-		snprintf(error, CLI_ERROR_MAX, body->failed ? "out of memory" : "its answer is larger than %d bytes",
-			 CLI_ANSWER_MAX);
+	ask.url = url.p;
+	if (url.failed)
+		snprintf(error, CLI_ERROR_MAX, "out of memory");
 	else
-		snprintf(error, CLI_ERROR_MAX, "%s", why[0] ? why : curl_easy_strerror(code));
-	curl_easy_cleanup(curl);
-	curl_slist_free_all(list);
-	curl_global_cleanup();
+		status = fetch(&ask, body, error);
 	buf_fini(&url);
 	return status;
 }

@@ -387,16 +387,23 @@ static int check_keys(struct config *c, char *error)
 	bool is_symmetric = config_has_algorithm(c, "HS");
 	bool is_public = config_has_algorithm(c, "RS") || config_has_algorithm(c, "PS") || config_has_algorithm(c, "ES");
 
-	if (is_public && !c->jwt_public_key) {
-		snprintf(error, CONFIG_ERROR_MAX, "JWT_ALGORITHMS=%s needs JWT_PUBLIC_KEY, the path of a PEM file, which is unset",
+	if (is_public && !c->jwt_public_key && !c->jwt_jwks_url) {
+		snprintf(error, CONFIG_ERROR_MAX,
+			 "JWT_ALGORITHMS=%s needs JWT_PUBLIC_KEY, the path of a PEM file, or JWT_JWKS_URL, the address of a JWK Set; both are unset",
 			 c->jwt_algorithms);
 		return SIO_ERR_INVAL;
 	}
-	if (!is_public && c->jwt_public_key) {
-		snprintf(error, CONFIG_ERROR_MAX,
-			 "JWT_PUBLIC_KEY is set, but JWT_ALGORITHMS=%s names none that uses it; add RS256 or its like", c->jwt_algorithms);
+	if (c->jwt_public_key && c->jwt_jwks_url) {
+		snprintf(error, CONFIG_ERROR_MAX, "JWT_PUBLIC_KEY and JWT_JWKS_URL are both set; set one of them");
 		return SIO_ERR_INVAL;
 	}
+	if (!is_public && (c->jwt_public_key || c->jwt_jwks_url)) {
+		snprintf(error, CONFIG_ERROR_MAX, "%s is set, but JWT_ALGORITHMS=%s names none that uses it; add RS256 or its like",
+			 c->jwt_public_key ? "JWT_PUBLIC_KEY" : "JWT_JWKS_URL", c->jwt_algorithms);
+		return SIO_ERR_INVAL;
+	}
+	if (c->jwt_jwks_url && strncmp(c->jwt_jwks_url, "https:", 6) != 0)
+		buf_printf(&c->warnings, "JWT_JWKS_URL is not https: whoever is on the way there can put in keys of their own\n");
 	if (is_symmetric && !c->jwt_secret && c->env == CONFIG_PRODUCTION) {
 		snprintf(error, CONFIG_ERROR_MAX, "JWT_SECRET is unset; SKYBUILD_ENV=production needs one of %d bytes or more",
 			 JWT_SECRET_MIN);

@@ -83,6 +83,7 @@ static int make_verifier(struct service *s, bool is_check, char *error)
 		err = token_verifier_new(&(struct token_options){ .algorithms = c->jwt_algorithms,
 								  .secret = sio_str(c->jwt_secret || !is_check ? c->jwt_secret : passing_secret),
 								  .public_key = pem,
+								  .keys_come_later = c->jwt_jwks_url,
 								  .issuer = c->jwt_issuer,
 								  .audience = c->jwt_audience,
 								  .user_claim = c->jwt_user_claim,
@@ -115,6 +116,28 @@ static int cut_list(struct list *list, const char *name, const char *value, char
 static const char *const *list_option(const struct list *list)
 {
 	return list->items[0] ? list->items : NULL;
+}
+
+static int make_issuer(struct service *s)
+{
+	const struct config *c = &s->config;
+
+	if (c->jwt_jwks_url && issuer_new(c->jwt_jwks_url, c->jwt_algorithms, &s->issuer) < 0)
+		return command_fail("JWT_JWKS_URL: out of memory");
+	return EXIT_DONE;
+}
+
+/* --check: what would come?  The server would start without, so nothing that is wrong there is a fault. */
+static void try_issuer(const struct service *s)
+{
+	char line[ISSUER_ERROR_MAX];
+
+	if (!s->issuer)
+		return;
+	if (issuer_try(s->issuer, line))
+		log_info("JWT_JWKS_URL: %s", line);
+	else
+		log_warning("JWT_JWKS_URL gives no keys: %s", line);
 }
 
 int service_make_verifier(struct service *s, char *error)
@@ -424,8 +447,10 @@ static int make_collab(struct service *s)
 		.recovery_events_max = c->recovery_events_max,
 		.recovery_bytes_max = c->send_queue_bytes / 2, /* a replay must not cut a client that reads */
 	};
-	int err = collab_new(s->server, s->store, s->verifier, &options, &s->collab);
+	int err = judge_new(s->server, s->verifier, s->issuer, &s->judge);
 
+	if (!err)
+		err = collab_new(s->server, s->store, s->judge, &options, &s->collab);
 	return err ? command_fail("collaboration could not be set up: %s", sio_strerror(err)) : EXIT_DONE;
 }
 
@@ -436,7 +461,8 @@ static int make_api(struct service *s)
 		.server = s->server,
 		.store = s->store,
 		.collab = s->collab,
-		.verifier = s->verifier,
+		.judge = s->judge,
+		.key_issuer = s->issuer,
 		.service_key = c->service_api_key,
 		.sign_algorithm = s->algorithm[0] ? s->algorithm : NULL,
 		.sign_secret = c->jwt_secret,
@@ -476,11 +502,25 @@ void service_hangup(struct service *s)
 		log_info("SIGHUP: new connections get the certificate that was read");
 }
 
+/* What is one for all workers. */
+static void hangup_all(struct service *s)
+{
+	if (s->issuer) {
+		log_info("SIGHUP: the keys of JWT_JWKS_URL are fetched");
+		issuer_hurry(s->issuer);
+	}
+	if (s->issuer && !s->config.tls_cert)
+		return;
+	service_hangup(s);
+	workers_hangup(s);
+}
+
 void service_drain(struct service *s, uint32_t ms)
 {
 	if (!s->is_draining) {
 		api_drain(s->api);
 		collab_end(s->collab);
+		judge_end(s->judge);
 	}
 	s->is_draining = true;
 	sio_server_close(s->server, ms);
@@ -492,8 +532,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	const char *name = number == SIGINT ? "SIGINT" : "SIGTERM";
 
 	if (number == SIGHUP) {
-		service_hangup(s);
-		workers_hangup(s);
+		hangup_all(s);
 		return;
 	}
 	s->signals_seen++;
@@ -607,12 +646,14 @@ static int start(struct service *s)
 
 	raise_descriptor_limit();
 	keep_memory();
-	if ((code = workers_new(s)) || (code = service_make(s)) || (code = watch_signals(s)))
+	if ((code = workers_new(s)) || (code = make_issuer(s)) || (code = service_make(s)) || (code = watch_signals(s)))
 		return code;
 	if (s->redis && (code = service_await_redis(s)))
 		return code;
 	if ((code = workers_make(s)))
 		return code;
+	if (s->issuer && issuer_start(s->issuer) < 0)
+		return command_fail("JWT_JWKS_URL: a thread cannot be started");
 	return s->signals_seen > 0 ? EXIT_DONE : listen_on(s);
 }
 
@@ -623,6 +664,7 @@ void service_free_parts(struct service *s)
 	if (s->has_loop)
 		uv_run(&s->loop, UV_RUN_DEFAULT);
 	store_close(s->store);
+	judge_free(s->judge);
 	api_free(s->api);
 	collab_free(s->collab);
 	sio_server_free(s->server);
@@ -636,9 +678,11 @@ static void stop(struct service *s)
 {
 	for (unsigned i = 0; i < s->signals_n; i++)
 		uv_close((uv_handle_t *)&s->signals[i], NULL);
+	issuer_stop(s->issuer); /* it posts to the loops */
 	workers_free(s);
 	service_free_parts(s);
 	workers_forget(s);
+	issuer_free(s->issuer);
 	free(s->origins.text);
 	free(s->proxies.text);
 	config_fini(&s->config);
@@ -660,9 +704,10 @@ int command_serve(const struct command *self, int argc, char **argv)
 	if (!code)
 		code = rehearse(&service);
 	if (!code && is_check && (code = make_server(&service)) == EXIT_DONE && /* it reads the files of TLS */
-	    (!service.config.redis_enabled || (code = make_redis(&service)) == EXIT_DONE))
+	    (!service.config.redis_enabled || (code = make_redis(&service)) == EXIT_DONE) && (code = make_issuer(&service)) == EXIT_DONE) {
+		try_issuer(&service);
 		puts("The configuration is valid.");
-	else if (!code && !is_check && (code = start(&service)) == EXIT_DONE) {
+	} else if (!code && !is_check && (code = start(&service)) == EXIT_DONE) {
 		uv_run(&service.loop, UV_RUN_DEFAULT);
 		log_info("Stopped");
 	}

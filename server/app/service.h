@@ -18,7 +18,8 @@
 #include "api/api.h"
 #include "app/assets.h"
 #include "app/config.h"
-#include "auth/token.h"
+#include "auth/issuer.h"
+#include "auth/judge.h"
 #include "base/random.h"
 #include "collab/collab.h"
 #include "store/store.h"
@@ -49,6 +50,8 @@ struct service {
 	bool is_joining;          /* Redis is waited for: what goes wrong is told at the end */
 	struct store *store;
 	struct token_verifier *verifier;
+	struct issuer *issuer;    /* the first one's, of all; NULL: no JWT_JWKS_URL */
+	struct judge *judge;
 	struct collab *collab;
 	struct api *api;
 	struct workers *workers;  /* NULL: it is alone */

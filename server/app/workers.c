@@ -110,6 +110,7 @@ static int make_one(struct service *s, const struct service *first)
 	s->origins = first->origins;
 	s->proxies = first->proxies;
 	s->workers = first->workers;
+	s->issuer = first->issuer;
 	memcpy(s->algorithm, first->algorithm, sizeof(s->algorithm));
 	if (service_make_verifier(s, error))
 		return command_fail("%s", error);

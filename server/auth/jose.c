@@ -113,11 +113,66 @@ static size_t key_number(const EVP_PKEY *key, const char *name, size_t n, unsign
 	return bytes;
 }
 
-static cjose_jwk_t *key_of_rsa(const EVP_PKEY *pkey, char *error, size_t cap)
+cjose_jwk_t *jose_key_of_rsa(sio_slice n, sio_slice e)
 {
 	cjose_jwk_rsa_keyspec spec;
-	cjose_jwk_t *key = NULL;
 	cjose_err err;
+
+	memset(&spec, 0, sizeof(spec));
+	spec.n = (uint8_t *)(uintptr_t)n.p; /* cjose copies */
+	spec.nlen = n.n;
+	spec.e = (uint8_t *)(uintptr_t)e.p;
+	spec.elen = e.n;
+	return n.n && e.n ? cjose_jwk_create_RSA_spec(&spec, &err) : NULL;
+}
+
+static const struct {
+	const char *name;
+	cjose_jwk_ec_curve crv;
+	size_t bytes; /* of a coordinate */
+} curves[] = {
+	{ "prime256v1", CJOSE_JWK_EC_P_256, 32 },
+	{ "secp384r1", CJOSE_JWK_EC_P_384, 48 },
+	{ "secp521r1", CJOSE_JWK_EC_P_521, 66 },
+};
+enum { CURVES_N = sizeof(curves) / sizeof(curves[0]) };
+
+size_t jose_curve_bytes(const char *curve)
+{
+	for (size_t i = 0; i < CURVES_N; i++)
+		if (strcmp(curve, curves[i].name) == 0)
+			return curves[i].bytes;
+	return 0;
+}
+
+cjose_jwk_t *jose_key_of_ec(const char *curve, sio_slice x, sio_slice y)
+{
+	cjose_jwk_ec_keyspec spec;
+	cjose_jwk_t *key;
+	cjose_err err;
+	size_t i = 0;
+
+	while (i < CURVES_N && strcmp(curve, curves[i].name) != 0)
+		i++;
+	if (i == CURVES_N || x.n != curves[i].bytes || y.n != curves[i].bytes)
+		return NULL;
+	memset(&spec, 0, sizeof(spec));
+	spec.crv = curves[i].crv;
+	spec.x = (uint8_t *)(uintptr_t)x.p;
+	spec.xlen = x.n;
+	spec.y = (uint8_t *)(uintptr_t)y.p;
+	spec.ylen = y.n;
+	key = cjose_jwk_create_EC_spec(&spec, &err); /* a point that is not on the curve is refused */
+	if (!key)
+		ERR_clear_error();
+	return key;
+}
+
+static cjose_jwk_t *key_of_rsa(const EVP_PKEY *pkey, char *error, size_t cap)
+{
+	cjose_jwk_t *key;
+	unsigned char *n, *e;
+	size_t n_n, e_n;
 	int bits = EVP_PKEY_get_bits(pkey);
 
 	if (bits < JOSE_RSA_BITS_MIN || bits > JOSE_RSA_BITS_MAX) {
@@ -125,13 +180,11 @@ static cjose_jwk_t *key_of_rsa(const EVP_PKEY *pkey, char *error, size_t cap)
 			 (int)JOSE_RSA_BITS_MIN, (int)JOSE_RSA_BITS_MAX);
 		return NULL;
 	}
-	memset(&spec, 0, sizeof(spec));
-	spec.nlen = key_number(pkey, OSSL_PKEY_PARAM_RSA_N, 0, &spec.n);
-	spec.elen = key_number(pkey, OSSL_PKEY_PARAM_RSA_E, 0, &spec.e);
-	if (spec.nlen && spec.elen)
-		key = cjose_jwk_create_RSA_spec(&spec, &err);
-	free(spec.n);
-	free(spec.e);
+	n_n = key_number(pkey, OSSL_PKEY_PARAM_RSA_N, 0, &n);
+	e_n = key_number(pkey, OSSL_PKEY_PARAM_RSA_E, 0, &e);
+	key = jose_key_of_rsa(sio_bytes(n, n_n), sio_bytes(e, e_n));
+	free(n);
+	free(e);
 	if (!key)
 		snprintf(error, cap, "JWT_PUBLIC_KEY: the RSA key cannot be used");
 	return key;
@@ -139,25 +192,35 @@ static cjose_jwk_t *key_of_rsa(const EVP_PKEY *pkey, char *error, size_t cap)
 
 static cjose_jwk_t *key_of_ec(const EVP_PKEY *pkey, const char *curve, char *error, size_t cap)
 {
-	cjose_jwk_ec_keyspec spec;
-	cjose_jwk_t *key = NULL;
-	cjose_err err;
-	size_t n;
+	size_t bytes = jose_curve_bytes(curve), x_n, y_n;
+	cjose_jwk_t *key;
+	unsigned char *x, *y;
 
-	memset(&spec, 0, sizeof(spec));
-	spec.crv = strcmp(curve, "prime256v1") == 0  ? CJOSE_JWK_EC_P_256
-		   : strcmp(curve, "secp384r1") == 0 ? CJOSE_JWK_EC_P_384
-						     : CJOSE_JWK_EC_P_521;
-	n = spec.crv == CJOSE_JWK_EC_P_256 ? 32 : spec.crv == CJOSE_JWK_EC_P_384 ? 48 : 66;
-	spec.xlen = key_number(pkey, OSSL_PKEY_PARAM_EC_PUB_X, n, &spec.x);
-	spec.ylen = key_number(pkey, OSSL_PKEY_PARAM_EC_PUB_Y, n, &spec.y);
-	if (spec.xlen && spec.ylen)
-		key = cjose_jwk_create_EC_spec(&spec, &err);
-	free(spec.x);
-	free(spec.y);
+	x_n = key_number(pkey, OSSL_PKEY_PARAM_EC_PUB_X, bytes, &x);
+	y_n = key_number(pkey, OSSL_PKEY_PARAM_EC_PUB_Y, bytes, &y);
+	key = jose_key_of_ec(curve, sio_bytes(x, x_n), sio_bytes(y, y_n));
+	free(x);
+	free(y);
 	if (!key)
 		snprintf(error, cap, "JWT_PUBLIC_KEY: the elliptic curve key cannot be used");
 	return key;
+}
+
+/* Can a key of that kind serve the algorithm? */
+static bool alg_fits(const struct jose_alg *alg, bool is_rsa, const char *curve)
+{
+	if (alg->family == JOSE_ES)
+		return !is_rsa && strcmp(curve, alg->curve) == 0;
+	return alg->family != JOSE_HS && is_rsa;
+}
+
+unsigned jose_algs_of_key(unsigned set, bool is_rsa, const char *curve)
+{
+	unsigned fitting = 0;
+
+	for (size_t i = 0; i < ALGS_N; i++)
+		fitting |= alg_fits(&algs[i], is_rsa, curve) ? jose_alg_bit(&algs[i]) : 0;
+	return set & fitting;
 }
 
 /* Every asymmetric algorithm of the set must be one that this key can serve. */
@@ -165,8 +228,7 @@ static bool key_serves(unsigned set, bool is_rsa, const char *curve, char *error
 {
 	for (size_t i = 0; i < ALGS_N; i++) {
 		const struct jose_alg *alg = &algs[i];
-		bool fits = alg->family == JOSE_ES ? !is_rsa && strcmp(curve, alg->curve) == 0 : is_rsa;
-		if (alg->family == JOSE_HS || !(set & jose_alg_bit(alg)) || fits)
+		if (alg->family == JOSE_HS || !(set & jose_alg_bit(alg)) || alg_fits(alg, is_rsa, curve))
 			continue;
 		snprintf(error, cap, "JWT_PUBLIC_KEY: the key is %s%s, which does not fit %s of JWT_ALGORITHMS",
 			 is_rsa ? "RSA" : "on the curve ", is_rsa ? "" : curve, alg->name);

@@ -39,7 +39,15 @@ cjose_jwk_t *jose_key_of_secret(sio_slice secret);
  * and ES* in the set.  NULL with a sentence in error. */
 cjose_jwk_t *jose_key_of_pem(const char *pem, unsigned set, char *error, size_t cap);
 
-/* Is the token's signature good?  The caller has checked its form and its alg. */
+/* A key of these numbers (big-endian; copied).  NULL: it is none, or out of memory.  The caller judges the
+ * size of an RSA key; x and y have jose_curve_bytes(curve) each, and lie on the curve. */
+cjose_jwk_t *jose_key_of_rsa(sio_slice n, sio_slice e);
+cjose_jwk_t *jose_key_of_ec(const char *curve, sio_slice x, sio_slice y);
+size_t jose_curve_bytes(const char *curve); /* 0: no curve of ours; OpenSSL's names */
+/* Those of the set that a key of that kind can serve. */
+unsigned jose_algs_of_key(unsigned set, bool is_rsa, const char *curve);
+
+/* Is the token's signature good?  One key may be used by several threads at once.  The caller has checked its form and its alg. */
 bool jose_signature_ok(sio_slice token, const cjose_jwk_t *key);
 
 /* Decode canonical base64url without padding.  Returns the bytes written, -1 when

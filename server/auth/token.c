@@ -16,12 +16,17 @@
 #include <sio/json.h>
 
 #include "auth/jose.h"
+#include "auth/keys.h"
 #include "auth/seen.h"
 #include "base/text.h"
+
+enum { KID_SHOWN_MAX = 64 };
 
 struct token_verifier {
 	unsigned algs;             /* allowed */
 	cjose_jwk_t *secret, *public_key;
+	struct keys *keys;         /* in the place of public_key; NULL: none yet */
+	bool has_key_set;          /* they are */
 	char *issuer, *audience;   /* NULL: not checked */
 	char *user_claim;
 	int64_t leeway_s;
@@ -56,7 +61,8 @@ static int load_keys(struct token_verifier *v, const struct token_options *optio
 		if (!v->secret)
 			return SIO_ERR_NOMEM;
 	}
-	if (!needs_public)
+	v->has_key_set = options->keys_come_later;
+	if (!needs_public || v->has_key_set)
 		return SIO_OK;
 	if (!options->public_key || !*options->public_key) {
 		snprintf(error, cap, "JWT_PUBLIC_KEY is not set, but JWT_ALGORITHMS has an algorithm that needs it");
@@ -101,10 +107,20 @@ int token_verifier_new(const struct token_options *options, struct token_verifie
 	return SIO_OK;
 }
 
+void token_verifier_set_keys(struct token_verifier *v, struct keys *keys)
+{
+	if (!keys_same(v->keys, keys))
+		seen_init(&v->seen); /* what was signed with a key that has left the set is good no longer */
+	keys_ref(keys);
+	keys_unref(v->keys);
+	v->keys = keys;
+}
+
 void token_verifier_free(struct token_verifier *v)
 {
 	if (!v)
 		return;
+	keys_unref(v->keys);
 	if (v->secret)
 		cjose_jwk_release(v->secret);
 	if (v->public_key)
@@ -197,12 +213,64 @@ static const struct jose_alg *header_alg(struct check *c, const json_t *header)
 	return NULL;
 }
 
+/* A kid as it may stand in a reason: short, printable. */
+static bool refuse_kid(struct check *c, enum token_status status, sio_slice kid, const char *what)
+{
+	char shown[KID_SHOWN_MAX + 1];
+	size_t n = kid.n < KID_SHOWN_MAX ? kid.n : KID_SHOWN_MAX;
+
+	for (size_t i = 0; i < n; i++)
+		shown[i] = kid.p[i] > ' ' && kid.p[i] < 0x7f && kid.p[i] != '\'' ? kid.p[i] : '?';
+	shown[n] = '\0';
+	c->status = status;
+	if (kid.n > 0)
+		snprintf(c->out->reason, sizeof(c->out->reason), "kid '%s'%s: %s", shown, kid.n > n ? "..." : "", what);
+	else
+		snprintf(c->out->reason, sizeof(c->out->reason), "without a kid: %s", what);
+	return false;
+}
+
+/* The key of the set that the header names; false: refused. */
+static bool key_of_set(struct check *c, const json_t *header, const struct jose_alg *alg, const cjose_jwk_t **key)
+{
+	const json_t *value = json_object_get(header, "kid");
+	sio_slice kid = json_is_string(value) ? sio_bytes(json_string_value(value), json_string_length(value)) : sio_bytes("", 0);
+
+	if (value && (kid.n == 0 || kid.n > KEYS_KID_MAX))
+		return refuse(c, TOKEN_INVALID, "header: kid is no string, empty or too long");
+	switch (keys_find(c->v->keys, kid, alg, key)) {
+	case KEYS_FOUND:
+		return true;
+	case KEYS_OTHER_ALG:
+		return refuse_kid(c, TOKEN_INVALID, kid, "the key is not for that alg");
+	case KEYS_SEVERAL:
+		return refuse_kid(c, TOKEN_INVALID, kid, "several keys fit");
+	case KEYS_NONE:
+		break;
+	}
+	return refuse_kid(c, TOKEN_KEY_UNKNOWN, kid, c->v->keys ? "the issuer's set has no such key" : "there are no keys of the issuer yet");
+}
+
+/* The key that the signature must have been made for; false: refused. */
+static bool find_key(struct check *c, const json_t *header, const cjose_jwk_t **key)
+{
+	const struct jose_alg *alg = header_alg(c, header);
+
+	if (!alg)
+		return false;
+	if (alg->family != JOSE_HS && c->v->has_key_set)
+		return key_of_set(c, header, alg, key);
+	*key = alg->family == JOSE_HS ? c->v->secret : c->v->public_key;
+	return true;
+}
+
 static bool signature_ok(struct check *c, sio_slice token, const sio_slice part[3])
 {
-	const struct jose_alg *alg;
 	unsigned char bytes[TOKEN_MAX], hash[SEEN_HASH_BYTES];
+	const cjose_jwk_t *key;
 	const char *why;
 	json_t *header;
+	bool has_key;
 
 	if (seen_look(&c->v->seen, token, hash))
 		return true;
@@ -212,14 +280,14 @@ static bool signature_ok(struct check *c, sio_slice token, const sio_slice part[
 		c->status = TOKEN_INVALID;
 		return false;
 	}
-	alg = header_alg(c, header);
+	has_key = find_key(c, header, &key);
 	json_decref(header);
-	if (!alg)
+	if (!has_key)
 		return false;
 	/* cjose asserts that its input is base64 at all: no part reaches it unchecked. */
 	if (jose_base64url(part[1], bytes, sizeof(bytes)) < 0 || jose_base64url(part[2], bytes, sizeof(bytes)) < 0)
 		return refuse(c, TOKEN_INVALID, "payload or signature is not canonical base64url");
-	if (!jose_signature_ok(token, alg->family == JOSE_HS ? c->v->secret : c->v->public_key))
+	if (!jose_signature_ok(token, key))
 		return refuse(c, TOKEN_INVALID, "signature does not match");
 	seen_keep(&c->v->seen, hash);
 	return true;

@@ -8,7 +8,7 @@
  *
  * The user id is a non-empty string of valid UTF-8 without control characters;
  * whether it can be a room name is access_user_id_ok's question, ask it next.
- * Refuses to know users, roles and the network (keys come as text or file).
+ * Refuses to know users, roles and the network (keys come as text or as a set, keys.h).
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -36,7 +36,10 @@ enum {
 	X(OK, "ok")                                                                                \
 	X(MISSING, "token_missing")                                                                \
 	X(INVALID, "token_invalid")                                                                \
-	X(EXPIRED, "token_expired")
+	X(EXPIRED, "token_expired")                                                                \
+	X(KEY_UNKNOWN, "token_invalid") /* its key is not in the set, or there is none yet (judge.h) */ \
+	X(UNAVAILABLE, "keys_unavailable") /* judge.h: nothing can be said of it now */              \
+	X(WAITING, "token_invalid")     /* judge.h: it will be */
 
 enum token_status {
 #define X(name, code) TOKEN_##name,
@@ -51,6 +54,7 @@ struct token_options {
 	const char *algorithms;  /* "HS256": comma list out of HS, RS, PS, ES with 256, 384, 512 */
 	sio_slice secret;        /* for HS* */
 	const char *public_key;  /* for RS*, PS*, ES*: PEM text of a public key or certificate */
+	bool keys_come_later;    /* in its place: token_verifier_set_keys */
 	const char *issuer;      /* NULL or "": not checked */
 	const char *audience;    /* NULL or "": not checked */
 	const char *user_claim;  /* "sub" */
@@ -65,6 +69,12 @@ struct token_options {
 SIO_MUST_CHECK int token_verifier_new(const struct token_options *options, struct token_verifier **out,
 				      char *error, size_t error_cap);
 void token_verifier_free(struct token_verifier *verifier); /* NULL is allowed */
+
+/* From now on RS*, PS* and ES* are checked with the keys of that set (referenced), whose other tokens are
+ * forgotten; the same set again changes nothing.  NULL: there is none yet.  For a verifier with
+ * keys_come_later. */
+struct keys;
+void token_verifier_set_keys(struct token_verifier *verifier, struct keys *keys);
 
 struct token_claims {
 	char user[TOKEN_USER_MAX + 1];

@@ -24,7 +24,7 @@
 #include <sio/work.h>
 
 #include "access/access.h"
-#include "auth/token.h"
+#include "auth/judge.h"
 #include "base/buf.h"
 #include "collab/collab.h"
 #include "collab/presence.h"
@@ -99,7 +99,7 @@ struct history {
 struct collab {
 	struct sio_server *server;
 	struct store *store;
-	struct token_verifier *verifier;
+	struct judge *judge;
 	struct collab_options options;
 	struct presence presence;        /* of this server's sockets */
 	struct leases *leases;           /* of all servers; NULL: there is only this one */
@@ -131,6 +131,7 @@ struct client {
 	uint16_t seats_n;
 	uint16_t seats_cap;
 	bool is_warned;                       /* token:expiring was sent for this token */
+	bool is_renewing;                     /* auth:refresh waits for the key of its token */
 };
 
 /* ---- client.c: memory and seats ----------------------------------------------- */

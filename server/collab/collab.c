@@ -104,7 +104,7 @@ static int install(struct collab *collab)
 	return SIO_OK;
 }
 
-int collab_new(struct sio_server *server, struct store *store, struct token_verifier *verifier,
+int collab_new(struct sio_server *server, struct store *store, struct judge *judge,
 	       const struct collab_options *options, struct collab **out)
 {
 	struct collab *collab = calloc(1, sizeof(*collab));
@@ -114,7 +114,7 @@ int collab_new(struct sio_server *server, struct store *store, struct token_veri
 		return SIO_ERR_NOMEM;
 	collab->server = server;
 	collab->store = store;
-	collab->verifier = verifier;
+	collab->judge = judge;
 	if (options)
 		collab->options = *options;
 	if (collab->options.typing_timeout_ms == 0)

@@ -2,7 +2,7 @@
  *
  * collab installs the connect, disconnect and event handlers of a libsio server
  * (namespace "/") and knows who is in which project.  It asks the store who may
- * enter and the verifier whose token it is; it refuses to know HTTP, SQL and
+ * enter and the judge whose token it is; it refuses to know HTTP, SQL and
  * JOSE.  The REST API and the command line reach connected users through the
  * calls below.
  *
@@ -29,9 +29,9 @@
 
 struct buf;
 struct collab;
+struct judge;
 struct sio_server;
 struct store;
-struct token_verifier;
 
 /* Zero means the default that stands behind each field, unless said otherwise. */
 struct collab_options {
@@ -47,9 +47,9 @@ struct collab_options {
 	size_t recovery_bytes_max;         /* 524288; must fit the server's send queue */
 };
 
-/* Install the handlers on server, which has its adapter already if it is to have one.  store and verifier are borrowed; completions
+/* Install the handlers on server, which has its adapter already if it is to have one.  store and judge are borrowed; completions
  * are posted to server (store_ask.loop).  Returns 0 and *out, or SIO_ERR_NOMEM. */
-SIO_MUST_CHECK int collab_new(struct sio_server *server, struct store *store, struct token_verifier *verifier,
+SIO_MUST_CHECK int collab_new(struct sio_server *server, struct store *store, struct judge *judge,
 			      const struct collab_options *options, struct collab **out);
 
 /* The server is about to close: its clients are not lost but told to go, and may come back

@@ -1,7 +1,7 @@
 /* connect.c -- who comes in, and what happens when a socket ends.
  *
  * A CONNECT is judged by its token and the number of the user's connections, at
- * once.  Then the store is asked, while the client waits, for the user's name and
+ * once; only a token whose key is being fetched waits for that (auth/judge.h).  Then the store is asked, while the client waits, for the user's name and
  * for the roles in the projects of auth.projects, so that these are joined before
  * anything the client has buffered is handled.  The client then hears, in this
  * order: CONNECT, "connected", "joined_project" (or an error) for each project.
@@ -81,8 +81,8 @@ static enum collab_refusal refusal_of(enum token_status status)
 
 /* Check the token of auth, else that of the Authorization header.  Never the query:
  * addresses end up in logs. */
-static enum token_status judge(struct collab *collab, struct sio_connect *req, const struct sio_json_field *field,
-			       struct token_claims *claims)
+static enum token_status check_token(struct collab *collab, struct sio_connect *req, const struct sio_json_field *field,
+				      struct token_claims *claims)
 {
 	char token[TOKEN_MAX + 1];
 	sio_slice text;
@@ -98,7 +98,7 @@ static enum token_status judge(struct collab *collab, struct sio_connect *req, c
 			return TOKEN_INVALID;
 		text = sio_bytes(token, (size_t)n);
 	}
-	status = token_verify(collab->verifier, text, collab_wall_ms() / 1000, claims);
+	status = judge_token(collab->judge, text, claims);
 	/* The id becomes a room's name: it must fit one. */
 	if (status == TOKEN_OK && (!access_user_id_ok(sio_str(claims->user)) || strlen(claims->user) > PRESENCE_ID_MAX))
 		return TOKEN_INVALID;
@@ -549,36 +549,92 @@ static void welcome(struct collab *collab, struct sio_connect *req, struct prese
 	pending_answered(pending);
 }
 
-void connect_on_request(struct sio_connect *req, void *arg)
-{
-	struct collab *collab = arg;
-	struct sio_json_field fields[] = { { .key = "token" }, { .key = "projects" }, { .key = "recovery" }, { .key = "pid" } };
-	uint32_t max = collab->options.max_connections_per_user;
-	struct token_claims claims = { .reason = "" };
-	enum token_status status = TOKEN_INVALID;
-	struct presence_user *user;
-	int err = sio_json_pick(sio_connect_auth(req), fields, 4);
+/* A CONNECT whose token is signed with a key that is being fetched. */
+struct knock {
+	struct judge_wait wait;
+	struct collab *collab;
+	struct sio_connect *req;
+};
 
-	if (err != SIO_ERR_EXISTS && err != SIO_ERR_LIMIT) /* no object: no token in it */
-		status = judge(collab, req, &fields[0], &claims);
-	if (status != TOKEN_OK) {
-		refuse(collab, req, refusal_of(status), claims.reason);
-		return;
-	}
-	user = presence_user_open(&collab->presence, sio_str(claims.user));
+static void meet(struct collab *collab, struct sio_connect *req, struct knock *knock);
+
+static void on_key(struct judge_wait *wait)
+{
+	struct knock *knock = (struct knock *)(void *)((char *)wait - offsetof(struct knock, wait));
+
+	meet(knock->collab, knock->req, knock);
+}
+
+/* *knock: the one it has waited with, or NULL. */
+static enum token_status await_key(struct collab *collab, struct sio_connect *req, struct knock **knock)
+{
+	if (!sio_connect_is_open(req))
+		return TOKEN_UNAVAILABLE; /* nobody hears it */
+	if (!*knock)
+		*knock = calloc(1, sizeof(**knock));
+	if (!*knock)
+		return TOKEN_UNAVAILABLE;
+	(*knock)->collab = collab;
+	(*knock)->req = req;
+	return judge_await(collab->judge, &(*knock)->wait, on_key);
+}
+
+/* There are no keys to check its token with: it is not told that the token is wrong.  A stock client
+ * comes again in a moment by itself. */
+static void put_off(struct collab *collab, struct sio_connect *req, const char *reason)
+{
+	collab->refused[REFUSE_UNAVAILABLE]++;
+	log_debug("Client put off: %s, from %.*s", reason, (int)sio_connect_address(req).n, sio_connect_address(req).p);
+	sio_connect_close(req);
+}
+
+/* Its token is good. */
+static void receive(struct collab *collab, struct sio_connect *req, const struct token_claims *claims, const struct sio_json_field fields[4])
+{
+	uint32_t max = collab->options.max_connections_per_user;
+	struct presence_user *user = presence_user_open(&collab->presence, sio_str(claims->user));
+
 	if (!user) {
 		refuse(collab, req, REFUSE_UNAVAILABLE, "");
 		return;
 	}
 	if (fields[3].type == SIO_JSON_STRING) /* back before its loss was noticed: that one ends now */
-		history_take_over(collab, req, client_unquoted(fields[3].value), sio_str(claims.user));
+		history_take_over(collab, req, client_unquoted(fields[3].value), sio_str(claims->user));
 	if (max > 0 && user->connections_n >= max) {
 		refuse(collab, req, REFUSE_TOO_MANY, user->node.key);
 		presence_user_unref(&collab->presence, user);
 		return;
 	}
 	presence_user_connect(&collab->presence, user);
-	welcome(collab, req, user, &claims, &fields[1], &fields[2]);
+	welcome(collab, req, user, claims, &fields[1], &fields[2]);
+}
+
+/* knock: what it has waited with for a key; NULL: it has come just now. */
+static void meet(struct collab *collab, struct sio_connect *req, struct knock *knock)
+{
+	struct sio_json_field fields[] = { { .key = "token" }, { .key = "projects" }, { .key = "recovery" }, { .key = "pid" } };
+	struct token_claims claims = { .reason = "" };
+	enum token_status status = TOKEN_INVALID;
+	int err = sio_json_pick(sio_connect_auth(req), fields, 4);
+
+	if (err != SIO_ERR_EXISTS && err != SIO_ERR_LIMIT) /* no object: no token in it */
+		status = check_token(collab, req, &fields[0], &claims);
+	if (status == TOKEN_KEY_UNKNOWN)
+		status = await_key(collab, req, &knock);
+	if (status == TOKEN_WAITING)
+		return;
+	free(knock);
+	if (status == TOKEN_OK)
+		receive(collab, req, &claims, fields);
+	else if (status == TOKEN_UNAVAILABLE)
+		put_off(collab, req, claims.reason);
+	else
+		refuse(collab, req, refusal_of(status), claims.reason);
+}
+
+void connect_on_request(struct sio_connect *req, void *arg)
+{
+	meet(arg, req, NULL);
 }
 
 /* ---- going ---------------------------------------------------------------------------------- */

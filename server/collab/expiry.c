@@ -9,6 +9,9 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/log.h"
 #include "collab/client.h"
 
@@ -119,6 +122,75 @@ static void refresh_ok(struct client *client, uint64_t ack, int64_t exp_s)
 	expiry_step(client);
 }
 
+/* An auth:refresh whose token is signed with a key that is being fetched. */
+struct renewal {
+	struct judge_wait wait;
+	struct client *client; /* referenced */
+	uint64_t ack;
+	char token[TOKEN_MAX + 1];
+};
+
+static void on_key(struct judge_wait *wait);
+
+static void renewal_free(struct renewal *renewal)
+{
+	explicit_bzero(renewal->token, sizeof(renewal->token));
+	client_unref(renewal->client);
+	free(renewal);
+}
+
+/* One at a time: a client cannot fill the list of those who wait. */
+static enum token_status await_key(struct client *client, uint64_t ack, sio_slice token)
+{
+	struct renewal *renewal = client->is_renewing ? NULL : calloc(1, sizeof(*renewal));
+	enum token_status status;
+
+	if (!renewal)
+		return TOKEN_UNAVAILABLE;
+	renewal->client = client_ref(client);
+	renewal->ack = ack;
+	memcpy(renewal->token, token.p, token.n);
+	status = judge_await(client->collab->judge, &renewal->wait, on_key);
+	client->is_renewing = status == TOKEN_WAITING;
+	if (status != TOKEN_WAITING)
+		renewal_free(renewal);
+	return status;
+}
+
+/* The verdict is there. */
+static void answer_refresh(struct client *client, uint64_t ack, enum token_status status, const struct token_claims *claims)
+{
+	if (status == TOKEN_OK && sio_slice_eq(sio_str(claims->user), presence_id(&client->user->node)))
+		refresh_ok(client, ack, claims->exp_s);
+	else if (status == TOKEN_OK)
+		refresh_fail(client, ack, "user_mismatch", "The token is another user's: disconnect and connect again with it");
+	else if (status == TOKEN_UNAVAILABLE)
+		refresh_fail(client, ack, "unavailable", "The token cannot be checked now: try again later");
+	else
+		refresh_fail(client, ack, token_status_code(status),
+			     status == TOKEN_MISSING ? "auth:refresh needs {\"token\": ...}" : "The token was not accepted");
+}
+
+static void on_key(struct judge_wait *wait)
+{
+	struct renewal *renewal = (struct renewal *)(void *)((char *)wait - offsetof(struct renewal, wait));
+	struct client *client = renewal->client;
+	struct token_claims claims;
+	enum token_status status = judge_token(client->collab->judge, sio_str(renewal->token), &claims);
+
+	if (!sio_socket_is_open(client->socket)) {
+		renewal_free(renewal);
+		return;
+	}
+	if (status == TOKEN_KEY_UNKNOWN)
+		status = judge_await(client->collab->judge, wait, on_key);
+	if (status == TOKEN_WAITING)
+		return;
+	client->is_renewing = false;
+	answer_refresh(client, renewal->ack, status, &claims);
+	renewal_free(renewal);
+}
+
 void expiry_on_refresh(struct client *client, const struct sio_event *event)
 {
 	struct sio_json_field field = { .key = "token" };
@@ -134,13 +206,9 @@ void expiry_on_refresh(struct client *client, const struct sio_event *event)
 		refresh_fail(client, event->ack, "token_invalid", "The token is not a string of at most 8192 bytes");
 		return;
 	}
-	status = token_verify(client->collab->verifier, sio_bytes(token, (size_t)n), collab_wall_ms() / 1000, &claims);
-	if (status == TOKEN_OK && sio_slice_eq(sio_str(claims.user), presence_id(&client->user->node)))
-		refresh_ok(client, event->ack, claims.exp_s);
-	else if (status == TOKEN_OK)
-		refresh_fail(client, event->ack, "user_mismatch",
-			     "The token is another user's: disconnect and connect again with it");
-	else
-		refresh_fail(client, event->ack, token_status_code(status),
-			     status == TOKEN_MISSING ? "auth:refresh needs {\"token\": ...}" : "The token was not accepted");
+	status = judge_token(client->collab->judge, sio_bytes(token, (size_t)n), &claims);
+	if (status == TOKEN_KEY_UNKNOWN)
+		status = await_key(client, event->ack, sio_bytes(token, (size_t)n));
+	if (status != TOKEN_WAITING)
+		answer_refresh(client, event->ack, status, &claims);
 }

@@ -87,8 +87,8 @@ static const struct {
 	{ "JWT_ALGORITHMS=HS256,", "not accepted" },
 	{ "JWT_ALGORITHMS=hs256", "not accepted" },
 	{ "JWT_PUBLIC_KEY=/nonexistent.pem", "the path of a readable PEM file" },
-	{ "JWT_JWKS_URL=https://id.example/keys", "asks for keys from a JWKS address" },
 	{ "JWT_JWKS_URL=ftp://x", "accepted: an http:// or https:// URL" },
+	{ "JWT_JWKS_URL=ftp://us:geheim@x", "JWT_JWKS_URL=ftp://us:***@x" },
 	{ "JWT_LEEWAY=3600", "" },
 	{ "JWT_LEEWAY=3601", "3601" },
 	{ "JWT_USER_CLAIM=user id", "JWT_USER_CLAIM" },
@@ -328,6 +328,10 @@ static const struct {
 	{ "SERVICE_API_KEY=k", GOOD, "warns SERVICE_API_KEY is shorter" },
 	{ "JWT_ALGORITHMS=RS256", NULL, "JWT_ALGORITHMS=RS256 needs JWT_PUBLIC_KEY" },
 	{ "JWT_PUBLIC_KEY=/etc/passwd", NULL, "names none that uses it" },
+	{ "JWT_JWKS_URL=https://id.example/keys", NULL, "JWT_JWKS_URL is set, but JWT_ALGORITHMS=HS256 names none that uses it" },
+	{ "JWT_ALGORITHMS=RS256", "JWT_JWKS_URL=https://id.example/keys", "" },
+	{ "JWT_ALGORITHMS=ES256", "JWT_JWKS_URL=http://id.example/keys", "warns JWT_JWKS_URL is not https" },
+	{ "JWT_PUBLIC_KEY=/etc/passwd", "JWT_JWKS_URL=https://id.example/keys", "both set" },
 	{ "PING_INTERVAL=55000", NULL, "warns PING_INTERVAL + PING_TIMEOUT is 75000 ms" },
 };
 

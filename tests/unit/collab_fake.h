@@ -3,7 +3,7 @@
  * Time is server.now, the network is a string: what a socket was sent stands in
  * its out, one line a packet ("name args" or "ack N args").  The store answers
  * when the test says so (answer_role, answer_roles, answer_user).  A token is
- * "user" or "user:exp", good when exp lies ahead; "bad" is bad.
+ * "user" or "user:exp", good when exp lies ahead; "bad" is bad, the key of "later" is not known until has_key.
  *
  * Included by one test program each; it defines the functions themselves, so the
  * linker takes none of the real ones.
@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -31,7 +32,7 @@
 #include <sio/socket.h>
 #include <sio/work.h>
 
-#include "auth/token.h"
+#include "auth/judge.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/wheel.h"
@@ -114,6 +115,9 @@ struct store {
 static struct sio_server server;
 static struct store store;
 static struct collab *collab;
+static struct judge_wait *awaited; /* the token that waits for its key */
+static bool has_key;               /* of the tokens of "later" */
+static enum token_status await_as = TOKEN_WAITING;
 
 /* ---- connecting ------------------------------------------------------------- */
 
@@ -259,6 +263,11 @@ void sio_connect_refuse(struct sio_connect *req, sio_slice message, sio_slice da
 	assert_false(req->is_answered);
 	req->is_answered = true;
 	snprintf(req->refused, sizeof(req->refused), "%.*s %.*s", (int)message.n, message.p, (int)data.n, data.p);
+}
+
+bool sio_connect_is_open(const struct sio_connect *req)
+{
+	return !req->is_gone;
 }
 
 void sio_connect_close(struct sio_connect *req)
@@ -556,23 +565,25 @@ static inline void pass(uint64_t ms)
 
 const char *token_status_code(enum token_status status)
 {
-	static const char *const code[] = { "ok", "token_missing", "token_invalid", "token_expired" };
+	static const char *const code[] = { "ok", "token_missing", "token_invalid", "token_expired", "token_invalid", "keys_unavailable" };
 
 	return code[status];
 }
 
-enum token_status token_verify(struct token_verifier *verifier, sio_slice token, int64_t now_s,
-			       struct token_claims *out)
+enum token_status judge_token(struct judge *judge, sio_slice token, struct token_claims *out)
 {
+	int64_t now_s = (int64_t)time(NULL);
 	char text[256];
 	char *exp;
 
-	(void)verifier;
+	(void)judge;
 	if (token.n == 0)
 		return TOKEN_MISSING;
 	snprintf(text, sizeof(text), "%.*s", (int)token.n, token.p);
 	if (strcmp(text, "bad") == 0)
 		return TOKEN_INVALID;
+	if (strncmp(text, "later", 5) == 0 && !has_key)
+		return TOKEN_KEY_UNKNOWN;
 	*out = (struct token_claims){ .exp_s = INT64_MAX };
 	exp = strchr(text, ':');
 	if (exp) {
@@ -581,6 +592,27 @@ enum token_status token_verify(struct token_verifier *verifier, sio_slice token,
 	}
 	snprintf(out->user, sizeof(out->user), "%s", text);
 	return out->exp_s <= now_s ? TOKEN_EXPIRED : TOKEN_OK;
+}
+
+enum token_status judge_await(struct judge *judge, struct judge_wait *wait, void (*fn)(struct judge_wait *wait))
+{
+	(void)judge;
+	if (await_as != TOKEN_WAITING)
+		return await_as;
+	assert_null(awaited);
+	awaited = wait;
+	wait->fn = fn;
+	return TOKEN_WAITING;
+}
+
+/* A fetch has ended. */
+static inline void news(void)
+{
+	struct judge_wait *wait = awaited;
+
+	assert_non_null(wait);
+	awaited = NULL;
+	wait->fn(wait);
 }
 
 sio_slice token_of_header(sio_slice value)

@@ -60,6 +60,45 @@ static void test_refusals(void **state)
 	assert_int_equal(counts.connections, 0);
 }
 
+/* Its key is not known yet: it waits, and may go meanwhile; it is told nothing wrong. */
+static void test_waits_for_a_key(void **state)
+{
+	struct sio_connect req = { .auth = "{\"token\":\"later\"}" }, gone = req, away = req, bad = req, again = req;
+	struct collab_counts counts;
+
+	(void)state;
+	has_key = false;
+	server.on_connect(&req, server.arg);
+	assert_false(req.is_answered);
+	news();
+	assert_false(req.is_answered); /* not with this fetch: it waits for the next */
+	has_key = true;
+	news();
+	answer(STORE_USER_GET, STORE_NOT_FOUND, "", "");
+	assert_non_null(req.socket);
+	has_key = false;
+	server.on_connect(&gone, server.arg);
+	gone.is_gone = true;
+	news();
+	assert_true(gone.was_closed && !awaited);
+	server.on_connect(&again, server.arg);
+	has_key = again.is_gone = true;
+	news(); /* good, but nobody is there any more */
+	assert_true(again.is_answered && !again.socket);
+	has_key = false;
+	await_as = TOKEN_UNAVAILABLE;
+	server.on_connect(&away, server.arg);
+	assert_true(away.was_closed && !away.refused[0]);
+	await_as = TOKEN_INVALID;
+	server.on_connect(&bad, server.arg);
+	assert_string_equal(bad.refused, "Authentication required {\"code\":\"token_invalid\"}");
+	await_as = TOKEN_WAITING;
+	collab_counts(collab, &counts);
+	assert_int_equal(counts.connections, 1);
+	assert_int_equal(counts.refused_token_invalid, 1);
+	assert_int_equal(counts.refused_unavailable, 2);
+}
+
 static void test_too_many_connections(void **state)
 {
 	(void)state;
@@ -446,6 +485,42 @@ static void expect_left(struct sio_socket *socket, unsigned ack, unsigned s)
 	expect_part(socket, strstr(socket->out.p, whole) ? whole : less);
 }
 
+static void test_refresh_waits_for_a_key(void **state)
+{
+	struct sio_socket *anna, *ben;
+
+	(void)state;
+	has_key = true;
+	anna = come("later2:100", NULL);
+	has_key = false;
+	send_event(anna, "auth:refresh", "{\"token\":\"later2:500\"}", 1);
+	expect(anna, "");
+	/* One at a time. */
+	send_event(anna, "auth:refresh", "{\"token\":\"later2:600\"}", 2);
+	expect_part(anna, "ack 2 {\"ok\":false,\"error\":{\"code\":\"unavailable\"");
+	has_key = true;
+	news();
+	expect_part(anna, "ack 1 {\"ok\":true,\"expires_in\":");
+	has_key = false;
+	send_event(anna, "auth:refresh", "{\"token\":\"later:500\"}", 3);
+	has_key = true;
+	news();
+	expect_part(anna, "user_mismatch");
+	/* It goes while it waits. */
+	has_key = false;
+	send_event(anna, "auth:refresh", "{\"token\":\"later2:500\"}", 4);
+	fake_end(anna, "transport close");
+	has_key = true;
+	news();
+	assert_null(awaited);
+	has_key = false;
+	ben = come("ben", NULL);
+	await_as = TOKEN_INVALID;
+	send_event(ben, "auth:refresh", "{\"token\":\"later\"}", 5);
+	expect_part(ben, "ack 5 {\"ok\":false,\"error\":{\"code\":\"token_invalid\"");
+	await_as = TOKEN_WAITING;
+}
+
 static void test_refresh(void **state)
 {
 	struct sio_socket *anna = come("anna:30", NULL);
@@ -606,7 +681,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_refusals),
-		T(test_too_many_connections),
+		T(test_waits_for_a_key), T(test_refresh_waits_for_a_key), T(test_too_many_connections),
 		T(test_name_from_the_store),
 		T(test_projects_of_auth),
 		T(test_projects_when_the_store_is_away),
