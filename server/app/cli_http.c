@@ -140,6 +140,8 @@ static CURLcode perform(CURL *curl, const struct cli_request *request, const cha
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)CLI_WAIT_S);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
 	put_post(curl, request->is_post, request->body);
+	if (request->is_delete)
+		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "DELETE");
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
 	return curl_easy_perform(curl);
