@@ -13,6 +13,7 @@
 #include "api/measure.h"
 #include "api/files.h"
 #include "api/routes.h"
+#include "api/trace.h"
 #include "base/log.h"
 
 enum { KEYS_RETRY_S = 5 };
@@ -202,7 +203,8 @@ int api_new(const struct api_options *options, struct api **out)
 	api->started_ms = sio_server_now_ms(options->server);
 	api->logins_by_user = limit_new(NULL);
 	api->logins_by_address = limit_new(&by_address);
-	if (api->logins_by_user && api->logins_by_address)
+	api->traces = options->roll ? roll_traces(options->roll) : trace_board_new();
+	if (api->logins_by_user && api->logins_by_address && api->traces)
 		err = add_routes(api);
 	if (!err)
 		err = files_open(api);
@@ -219,6 +221,9 @@ void api_free(struct api *api)
 {
 	if (!api)
 		return;
+	trace_stop(api);
+	if (!api->options.roll)
+		trace_board_free(api->traces);
 	files_close(api);
 	limit_free(api->logins_by_user);
 	limit_free(api->logins_by_address);

@@ -14,6 +14,7 @@
 
 #include <sio/http.h>
 #include <sio/slice.h>
+#include <sio/work.h>
 
 #include "access/access.h"
 #include "api/api.h"
@@ -45,8 +46,13 @@ struct route {
 /* What stands before a room's name when that alone would not be known as a room's stream. */
 #define API_ROOM_STREAM "room:"
 
+struct trace_board;
+
 struct api {
 	struct api_options options;
+	struct trace_board *traces; /* trace.c; shared by the workers of a process */
+	bool is_traced;             /* this worker looks at its packets */
+	struct sio_timer trace_timer; /* set while this worker's packets are looked at */
 	struct limit *logins_by_user;
 	struct limit *logins_by_address;
 	struct bound *bounds;      /* route + api, the argument of every route */

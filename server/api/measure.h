@@ -14,6 +14,11 @@ void measure_answer(struct call *call, struct buf *b);
 
 /* One of the workers. */
 void roll_enter(struct api *api);
+/* Call fn with the api of each worker, on the thread of that worker; of one that cannot be
+ * reached now it is not called. */
+void roll_tell(struct api *api, void (*fn)(void *api));
+/* What the workers share of traces. */
+struct trace_board *roll_traces(const struct api_workers *roll);
 /* Answer for all workers.  false: there is only one. */
 bool roll_call(struct call *call);
 

@@ -15,12 +15,15 @@
 #include <sio/work.h>
 
 #include "api/measure.h"
+#include "api/trace.h"
+#include "base/log.h"
 #include "metrics/text.h"
 
 enum { WAIT_S = 2 };
 
 struct api_workers {
 	unsigned n, max;
+	struct trace_board *traces;
 	struct api *at[];
 };
 
@@ -44,13 +47,20 @@ struct api_workers *api_workers_new(unsigned max)
 {
 	struct api_workers *roll = calloc(1, sizeof(*roll) + max * sizeof(roll->at[0]));
 
-	if (roll)
-		roll->max = max;
-	return roll;
+	if (!roll)
+		return NULL;
+	roll->max = max;
+	roll->traces = trace_board_new();
+	if (roll->traces)
+		return roll;
+	free(roll);
+	return NULL;
 }
 
 void api_workers_free(struct api_workers *roll)
 {
+	if (roll)
+		trace_board_free(roll->traces);
 	free(roll);
 }
 
@@ -60,6 +70,21 @@ void roll_enter(struct api *api)
 
 	if (roll && roll->n < roll->max)
 		roll->at[roll->n++] = api;
+}
+
+void roll_tell(struct api *api, void (*fn)(void *api))
+{
+	struct api_workers *roll = api->options.roll;
+
+	for (unsigned i = 0; roll && i < roll->n; i++)
+		if (roll->at[i] != api && sio_server_post(roll->at[i]->options.server, fn, roll->at[i]) < 0)
+			log_warning("worker %u is not told of a trace: it has ended, or has too much to do", i);
+	fn(api);
+}
+
+struct trace_board *roll_traces(const struct api_workers *roll)
+{
+	return roll->traces;
 }
 
 /* ---- one text of many -------------------------------------------------------------- */

@@ -65,6 +65,10 @@
 	X("GET", "/api/users/:user/connections", AUTH_SERVICE, NO_PROJECT, presence_of_user, "a user's connections")         \
 	X("POST", "/api/users/:user/disconnect", AUTH_SERVICE, NO_PROJECT, presence_disconnect, "a user is put out")         \
                                                                                                                               \
+	X("POST", "/api/traces", AUTH_SERVICE, NO_PROJECT, trace_begin, "a trace: packets of chosen sockets, as they pass")    \
+	X("GET", "/api/traces/:id", AUTH_SERVICE, NO_PROJECT, trace_read, "what has passed since")                           \
+	X("DELETE", "/api/traces/:id", AUTH_SERVICE, NO_PROJECT, trace_end, "the trace is over")                             \
+                                                                                                                              \
 	X("GET", "/ws/status", AUTH_NONE, NO_PROJECT, status_get, "the guide's five figures")                                \
 	X("GET", "/healthz", AUTH_NONE, NO_PROJECT, status_healthz, "does the process live?")                                \
 	X("GET", "/readyz", AUTH_NONE, NO_PROJECT, status_readyz, "should it be sent requests?")                             \

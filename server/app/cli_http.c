@@ -76,6 +76,7 @@ long cli_ask(const struct cli_request *request, struct buf *body, char error[CLI
 		.total_ms = CLI_WAIT_S * 1000,
 		.key = request->key,
 		.json = request->is_post ? &request->body : NULL,
+		.is_delete = request->is_delete,
 		.ca_file = request->target->ca_file,
 		.is_unverified = request->target->is_unverified,
 		.uses_proxies = true,

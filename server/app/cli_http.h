@@ -44,7 +44,7 @@ struct cli_request {
 	const struct cli_target *target;
 	const char *path; /* /api/... */
 	const char *key;  /* service key, or NULL */
-	bool is_post;
+	bool is_post, is_delete;
 	sio_slice body;   /* JSON of a POST; may be empty */
 };
 

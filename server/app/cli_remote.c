@@ -14,17 +14,12 @@
 
 #include <sio/json.h>
 
-#include "app/cli_http.h"
+#include "app/cli_remote.h"
 #include "app/command.h"
 
 enum { CODE_MAX = 64, DETAIL_MAX = 1024 };
 
 /* ---- the server and its answers ------------------------------------------------------ */
-
-struct remote {
-	struct config config;
-	struct cli_target target;
-};
 
 static bool is_header_text(const char *s)
 {
@@ -33,9 +28,7 @@ static bool is_header_text(const char *s)
 	return !*s;
 }
 
-/* Settings and address, beside what options have put into r->target; remote_close
- * afterwards in any case. */
-static int remote_open(struct remote *r, const char *given_url)
+int remote_open(struct remote *r, const char *given_url)
 {
 	int code;
 
@@ -50,13 +43,12 @@ static int remote_open(struct remote *r, const char *given_url)
 	return cli_find(given_url ? given_url : r->config.skybuild_url, &r->config, &r->target);
 }
 
-static void remote_close(struct remote *r)
+void remote_close(struct remote *r)
 {
 	config_fini(&r->config);
 }
 
-/* A member of an object as text for a person; empty when it is none. */
-static void pick_text(sio_slice object, const char *key, char *out, size_t cap)
+void remote_text(sio_slice object, const char *key, char *out, size_t cap)
 {
 	struct sio_json_field field = { .key = key };
 
@@ -72,8 +64,8 @@ static int tell_problem(const struct remote *r, long status, sio_slice body)
 {
 	char code[CODE_MAX], detail[DETAIL_MAX];
 
-	pick_text(body, "code", code, sizeof(code));
-	pick_text(body, "detail", detail, sizeof(detail));
+	remote_text(body, "code", code, sizeof(code));
+	remote_text(body, "detail", detail, sizeof(detail));
 	if (!code[0])
 		return command_fail("%s answers %ld, and not as a skybuild server does: is it the right address?", r->target.url, status);
 	if (strcmp(code, "service_key_wrong") == 0)
@@ -81,9 +73,7 @@ static int tell_problem(const struct remote *r, long status, sio_slice body)
 	return command_fail("%s refused: %s (%s)", r->target.url, detail, code);
 }
 
-/* Ask, and check that the answer is an object with the member.  Returns EXIT_DONE and
- * the answer, or EXIT_FAILED after telling why. */
-static int remote_ask(const struct remote *r, struct cli_request request, const char *member, struct buf *answer)
+int remote_ask(const struct remote *r, struct cli_request request, const char *member, struct buf *answer)
 {
 	struct sio_json_field field = { .key = member };
 	char error[CLI_ERROR_MAX];
@@ -101,7 +91,7 @@ static int remote_ask(const struct remote *r, struct cli_request request, const 
 	return EXIT_DONE;
 }
 
-static int64_t pick_number(sio_slice object, const char *key)
+int64_t remote_number(sio_slice object, const char *key)
 {
 	struct sio_json_field field = { .key = key };
 	int64_t number;
@@ -120,7 +110,7 @@ static int check_complete(sio_slice answer)
 	return command_fail("this is not the whole: %.*s did not answer in time", (int)nodes.value.n, nodes.value.p);
 }
 
-static void print_answer(sio_slice answer)
+void remote_print(sio_slice answer)
 {
 	printf("%.*s\n", (int)answer.n, answer.p);
 }
@@ -158,10 +148,10 @@ static int send_event(const struct remote *r, const struct emit *e, sio_slice bo
 	char id[DETAIL_MAX];
 
 	if (!code && e->is_json) {
-		print_answer(buf_peek(&answer));
+		remote_print(buf_peek(&answer));
 	} else if (!code) {
-		n = pick_number(buf_peek(&answer), "recipients");
-		pick_text(buf_peek(&answer), "id", id, sizeof(id));
+		n = remote_number(buf_peek(&answer), "recipients");
+		remote_text(buf_peek(&answer), "id", id, sizeof(id));
 		printf("sent %s to %s: %" PRId64 " recipient%s (id %s)\n", e->event, e->room, n, n == 1 ? "" : "s", id);
 	}
 	buf_fini(&answer);
@@ -227,7 +217,7 @@ static int put_question(const struct remote *r, const struct question *q, const 
 	request.path = path.p;
 	code = path.failed ? command_fail("out of memory") : remote_ask(r, request, q->member, &answer);
 	if (!code && is_json)
-		print_answer(buf_peek(&answer));
+		remote_print(buf_peek(&answer));
 	else if (!code)
 		q->print(word, buf_peek(&answer));
 	if (!code)
@@ -277,7 +267,7 @@ static void print_users(const char *project, sio_slice answer)
 
 static void print_disconnected(const char *user, sio_slice answer)
 {
-	int64_t n = pick_number(answer, "disconnected");
+	int64_t n = remote_number(answer, "disconnected");
 
 	printf("closed %" PRId64 " connection%s of %s\n", n, n == 1 ? "" : "s", user);
 }

@@ -56,6 +56,23 @@ const struct command commands[] = {
 	  "print who is in a project: id, name, connections, since when", REMOTE_HELP, command_who },
 	{ "kick", "USER [--url URL] [--ca FILE | --insecure] [--json]", "close every connection of a user",
 	  "The stock client does not come back by itself.\n" REMOTE_HELP, command_kick },
+	{ "trace",
+	  "--user USER | --project PROJECT | --sid SID [--seconds N] [--count N] [--url URL] [--ca FILE | --insecure] [--json]",
+	  "print the packets of a user, a project or a connection as they pass",
+	  "Needs no restart, and costs nothing while nobody looks.  A line for each packet in or out, until N seconds\n"
+	  "or N packets have passed, or Ctrl-C.  Tokens are not shown.  Shows the clients of the server that is asked,\n"
+	  "with all of its workers; of several servers each is asked for itself.\n" REMOTE_HELP,
+	  command_trace },
+	{ "doctor",
+	  "URL [--token TOKEN] [--origin ORIGIN] [--wait SECONDS] [--path PATH] [--ca FILE | --insecure] [--json]",
+	  "look at a server from outside, through its proxies, and name what is wrong",
+	  "Any Socket.IO server from version 3 on, at the address that clients use.  A line for each check: ok,\n"
+	  "warning or fault, what was seen, and for a fault what mends it; ends with 1 if there is one.\n"
+	  "TOKEN is what a client would have (skybuild token USER prints one); - reads it from the standard\n"
+	  "input.  ORIGIN is that of the page that clients are in, the URL's own if it is not given.  For SECONDS\n"
+	  "a poll and a WebSocket are left idle: one ping interval and three seconds if it is not given, 0 for\n"
+	  "not at all.  PATH is /socket.io/ unless the server has another.\n",
+	  command_doctor },
 	{ "version", "", "print the version", NULL, command_version },
 };
 const size_t commands_n = sizeof(commands) / sizeof(commands[0]);

@@ -39,6 +39,8 @@ int command_healthcheck(const struct command *self, int argc, char **argv);
 int command_emit(const struct command *self, int argc, char **argv);
 int command_who(const struct command *self, int argc, char **argv);
 int command_kick(const struct command *self, int argc, char **argv);
+int command_trace(const struct command *self, int argc, char **argv);
+int command_doctor(const struct command *self, int argc, char **argv);
 int command_version(const struct command *self, int argc, char **argv);
 
 /* ---- shared --------------------------------------------------------------------- */

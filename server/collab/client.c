@@ -147,3 +147,10 @@ struct presence_member *client_ask(struct client *client, const struct sio_event
 			   "Join the project first: send join_project with its project_id", fields[0].value);
 	return NULL;
 }
+
+sio_slice collab_user_of(const struct sio_socket *socket)
+{
+	const struct client *client = sio_socket_data(socket);
+
+	return client ? presence_id(&client->user->node) : sio_bytes("", 0);
+}

@@ -30,6 +30,7 @@
 struct buf;
 struct collab;
 struct judge;
+struct sio_socket;
 struct sio_server;
 struct store;
 
@@ -58,6 +59,9 @@ void collab_end(struct collab *collab);
 
 /* Free it, after the server's loop has ended.  NULL is allowed. */
 void collab_free(struct collab *collab);
+
+/* Whose socket it is; empty before it is admitted.  Valid as long as the socket is open. */
+sio_slice collab_user_of(const struct sio_socket *socket);
 
 /* ---- events to connected users ------------------------------------------------ */
 

@@ -138,6 +138,8 @@ static void set_options(struct flight *flight)
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->json->n);
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->json->n ? request->json->p : "");
 	}
+	if (request->is_delete)
+		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "DELETE");
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, flight->why);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, flight);

@@ -6,7 +6,7 @@
  * SSL_CERT_FILE, else by the system's certificates.  A URL may hold user:password; it is
  * never part of an error.  Refuses to know what the answers mean.
  *
- * The only folder with libcurl.  Any thread.
+ * Any thread.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -42,6 +42,7 @@ struct fetch_request {
 	uint32_t total_ms;
 	const char *key;       /* Authorization: Bearer; NULL: none */
 	const sio_slice *json; /* POST this; NULL: GET */
+	bool is_delete;        /* DELETE in the place of GET */
 	const char *ca_file;   /* PEM file of the certificates to trust; NULL: SSL_CERT_FILE, or the system's */
 	bool is_unverified;    /* any certificate will do */
 	bool uses_proxies;     /* those of the environment (https_proxy, ...), but for this machine; false: none */

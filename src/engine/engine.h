@@ -78,6 +78,8 @@ struct eio_ops {
 	/* Up: everything queued was written, once for each wants_drain.  From the flush:
 	 * what is sent from here may keep the flush from ending. */
 	void (*drained)(struct eio_session *s);
+	/* Up, while the engine is_traced: that frame was queued.  Looks at things, and changes none. */
+	void (*sent)(struct eio_session *s, struct frame *f);
 };
 
 struct eio_limits {
@@ -107,6 +109,7 @@ struct eio_engine {
 	uint8_t node_n;            /* or nothing */
 	uint64_t queued_bytes;     /* in all queues, WebSocket size */
 	uint64_t deliveries, volatile_dropped, volatile_replaced, slow, upgrades, parse_errors;
+	bool is_traced;            /* ops->sent is called for each packet that is queued */
 };
 
 struct eio_probe;

@@ -136,18 +136,37 @@ struct frame *session_form(const struct eio_session *s, struct frame *f)
 	return f && s->deflate_bits ? frame_peek_deflated(f, s->deflate_bits) : f;
 }
 
-void eio_send(struct eio_session *s, struct frame *f)
+/* False: it was not queued.  Inline, so that the one look at is_traced is all that tracing costs who is not traced. */
+static inline __attribute__((always_inline)) bool send_frame(struct eio_session *s, struct frame *f)
 {
+	bool is_queued;
+
 	if (s->state > EIO_S_PROBING || s->is_slow)
-		return;
+		return false;
 	if ((s->is_b64 || s->deflate_bits) && s->transport == EIO_WEBSOCKET && !(f = session_form(s, f))) {
 		s->is_slow = true; /* no memory: a gap in the stream would be worse than its end */
 		session_mark_dirty(s);
-		return;
+		return false;
 	}
 	if (f->is_volatile && eio_is_lagging(s) && give_way(s, f))
-		return;
-	s->engine->deliveries += enqueue(s, f);
+		return false;
+	is_queued = enqueue(s, f);
+	s->engine->deliveries += is_queued;
+	return is_queued;
+}
+
+static __attribute__((noinline)) void send_traced(struct eio_session *s, struct frame *f)
+{
+	if (send_frame(s, f))
+		s->engine->ops->sent(s, f);
+}
+
+void eio_send(struct eio_session *s, struct frame *f)
+{
+	if (__builtin_expect(s->engine->is_traced, false))
+		send_traced(s, f);
+	else
+		(void)send_frame(s, f);
 }
 
 void session_drained(struct eio_session *s)

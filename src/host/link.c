@@ -170,6 +170,12 @@ static void on_gone(struct eio_session *s)
 	server->dead = link;
 }
 
+/* Only a server of Socket.IO is traced. */
+static void on_sent(struct eio_session *s, struct frame *f)
+{
+	hub_trace_out(&link_of(s)->client, f);
+}
+
 const struct eio_ops link_eio_ops = {
 	.message = on_message,
 	.closed = on_closed,
@@ -179,6 +185,7 @@ const struct eio_ops link_eio_ops = {
 	.ws_close = on_ws_close,
 	.gone = on_gone,
 	.drained = on_drained,
+	.sent = on_sent,
 };
 
 /* ---- what connections hear ------------------------------------------------------------ */

@@ -430,6 +430,8 @@ void hub_message(struct hub_client *c, char *data, size_t n, bool is_binary)
 {
 	struct packet p;
 
+	if (__builtin_expect(c->hub->trace != NULL, false))
+		hub_trace_in(c, sio_bytes(data, n), is_binary);
 	if (is_binary) {
 		on_attachment(c, data, n);
 		return;

@@ -26,6 +26,7 @@
 #include "engine/engine.h"
 
 struct hub;
+struct sio_trace_packet;
 struct sio_namespace;
 struct room;
 
@@ -67,6 +68,8 @@ struct hub {
 	void *history_self;
 	uint32_t plain_n;             /* sockets that cannot: they are to see no offsets */
 	bool is_kept;                 /* the event stamped last is the history's */
+	void (*trace)(const struct sio_trace_packet *packet, void *arg); /* NULL: nobody looks (trace.c) */
+	void *trace_arg;
 	uint64_t sockets, rooms, events, broadcasts, refused, limited, dropped, recovered, replayed;
 	uint64_t adapter_sent, adapter_received, adapter_refused, adapter_failed;
 };
@@ -116,6 +119,10 @@ struct hub_client {
 void hub_client_open(struct hub_client *c, struct hub *hub, struct eio_session *session, struct hub_opening *opening);
 void hub_message(struct hub_client *c, char *data, size_t n, bool is_binary);
 void hub_closed(struct hub_client *c, const char *reason);
+
+/* While hub->trace is set: a message that came, a frame that was queued (trace.c). */
+void hub_trace_in(struct hub_client *c, sio_slice data, bool is_binary);
+void hub_trace_out(struct hub_client *c, struct frame *f);
 
 struct connect_step;
 

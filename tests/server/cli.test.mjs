@@ -24,7 +24,7 @@ afterEach(() => pool.close());
 after(() => dirs.forEach((d) => rmSync(d, { recursive: true, force: true })));
 
 describe('usage', () => {
-  for (const args of [['--help'], ['serve', '--help'], ['token', '--help'], ['user', '--help'], ['project', '--help'], ['demo', '--help'], ['status', '--help'], ['healthcheck', '--help'], ['emit', '--help'], ['who', '--help'], ['kick', '--help']])
+  for (const args of [['--help'], ['serve', '--help'], ['token', '--help'], ['user', '--help'], ['project', '--help'], ['demo', '--help'], ['status', '--help'], ['healthcheck', '--help'], ['emit', '--help'], ['who', '--help'], ['kick', '--help'], ['doctor', '--help'], ['trace', '--help']])
     it(`${args.join(' ')}: 0, on stdout`, async () => {
       const got = await cli(args);
       assert.equal(got.code, 0, got.stderr);
@@ -35,7 +35,12 @@ describe('usage', () => {
     ['emit'], ['emit', 'x'], ['emit', 'x', '--room', 'r'], ['emit', 'x', '--data', '1'], ['emit', '--room', 'r', '--data', '1'],
     ['emit', 'x', 'y', '--room', 'r', '--data', '1'], ['emit', 'x', '--room', 'r', '--data', '1', '--volatile=yes'],
     ['emit', 'x', '--room', 'r', '--data', '1', '--url', 'ftp://h'],
-    ['who'], ['who', ''], ['who', 'a', 'b'], ['who', 'a', '--url'], ['kick'], ['kick', 'a', 'b'], ['kick', 'a', '--surprise']])
+    ['who'], ['who', ''], ['who', 'a', 'b'], ['who', 'a', '--url'], ['kick'], ['kick', 'a', 'b'], ['kick', 'a', '--surprise'],
+    ['trace'], ['trace', '--user', 'a', '--sid', 'b'], ['trace', 'a'], ['trace', '--user', 'a', '--count', '0'], ['trace', '--user', 'a', '--seconds', 'x'],
+    ['doctor'], ['doctor', 'nonsense'], ['doctor', 'ftp://h'], ['doctor', 'http://h', 'http://i'], ['doctor', 'http://h"'], ['doctor', 'http://h', '--wait', '-1'],
+    ['doctor', 'http://h', '--wait', 'x'], ['doctor', 'http://h', '--origin', 'app'], ['doctor', 'http://h', '--origin', 'http://a\r\nX: y'],
+    ['doctor', 'http://h', '--path', '/a?b'], ['doctor', 'http://h', '--path', ''], ['doctor', 'http://h', '--token', ''],
+    ['doctor', 'http://h', '--token', 'a"b'], ['doctor', 'https://h', '--ca', 'f', '--insecure']])
     it(`${args.join(' ') || '(nothing)'}: 2, on stderr`, async () => {
       const got = await cli(args);
       assert.equal(got.code, 2, got.stdout + got.stderr);
