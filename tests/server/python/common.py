@@ -4,7 +4,8 @@ import queue
 import sys
 
 import requests
-import socketio
+
+from inorder import SocketClient
 
 URL = os.environ["SKYBUILD_URL"]
 TRANSPORTS = {"polling": ["polling"], "websocket": ["websocket"], "upgrade": None}[os.environ["SKYBUILD_TRANSPORT"]]
@@ -22,7 +23,7 @@ def broadcast(what, body):
     return answer.json()
 
 
-class Watched(socketio.Client):
+class Watched(SocketClient):
     """A client that keeps what comes in, by event."""
 
     def __init__(self, *events):
