@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <sio/json.h>
 #include <sio/room.h>
@@ -149,17 +148,6 @@ static bool is_secret(const struct sio_trace_packet *p)
 	return sio_json_unquote(p->name, name, sizeof(name)) > 0 && strcmp(name, "auth:refresh") == 0;
 }
 
-static void put_time(struct buf *b, int64_t wall_ms)
-{
-	time_t s = (time_t)(wall_ms / 1000);
-	struct tm tm;
-	char text[32];
-
-	gmtime_r(&s, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	buf_printf(b, "\"%s.%03dZ\"", text, (int)(wall_ms % 1000));
-}
-
 /* The begin of a text, cut between two characters. */
 static sio_slice begin_of(sio_slice text)
 {
@@ -189,7 +177,7 @@ static void put_data(struct buf *b, const struct sio_trace_packet *p)
 static void put_packet(struct buf *b, const struct sio_trace_packet *p, sio_slice user, int64_t wall_ms)
 {
 	buf_str(b, "{\"time\":");
-	put_time(b, wall_ms);
+	buf_time(b, wall_ms);
 	buf_str(b, ",\"sid\":");
 	buf_json(b, sio_socket_id(p->socket));
 	buf_str(b, ",\"user\":");

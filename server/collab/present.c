@@ -6,21 +6,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
-#include <time.h>
-
 #include "collab/client.h"
 #include "collab/lease.h"
-
-static void put_time(struct buf *b, int64_t ms)
-{
-	time_t seconds = (time_t)(ms / 1000);
-	struct tm tm;
-	char text[32];
-
-	gmtime_r(&seconds, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	buf_printf(b, "\"%s.%03dZ\"", text, (int)(ms % 1000));
-}
 
 /* user->name: as JSON text, or empty; then plain is it. */
 static void put_user(struct buf *b, const struct lease_shown *user, sio_slice plain, enum present_detail detail)
@@ -34,7 +21,7 @@ static void put_user(struct buf *b, const struct lease_shown *user, sio_slice pl
 		buf_json(b, plain);
 	if (detail == PRESENT_FULL) {
 		buf_printf(b, ",\"connections\":%llu,\"joined_at\":", (unsigned long long)user->connections);
-		put_time(b, user->joined_at_ms);
+		buf_time(b, user->joined_at_ms);
 	}
 	if (user->state.n > 0) {
 		buf_str(b, ",\"state\":");
@@ -181,7 +168,7 @@ static void put_socket(struct sio_socket *socket, void *arg)
 	buf_str(out, "{\"sid\":");
 	buf_json(out, sio_socket_id(socket));
 	buf_str(out, ",\"connected_at\":");
-	put_time(out, (int64_t)client->connected_s * 1000);
+	buf_time(out, (int64_t)client->connected_s * 1000);
 	buf_str(out, ",\"projects\":[");
 	for (unsigned i = 0; i < client->seats_n; i++) {
 		if (i > 0)

@@ -1,4 +1,4 @@
-/* buf.c -- see buf.h.  Knows malloc and nothing else.
+/* buf.c -- see buf.h.  Knows malloc and the calendar, and nothing else.
  *
  * SPDX-License-Identifier: Apache-2.0
  * Copyright the SkyBuild Realtime authors */
@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <sio/json.h>
 
@@ -100,6 +101,17 @@ void buf_json(struct buf *b, sio_slice s)
 		}
 		need = got;
 	}
+}
+
+void buf_time(struct buf *b, int64_t unix_ms)
+{
+	time_t s = (time_t)(unix_ms / 1000);
+	struct tm tm;
+	char text[32];
+
+	gmtime_r(&s, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	buf_printf(b, "\"%s.%03dZ\"", text, (int)(unix_ms % 1000));
 }
 
 void buf_printf(struct buf *b, const char *fmt, ...)

@@ -29,6 +29,7 @@ void buf_slice(struct buf *b, sio_slice s);
 void buf_byte(struct buf *b, char c);
 void buf_u64(struct buf *b, uint64_t v);            /* decimal */
 void buf_json(struct buf *b, sio_slice s);          /* as a JSON string with quotes */
+void buf_time(struct buf *b, int64_t unix_ms);      /* as a JSON string, RFC 3339, UTC, milliseconds */
 void buf_printf(struct buf *b, const char *fmt, ...) SIO_PRINTF(2, 3);
 void buf_consume(struct buf *b, size_t n);          /* drop the first n bytes */
 

@@ -113,12 +113,23 @@ static void test_reserve(void **state)
 	buf_fini(&b);
 }
 
+static void test_time(void **state)
+{
+	struct buf b = { 0 };
+
+	(void)state;
+	buf_time(&b, 0);
+	buf_time(&b, 1795845245007); /* date -d @1795845245 */
+	assert_true(sio_slice_eq(buf_peek(&b), SIO_LIT("\"1970-01-01T00:00:00.000Z\"\"2026-11-28T05:54:05.007Z\"")));
+	buf_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_appending), cmocka_unit_test(test_json),
 		cmocka_unit_test(test_consume),   cmocka_unit_test(test_growth_keeps_content),
-		cmocka_unit_test(test_reserve),   cmocka_unit_test(test_failure_sticks),
+		cmocka_unit_test(test_reserve),   cmocka_unit_test(test_failure_sticks), cmocka_unit_test(test_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
